@@ -1,0 +1,1 @@
+"""One array library each behind one small protocol, imported only when asked for."""

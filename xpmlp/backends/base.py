@@ -1,0 +1,161 @@
+"""The protocol of a backend, with the plain loop that most of them use as it is.
+
+A backend knows one array library on one device and one floating-point dtype. It moves arrays
+in and out, compiles steps, and runs epochs; the mathematics never sees it, only its `xp`.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xpmlp.types import Array, Batch, Hyper, Namespace
+
+Step = Callable[[Any, Batch, Hyper], tuple[Any, Array]]
+
+
+class EpochPlan(NamedTuple):
+    """What the host decides about one epoch of N rows in S steps.
+
+    order: row indices (N,), or (K, N) where each member has its own order; None takes all
+        rows at once, in place and in their own order.
+    batch_size: rows of a step; the last step takes what is left.
+    learning_rates: (S,), or (S, K) with one rate per member.
+    """
+
+    order: np.ndarray | None
+    batch_size: int
+    learning_rates: np.ndarray
+
+
+class Backend:
+    """One array library on one device.
+
+    xp: its Array API namespace. device: "cpu" or "cuda:N". dtype: "float32" or "float64".
+    """
+
+    name: str
+    xp: Namespace
+    library: str
+
+    def __init__(self, device: str, dtype: str) -> None:
+        self.device = device
+        self.dtype = dtype
+
+    def asarray(self, array: Any) -> Array:
+        """Put a host array on the device: floats in the backend's dtype, integers as they are.
+
+        The result may share memory with the host array; nothing here ever writes into it.
+        """
+        return self.xp.asarray(self._host(array))
+
+    def _host(self, array: Any) -> np.ndarray:
+        host = np.asarray(array)
+        return host.astype(self.dtype, copy=False) if host.dtype.kind == "f" else host
+
+    def to_numpy(self, array: Array) -> np.ndarray:
+        """Fetch a device array into a NumPy array of the same dtype."""
+        return np.asarray(array)
+
+    def put(self, tree: Any) -> Any:
+        """Put every array of nested tuples on the device; None stays None."""
+        return _map_tree(self.asarray, tree)
+
+    def fetch(self, tree: Any) -> Any:
+        """Fetch every array of nested tuples; None stays None."""
+        return _map_tree(self.to_numpy, tree)
+
+    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a pure function over device arrays in its fastest form here."""
+        return function
+
+    def run_epoch(
+        self, step: Step, state: Any, data: Batch, plan: EpochPlan, hyper: Hyper
+    ) -> tuple[Any, np.ndarray]:
+        """Run one epoch of a compiled step; return the state and the metrics, (S, M, ...).
+
+        data and hyper are on the device; the learning rates of the plan replace hyper's. One
+        upload of the order and of the rates, one download of the metrics.
+        """
+        rates = self.asarray(plan.learning_rates)
+        order = None if plan.order is None else self.asarray(plan.order)
+        metrics = []
+        for i in range(rates.shape[0]):
+            start = i * plan.batch_size
+            batch = data if order is None else self.rows(data, order, start, plan.batch_size)
+            state, values = step(state, batch, hyper._replace(learning_rate=rates[i, ...]))
+            metrics.append(values)
+        return state, self.to_numpy(self.xp.stack(metrics))
+
+    def rows(self, data: Batch, order: Array, start: int, size: int) -> Batch:
+        """Gather the rows of one step, (B, ...), or (K, B, ...) with an order per member."""
+        return gather(self.xp, data, order[..., start : start + size])
+
+    def synchronize(self) -> None:
+        """Wait until the device has done all that it was asked to do."""
+
+    def describe(self) -> dict[str, str]:
+        """Return what a report should say of library and device."""
+        return {
+            "backend": self.name,
+            "library": self.library,
+            "device": self.device,
+            "device_name": self.device_name(),
+            "dtype": self.dtype,
+        }
+
+    def device_name(self) -> str:
+        """Return the name of the processor or of the GPU."""
+        return cpu_name()
+
+    def memory(self) -> int:
+        """Return the peak of the memory in use, in bytes: the device's, on a CPU the process's."""
+        return process_peak_memory()
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Tell whether an error of the library means that the memory did not suffice."""
+        return isinstance(error, MemoryError)
+
+
+def gather(xp: Namespace, data: Batch, index: Array) -> Batch:
+    """Take the rows at index (B,), or (K, B) for members with batches of their own."""
+
+    def take(array: Array) -> Array:
+        flat = xp.take(array, xp.reshape(index, (-1,)), axis=0)
+        return xp.reshape(flat, (*index.shape, *array.shape[1:])) if index.ndim > 1 else flat
+
+    return Batch(*(None if array is None else take(array) for array in data))
+
+
+def _map_tree(function: Callable[[Any], Any], tree: Any) -> Any:
+    if tree is None:
+        return None
+    if isinstance(tree, tuple):
+        items = [_map_tree(function, item) for item in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else tuple(items)
+    return function(tree)
+
+
+def cpu_name() -> str:
+    """Return the processor's name as the system tells it."""
+    import platform
+    from pathlib import Path
+
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def process_peak_memory() -> int:
+    """Return the largest resident size of this process so far, in bytes (0 where unknown)."""
+    import sys
+
+    try:
+        import resource
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

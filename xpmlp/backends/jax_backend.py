@@ -1,0 +1,104 @@
+"""JAX on the CPU or on CUDA: the step under `jit`, the epoch as one `lax.scan`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from xpmlp.backends.base import Backend, EpochPlan, gather
+from xpmlp.types import Array, Batch, Hyper
+
+
+class CompiledStep:
+    """A pure function under `jit`, with the loop over its full batches as one program."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.step = jax.jit(function)
+        self.scan = jax.jit(self._scan)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Run the function once, in full precision also on a GPU."""
+        with jax.default_matmul_precision("highest"):
+            return self.step(*arguments)
+
+    def run(self, state: Any, data: Batch, index: Array, rates: Array, hyper: Hyper) -> Any:
+        """Run all full batches; index: (S, ..., B), rates: (S, ...)."""
+        with jax.default_matmul_precision("highest"):
+            return self.scan(state, data, index, rates, hyper)
+
+    def _scan(self, state: Any, data: Batch, index: Array, rates: Array, hyper: Hyper) -> Any:
+        def body(state: Any, at: tuple[Array, Array]) -> tuple[Any, Array]:
+            rows, rate = at
+            batch = gather(jnp, data, rows)
+            state, metrics = self.step(state, batch, hyper._replace(learning_rate=rate))
+            return state, metrics
+
+        return lax.scan(body, state, (index, rates))
+
+
+class JaxBackend(Backend):
+    """JAX's compiler under the hand-derived mathematics.
+
+    A float64 backend turns on JAX's `jax_enable_x64`, for the whole process and for good.
+    """
+
+    name = "jax"
+    xp = jnp
+    library = f"jax {jax.__version__}"
+
+    def __init__(self, device: str, dtype: str) -> None:
+        super().__init__(device, dtype)
+        if dtype == "float64":
+            jax.config.update("jax_enable_x64", True)
+        kind, _, number = device.partition(":")
+        self.jax_device = jax.devices(kind)[int(number or 0)]
+
+    def asarray(self, array: Any) -> Array:
+        """Put a host array on the device; integers become int32 unless x64 is on."""
+        host = self._host(array)
+        if host.dtype.kind in "iu":
+            host = host.astype(np.int64 if jax.config.jax_enable_x64 else np.int32)
+        return jax.device_put(host, self.jax_device)
+
+    def compile(self, function: Callable[..., Any]) -> CompiledStep:
+        """Return the function under `jit`."""
+        return CompiledStep(function)
+
+    def run_epoch(
+        self, step: Any, state: Any, data: Batch, plan: EpochPlan, hyper: Hyper
+    ) -> tuple[Any, np.ndarray]:
+        """Scan over the full batches, then step once over the ragged tail."""
+        if plan.order is None:
+            return super().run_epoch(step, state, data, plan, hyper)
+        full = plan.order.shape[-1] // plan.batch_size
+        cut = full * plan.batch_size
+        head = plan.order[..., :cut].reshape(*plan.order.shape[:-1], full, plan.batch_size)
+        rates = self.asarray(plan.learning_rates)
+        state, metrics = step.run(
+            state, data, self.asarray(np.moveaxis(head, -2, 0)), rates[:full, ...], hyper
+        )
+        if cut < plan.order.shape[-1]:
+            batch = gather(jnp, data, self.asarray(plan.order[..., cut:]))
+            state, last = step(state, batch, hyper._replace(learning_rate=rates[full, ...]))
+            metrics = jnp.concatenate([metrics, last[None]])
+        return state, self.to_numpy(metrics)
+
+    def synchronize(self) -> None:
+        """Wait for everything that was dispatched to the device."""
+        jax.device_put(0.0, self.jax_device).block_until_ready()
+
+    def device_name(self) -> str:
+        """Return the name of the processor or of the GPU."""
+        return super().device_name() if self.device == "cpu" else str(self.jax_device.device_kind)
+
+    def memory(self) -> int:
+        """Return the peak of JAX's allocations on the device, in bytes."""
+        statistics = self.jax_device.memory_stats() or {}
+        return int(statistics.get("peak_bytes_in_use") or super().memory())
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Tell whether XLA, or the host, ran out of memory."""
+        return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)

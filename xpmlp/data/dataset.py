@@ -1,0 +1,58 @@
+"""What every loader returns: rows with their targets, split into three, on the host."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Task = Literal["classification", "regression"]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One part of a data set.
+
+    x: (N, D), float32 or float64 as asked for, scaled, C-contiguous.
+    y: class indices (N,), int64, for classification; values (N, O), float64, for regression.
+    """
+
+    x: "np.ndarray"
+    y: "np.ndarray"
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set that is ready to train on.
+
+    name: as asked for, or what `auto` chose.
+    class_names: one per class, in the order of the indices; empty for regression.
+    feature_names: one per column of x; empty for images.
+    image_shape: (height, width) where the rows are images, else None.
+    scale: the scaling that was applied: `none`, `unit` or `standard`.
+    note: one plain line that a person should see (what `auto` chose and why), or "".
+    """
+
+    name: str
+    task: Task
+    train: Rows
+    validation: Rows
+    test: Rows
+    class_names: tuple[str, ...]
+    feature_names: tuple[str, ...] = ()
+    image_shape: tuple[int, int] | None = None
+    scale: str = "none"
+    note: str = ""
+
+    @property
+    def n_features(self) -> int:
+        """Columns of x."""
+        return int(self.train.x.shape[1])
+
+    @property
+    def n_outputs(self) -> int:
+        """Classes, or for regression the columns of y."""
+        return len(self.class_names) or int(self.train.y.shape[1])

@@ -1,0 +1,132 @@
+"""A reader of IDX files, the format of MNIST, that trusts nothing it reads.
+
+Two zero bytes, a type code, the number of dimensions, each size as four bytes with the
+highest first, then the values in C order (http://yann.lecun.com/exdb/mnist/).
+"""
+
+import gzip
+import math
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, cast
+
+import numpy as np
+
+from xpmlp.errors import InputError
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_UNSIGNED_BYTE = 0x08
+_MAX_DIMENSIONS = 4
+_CHUNK = 1 << 20
+
+
+def read_idx(path: str | Path, *, max_bytes: int = 1 << 30) -> np.ndarray:
+    """Read an IDX file of unsigned bytes, gzipped or not, into a uint8 array.
+
+    Gzip is known by its first two bytes, not by the file's name. Memory grows with the bytes
+    that really come, never with what the header says, and not beyond `max_bytes`.
+
+    Raises InputError, naming the file, for anything but exactly the bytes the header promises.
+    """
+    path = Path(path)
+    with _opened(path) as stream:
+        shape = _read_shape(stream, path)
+        expected = math.prod(shape)
+        if expected > max_bytes:
+            raise InputError(
+                f"{path}: its header promises {_by(shape)} = {expected:,} bytes, "
+                f"more than the {max_bytes:,} allowed"
+            )
+        values = _read_at_most(stream, expected)
+        if len(values) < expected:
+            raise InputError(
+                f"{path}: truncated: its header promises {_by(shape)} = {expected:,} bytes, "
+                f"but only {len(values):,} follow it"
+            )
+        if stream.read(1):
+            raise InputError(
+                f"{path}: oversized: data go on after the {expected:,} bytes "
+                f"({_by(shape)}) that its header promises"
+            )
+    return np.frombuffer(values, dtype=np.uint8).reshape(shape)
+
+
+def read_image_pair(
+    images_path: str | Path, labels_path: str | Path, n_classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read images (N, H, W), uint8, and their labels (N,), int64.
+
+    Raises InputError when either file is no such array, when their numbers differ, or when a
+    label isn't in 0..n_classes-1.
+    """
+    images, labels = read_idx(images_path), read_idx(labels_path)
+    if images.ndim != 3:
+        raise InputError(
+            f"{images_path}: expected images, a 3-dimensional array, got {_by(images.shape)}"
+        )
+    if labels.ndim != 1:
+        raise InputError(
+            f"{labels_path}: expected labels, a 1-dimensional array, got {_by(labels.shape)}"
+        )
+    if len(images) != len(labels):
+        raise InputError(
+            f"{images_path} holds {len(images):,} images but "
+            f"{labels_path} holds {len(labels):,} labels"
+        )
+    if labels.max() >= n_classes:
+        row = int(np.argmax(labels >= n_classes))
+        raise InputError(
+            f"{labels_path}: label {labels[row]} of row {row} is outside 0..{n_classes - 1}"
+        )
+    return images, labels.astype(np.int64)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file, unpacking gzip, and turn what goes wrong with it into InputError."""
+    try:
+        with path.open("rb") as file:
+            packed = file.read(2) == _GZIP_MAGIC
+            file.seek(0)
+            yield cast(IO[bytes], gzip.GzipFile(fileobj=file)) if packed else file
+    except EOFError as error:
+        raise InputError(f"{path}: truncated: its gzip data end too early") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path}: damaged gzip data: {error}") from error
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+
+
+def _read_shape(stream: IO[bytes], path: Path) -> tuple[int, ...]:
+    magic = _read_at_most(stream, 4)
+    if len(magic) < 4 or magic[:2] != b"\0\0":
+        raise InputError(
+            f"{path}: not an IDX file: expected two zero bytes, a type and a number of "
+            f"dimensions, got {magic.hex(' ') or 'an empty file'}"
+        )
+    kind, dimensions = magic[2], magic[3]
+    if kind != _UNSIGNED_BYTE:
+        raise InputError(f"{path}: expected type 0x08 (unsigned bytes), got 0x{kind:02x}")
+    if not 1 <= dimensions <= _MAX_DIMENSIONS:
+        raise InputError(f"{path}: expected 1 to {_MAX_DIMENSIONS} dimensions, got {dimensions}")
+    sizes = _read_at_most(stream, 4 * dimensions)
+    if len(sizes) < 4 * dimensions:
+        raise InputError(f"{path}: truncated: it ends inside its header")
+    shape = tuple(int.from_bytes(sizes[i : i + 4]) for i in range(0, len(sizes), 4))
+    if 0 in shape:
+        raise InputError(f"{path}: holds no data: its header says {_by(shape)}")
+    return shape
+
+
+def _read_at_most(stream: IO[bytes], count: int) -> bytearray:
+    """Read up to `count` bytes, fewer where the stream ends, in bounded pieces."""
+    data = bytearray()
+    while len(data) < count and (piece := stream.read(min(_CHUNK, count - len(data)))):
+        data += piece
+    return data
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

@@ -1,0 +1,36 @@
+"""What a loader hands over: rows as they were found, and how they are meant to be split."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xpmlp.data.dataset import Task
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set before it is split and scaled.
+
+    x: (N, D), uint8 or float64, images flattened row by row.
+    y: (N,) int64 classes, or (N, O) float64 values for regression.
+    full_scale: what counts as 1 in pixels (255 in a byte); None where x holds no pixels.
+    test: the canonical test rows (x, y); None means that `test_size` rows are held out.
+    test_size: rows to hold out, as a fraction or a count.
+    tail: validation takes the last rows of x, by default this many; None means a seeded
+        choice, by default a tenth.
+    shared: too few rows to split, so all three parts are all rows.
+    """
+
+    name: str
+    task: Task
+    x: np.ndarray
+    y: np.ndarray
+    class_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
+    image_shape: tuple[int, int] | None = None
+    full_scale: float | None = None
+    test: tuple[np.ndarray, np.ndarray] | None = None
+    test_size: float | int = 0.2
+    tail: int | None = None
+    shared: bool = False
+    note: str = ""

@@ -1,0 +1,36 @@
+"""The few exceptions of xpmlp: what a person did wrong, and what went wrong by itself.
+
+The commands turn them into one line on stderr and an exit code: `InputError` into 2,
+`RunError` into 1. Python code may catch `XpmlpError` for both.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class XpmlpError(Exception):
+    """Base of all errors that xpmlp raises on purpose; its text is meant for people."""
+
+
+class InputError(XpmlpError, ValueError):
+    """Bad input: a file, value, name or combination of options that can't be used."""
+
+
+class DataUnavailableError(InputError):
+    """A data set that is neither on disk nor to be had by download."""
+
+
+class BackendUnavailableError(InputError):
+    """A backend or device that can't run here; the text says why and what would help."""
+
+
+class RunError(XpmlpError, RuntimeError):
+    """A run that started properly and failed, such as one whose loss became NaN."""
+
+
+def unknown_name(kind: str, name: str, valid: Iterable[str]) -> InputError:
+    """Return the error for an unknown `name`; its text lists the `valid` ones."""
+    names = list(valid)
+    close = get_close_matches(str(name), names, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return InputError(f"unknown {kind} {name!r}{hint}; choose one of: {', '.join(names)}")

@@ -1,0 +1,24 @@
+"""Walking over the leaves of parameter trees."""
+
+from collections.abc import Callable
+from typing import Any
+
+from xpmlp.types import Affine, Array, Namespace, Params
+
+
+def map_leaves(function: Callable[..., Any], *trees: Params) -> Params:
+    """Apply `function` to the corresponding leaves of the trees, layer by layer."""
+    return tuple(
+        Affine(
+            function(*(layer.W for layer in layers)),
+            function(*(layer.b for layer in layers)),
+        )
+        for layers in zip(*trees, strict=True)
+    )
+
+
+def per_leaf(xp: Namespace, value: Array, leaf: Array) -> Array:
+    """Reshape a scalar, or one number per member (K,), to broadcast against a leaf (K, ...)."""
+    if isinstance(value, float | int):
+        return value
+    return xp.reshape(value, (*value.shape, *(1,) * (leaf.ndim - value.ndim)))

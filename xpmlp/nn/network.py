@@ -1,0 +1,116 @@
+"""The network: affine layers with activations between, forward and backward, any depth.
+
+With L layers there are L - 1 hidden activations; L = 1 is softmax (or linear) regression.
+Equation: DERIVATION.md, "any-depth".
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from xpmlp.errors import InputError, unknown_name
+from xpmlp.nn import affine
+from xpmlp.nn.activations import ACTIVATIONS
+from xpmlp.nn.losses import LOSSES
+from xpmlp.nn.regularizers import add_penalty_gradient, penalty
+from xpmlp.types import Affine, Array, Batch, Namespace, Params
+
+
+class Kept(NamedTuple):
+    """What the backward pass needs of one hidden layer: its z and a, both (..., N, H)."""
+
+    z: Array
+    a: Array
+
+
+class Gradients(NamedTuple):
+    """Loss and penalty, each (...,), the logits (..., N, C), and gradients shaped as params."""
+
+    loss: Array
+    penalty: Array | None
+    logits: Array
+    grads: Params
+
+
+def hidden_activations(activation: str | Sequence[str], n_hidden: int) -> tuple[str, ...]:
+    """Return one name per hidden layer from one name for all, or from one per layer.
+
+    Raises InputError for an unknown name or a wrong count.
+    """
+    given = (activation,) if isinstance(activation, str) else tuple(activation)
+    for name in given:
+        if name not in ACTIVATIONS:
+            raise unknown_name("activation", name, ACTIVATIONS)
+    names = given * n_hidden if len(given) == 1 else given
+    if len(names) != n_hidden:
+        raise InputError(
+            f"{len(names)} activations for {n_hidden} hidden layers; "
+            "give one name for all, or one per layer"
+        )
+    return names
+
+
+def forward(
+    xp: Namespace, params: Params, x: Array, activations: Sequence[str]
+) -> tuple[Array, tuple[Kept, ...]]:
+    """Return the logits (..., N, C) and what each hidden layer keeps for `backward`.
+
+    x: (..., N, D); activations: one name per hidden layer.
+    """
+    kept = []
+    a = x
+    for layer, name in zip(params[:-1], activations, strict=True):
+        z = affine.forward(xp, a, layer)
+        a = ACTIVATIONS[name].function(xp, z)
+        kept.append(Kept(z, a))
+    return affine.forward(xp, a, params[-1]), tuple(kept)
+
+
+def backward(
+    xp: Namespace,
+    params: Params,
+    x: Array,
+    kept: Sequence[Kept],
+    dz: Array,
+    activations: Sequence[str],
+) -> Params:
+    """Return the gradients of all parameters from dz: (..., N, C), the gradient of the logits.
+
+    From the last layer to the first: the layer's own gradients, then da = dz Wᵀ and
+    dz = da f'(z) for the layer below. The gradient of x itself is not computed.
+    Equations: DERIVATION.md, "affine-backward", "hidden".
+    """
+    grads: list[Affine] = []
+    for i in range(len(params) - 1, 0, -1):
+        z, a = kept[i - 1]
+        grads.append(affine.backward(xp, a, dz))
+        da = affine.backward_input(xp, params[i], dz)
+        dz = da * ACTIVATIONS[activations[i - 1]].derivative(xp, z, a)
+    grads.append(affine.backward(xp, x, dz))
+    return tuple(reversed(grads))
+
+
+def loss_and_grads(
+    xp: Namespace,
+    params: Params,
+    batch: Batch,
+    *,
+    activations: Sequence[str],
+    loss: str,
+    l2: Array | None = None,
+    l1: Array | None = None,
+    label_smoothing: float = 0.0,
+) -> Gradients:
+    """Return loss, penalty and the gradients of their sum, by hand-derived backpropagation.
+
+    The loss comes without the penalty; `penalty` is None, and nothing is added to the
+    gradients, where neither l2 nor l1 is given. l2, l1: floats, or arrays () or (K,).
+    """
+    logits, kept = forward(xp, params, batch.x, activations)
+    options = {"label_smoothing": label_smoothing} if label_smoothing else {}
+    value, dz = LOSSES[loss].function(xp, logits, batch.t, batch.weights, **options)
+    grads = backward(xp, params, batch.x, kept, dz, activations)
+    if l2 is None and l1 is None:
+        return Gradients(value, None, logits, grads)
+    l2, l1 = 0.0 if l2 is None else l2, 0.0 if l1 is None else l1
+    grads = add_penalty_gradient(xp, grads, params, l2, l1)
+    return Gradients(value, penalty(xp, params, l2, l1), logits, grads)

@@ -1,0 +1,96 @@
+"""Adaptive rates: RMSprop, Adam and AdamW, with the constants of their papers."""
+
+import math
+
+from xpmlp.leaves import map_leaves, per_leaf
+from xpmlp.optim.base import descend, zeros
+from xpmlp.types import Affine, Array, Hyper, Namespace, Params
+
+RHO = 0.99
+BETA1 = 0.9
+BETA2 = 0.999
+EPSILON = 1e-8
+
+Moments = tuple[Params, ...]
+
+
+def _average(decay: float, old: Params, new: Params) -> Params:
+    return map_leaves(lambda o, n: decay * o + (1.0 - decay) * n, old, new)
+
+
+def _squares(grads: Params) -> Params:
+    return map_leaves(lambda g: g * g, grads)
+
+
+def init_rmsprop(xp: Namespace, params: Params) -> Moments:
+    """Return the mean squares v = 0."""
+    return (zeros(xp, params),)
+
+
+def update_rmsprop(
+    xp: Namespace,
+    params: Params,
+    grads: Params,
+    moments: Moments,
+    step: Array,  # noqa: ARG001
+    hyper: Hyper,
+) -> tuple[Params, Moments]:
+    """Return W - ηg/(√v + ε) with v ← ρv + (1 - ρ)g², ρ = 0.99, ε = 1e-8, as PyTorch.
+
+    Source: Tieleman & Hinton 2012, lecture 6.5, which has ρ = 0.9 and no ε.
+    Equation: DERIVATION.md, "rmsprop".
+    """
+    v = _average(RHO, moments[0], _squares(grads))
+    direction = map_leaves(lambda g, v: g / (xp.sqrt(v) + EPSILON), grads, v)
+    return descend(xp, params, direction, hyper.learning_rate), (v,)
+
+
+def init_adam(xp: Namespace, params: Params) -> Moments:
+    """Return the first and second moments m = 0, v = 0."""
+    return zeros(xp, params), zeros(xp, params)
+
+
+def update_adam(
+    xp: Namespace,
+    params: Params,
+    grads: Params,
+    moments: Moments,
+    step: Array,
+    hyper: Hyper,
+) -> tuple[Params, Moments]:
+    """Return W - η m̂/(√v̂ + ε), β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
+
+    m ← β₁m + (1 - β₁)g, m̂ = m/(1 - β₁ᵗ); v ← β₂v + (1 - β₂)g², v̂ = v/(1 - β₂ᵗ), t from 1.
+    The corrections are computed by expm1: in float32 the plain 1 - 0.999 is off by 1e-5.
+    Source: Kingma & Ba 2014 (arXiv:1412.6980). Equation: DERIVATION.md, "adam".
+    """
+    m = _average(BETA1, moments[0], grads)
+    v = _average(BETA2, moments[1], _squares(grads))
+    t = xp.astype(step + 1, params[0].W.dtype)
+    correction1 = -xp.expm1(t * math.log(BETA1))
+    correction2 = -xp.expm1(t * math.log(BETA2))
+    direction = map_leaves(
+        lambda m, v: (m / correction1) / (xp.sqrt(v / correction2) + EPSILON), m, v
+    )
+    return descend(xp, params, direction, hyper.learning_rate), (m, v)
+
+
+def update_adamw(
+    xp: Namespace,
+    params: Params,
+    grads: Params,
+    moments: Moments,
+    step: Array,
+    hyper: Hyper,
+) -> tuple[Params, Moments]:
+    """Return Adam's step from weights that were decayed first: W ← W - η l2 W, never b.
+
+    Source: Loshchilov & Hutter 2017 (arXiv:1711.05101), as PyTorch scales it, by η.
+    Equation: DERIVATION.md, "adamw".
+    """
+
+    def decayed(W: Array) -> Array:
+        return W - per_leaf(xp, hyper.learning_rate * hyper.l2, W) * W
+
+    shrunk = tuple(Affine(decayed(layer.W), layer.b) for layer in params)
+    return update_adam(xp, shrunk, grads, moments, step, hyper)

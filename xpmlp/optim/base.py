@@ -1,0 +1,35 @@
+"""What an optimiser is: a pure `init` and a pure `update`."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from xpmlp.leaves import map_leaves, per_leaf
+from xpmlp.types import Array, Hyper, Namespace, Params
+
+
+class Optimizer(NamedTuple):
+    """A pair of pure functions.
+
+    init(xp, params) -> moments: the optimiser's own arrays, shaped as the parameters; a tuple
+        of trees, empty for plain SGD.
+    update(xp, params, grads, moments, step, hyper) -> (params, moments): one step; `step` is
+        the number of steps taken before it, a 0-d integer array.
+    decoupled_l2: the update applies l2 itself, so that it must stay out of the gradients.
+    """
+
+    init: Callable[[Namespace, Params], tuple[Params, ...]]
+    update: Callable[
+        [Namespace, Params, Params, tuple[Params, ...], Array, Hyper],
+        tuple[Params, tuple[Params, ...]],
+    ]
+    decoupled_l2: bool = False
+
+
+def zeros(xp: Namespace, params: Params) -> Params:
+    """Return zeros shaped as the parameters."""
+    return map_leaves(xp.zeros_like, params)
+
+
+def descend(xp: Namespace, params: Params, direction: Params, learning_rate: Array) -> Params:
+    """Return W - η d for every leaf."""
+    return map_leaves(lambda p, d: p - per_leaf(xp, learning_rate, p) * d, params, direction)

@@ -1,0 +1,20 @@
+"""Clipping of gradients by their global norm."""
+
+from xpmlp.leaves import map_leaves, per_leaf
+from xpmlp.types import Array, Namespace, Params
+
+
+def global_norm(xp: Namespace, grads: Params) -> Array:
+    """Return the Euclidean norm over all entries of all gradients, per member: shape (...,)."""
+    squares = sum(xp.sum(g.W * g.W, axis=(-2, -1)) + xp.sum(g.b * g.b, axis=-1) for g in grads)
+    return xp.sqrt(squares)
+
+
+def clip_by_global_norm(xp: Namespace, grads: Params, max_norm: float) -> Params:
+    """Return the gradients scaled by min(1, max_norm / norm), each member by its own norm.
+
+    Equation: DERIVATION.md, "clipping".
+    """
+    norm = global_norm(xp, grads)
+    scale = max_norm / xp.maximum(norm, max_norm)
+    return map_leaves(lambda g: per_leaf(xp, scale, g) * g, grads)

@@ -1,0 +1,1 @@
+"""Joins mathematics, optimisers, backends and data into runs."""

@@ -1,0 +1,197 @@
+"""One frozen object with every choice of a run; its TOML form reproduces the run."""
+
+import math
+import tomllib
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from xpmlp.backends.registry import BACKENDS, DTYPES
+from xpmlp.errors import InputError, unknown_name
+from xpmlp.nn.initializers import INITIALIZERS
+from xpmlp.nn.losses import LOSSES
+from xpmlp.nn.network import hidden_activations
+from xpmlp.optim import OPTIMIZERS
+from xpmlp.optim.schedules import SCHEDULES
+
+SCALES = ("none", "unit", "standard")
+LOSS_NAMES = ("auto", *LOSSES)
+
+
+def _option(default: Any, group: str, text: str, **more: Any) -> Any:
+    """Declare a field with what the command line says of it."""
+    return field(default=default, metadata={"group": group, "help": text, **more})
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every choice of a run. Raises InputError for a value that can't be used.
+
+    None means: left to the data set (`validation`, `scale`, `data_dir`) or off
+    (`early_stopping`, `clip_norm`).
+    """
+
+    dataset: str = _option(
+        "auto", "data", "name, or path of a .csv, .dat or .npz file", metavar="NAME|FILE"
+    )
+    data_dir: str | None = _option(
+        None, "data", "folder with data sets, before the cache", metavar="DIR"
+    )
+    validation: float | None = _option(
+        None, "data", "rows held out for validation: a share below 1, a count, or 0", metavar="N"
+    )
+    scale: str | None = _option(
+        None, "data", "scaling of the inputs (images: unit, else: none)", choices=SCALES
+    )
+    data_seed: int = _option(0, "data", "seed of toy data and splits", metavar="N")
+
+    hidden: tuple[int, ...] = _option(
+        (300, 100), "net", "widths of the hidden layers; none for regression", metavar="N"
+    )
+    activation: tuple[str, ...] = _option(
+        ("relu",), "net", "one for all hidden layers, or one per layer", metavar="NAME"
+    )
+    loss: str = _option("auto", "net", "loss", choices=LOSS_NAMES)
+    label_smoothing: float = _option(0.0, "net", "share of each target spread evenly", metavar="S")
+    init: str = _option("auto", "net", "law of the initial weights", choices=INITIALIZERS)
+    init_std: float = _option(0.01, "net", "standard deviation for --init normal", metavar="STD")
+    init_bias_std: float = _option(
+        0.0, "net", "standard deviation of the initial biases", metavar="STD"
+    )
+
+    optimizer: str = _option("momentum", "training", "optimiser", choices=tuple(OPTIMIZERS))
+    learning_rate: float = _option(0.1, "training", "base learning rate", metavar="RATE")
+    momentum: float = _option(0.9, "training", "for momentum and nesterov", metavar="MU")
+    lr_schedule: str = _option("cosine", "training", "schedule", choices=tuple(SCHEDULES))
+    lr_decay: float = _option(
+        0.95, "training", "factor per epoch of the exponential schedule", metavar="F"
+    )
+    l2: float = _option(0.0, "training", "penalty ½·l2·ΣW²", metavar="L2")
+    l1: float = _option(0.0, "training", "penalty l1·Σ|W|", metavar="L1")
+    clip_norm: float | None = _option(
+        None, "training", "largest global norm of a gradient", metavar="NORM"
+    )
+    batch_size: int = _option(128, "training", "rows of a step; 0: all rows", metavar="N")
+    epochs: int = _option(10, "training", "passes over the training rows", metavar="N")
+    early_stopping: int | None = _option(
+        None,
+        "training",
+        "stop after so many epochs without a better validation loss, keep the best weights",
+        metavar="PATIENCE",
+    )
+    seed: int = _option(0, "training", "seed of initial weights and batch order", metavar="N")
+
+    device: str = _option("auto", "machine", "auto, cpu, cuda or cuda:N", metavar="DEVICE")
+    backend: str = _option("auto", "machine", "array library", choices=("auto", *BACKENDS))
+    dtype: str = _option("float32", "machine", "floating-point type", choices=DTYPES)
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "activation"):
+            value: Any = getattr(self, name)
+            values = (value,) if isinstance(value, str | int) else tuple(value)
+            object.__setattr__(self, name, values)
+        _check_types(self)
+        _check_values(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], source: str = "the configuration") -> "Config":
+        """Return a config from names and values. Raises InputError for an unknown name."""
+        names = [item.name for item in fields(cls)]
+        for name in values:
+            if name not in names:
+                raise InputError(f"{source}: {unknown_name('option', name, names)}")
+        try:
+            return cls(**values)
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Config":
+        """Read a TOML file. Raises InputError where it is missing, damaged or holds bad values."""
+        return cls.from_dict(read_toml(path), str(path))
+
+    def save(self, path: str | Path) -> None:
+        """Write the TOML file that `load` reads; options that are None are left out."""
+        import tomli_w
+
+        values = {name: value for name, value in asdict(self).items() if value is not None}
+        Path(path).write_text(tomli_w.dumps(values), encoding="utf-8")
+
+    def replace(self, **changes: Any) -> "Config":
+        """Return a copy with some options changed."""
+        return replace(self, **changes)
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Read a TOML file's table. Raises InputError where it is missing or damaged."""
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"can't read the configuration {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a TOML file: {error}") from error
+
+
+def _check_types(config: Config) -> None:
+    for item in fields(Config):
+        value, default = getattr(config, item.name), item.default
+        optional = "None" in str(item.type)
+        if value is None and optional:
+            continue
+        if item.name in ("hidden", "activation"):
+            kind: type = int if item.name == "hidden" else str
+            good = all(isinstance(v, kind) and not isinstance(v, bool) for v in value)
+        elif "float" in str(item.type):
+            good = isinstance(value, float | int) and not isinstance(value, bool)
+            good = good and math.isfinite(value)
+        else:
+            kind = int if "int" in str(item.type) else str
+            good = isinstance(value, kind) and not isinstance(value, bool)
+        if not good:
+            raise InputError(
+                f"{item.name} can't be {value!r}; it is like {default!r}"
+                if default is not None
+                else f"{item.name} can't be {value!r}"
+            )
+
+
+def _check_values(config: Config) -> None:
+    choices: tuple[tuple[str, str | None, tuple[str, ...]], ...] = (
+        ("loss", config.loss, LOSS_NAMES),
+        ("init", config.init, INITIALIZERS),
+        ("optimizer", config.optimizer, tuple(OPTIMIZERS)),
+        ("lr_schedule", config.lr_schedule, tuple(SCHEDULES)),
+        ("dtype", config.dtype, DTYPES),
+        ("scale", config.scale, SCALES),
+        ("backend", config.backend, ("auto", *BACKENDS)),
+    )
+    for name, value, valid in choices:
+        if value is not None and value not in valid:
+            raise unknown_name(name, value, valid)
+    hidden_activations(config.activation, len(config.hidden))
+    limits: tuple[tuple[str, bool, str], ...] = (
+        ("hidden", all(width >= 1 for width in config.hidden), "widths of 1 or more"),
+        ("validation", (config.validation or 0) >= 0, "a share below 1, a count, or 0"),
+        ("label_smoothing", 0 <= config.label_smoothing < 1, "in [0, 1)"),
+        ("init_std", config.init_std >= 0, "0 or more"),
+        ("init_bias_std", config.init_bias_std >= 0, "0 or more"),
+        ("learning_rate", config.learning_rate > 0, "above 0"),
+        ("momentum", 0 <= config.momentum < 1, "in [0, 1)"),
+        ("lr_decay", 0 < config.lr_decay <= 1, "in (0, 1]"),
+        ("l2", config.l2 >= 0, "0 or more"),
+        ("l1", config.l1 >= 0, "0 or more"),
+        ("clip_norm", config.clip_norm is None or config.clip_norm > 0, "above 0"),
+        ("batch_size", config.batch_size >= 0, "1 or more, or 0 for all rows"),
+        ("epochs", config.epochs >= 0, "0 or more"),
+        ("early_stopping", config.early_stopping != 0, "1 or more"),
+        ("early_stopping", (config.early_stopping or 1) > 0, "1 or more"),
+        ("seed", config.seed >= 0, "0 or more"),
+        ("data_seed", 0 <= config.data_seed < 2**32, "from 0 to 4294967295"),
+    )
+    for name, good, expected in limits:
+        if not good:
+            raise InputError(f"{name} is {getattr(config, name)}; it must be {expected}")
+    if config.early_stopping and config.validation == 0:
+        raise InputError("early_stopping needs validation rows, and validation is 0")
+    if config.label_smoothing and config.loss not in ("auto", "softmax_cross_entropy"):
+        raise InputError(f"label_smoothing goes with softmax_cross_entropy, not {config.loss}")

@@ -1,0 +1,100 @@
+"""A trained network on the host: what predicts, is saved, and is opened again."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xpmlp.errors import InputError
+from xpmlp.nn.losses import LOSSES
+from xpmlp.nn.network import forward
+from xpmlp.training.tensors import pack, read_tensors, unpack, write_tensors
+from xpmlp.types import Params
+
+FORMAT = "xpmlp-model-1"
+
+
+@dataclass(frozen=True)
+class Model:
+    """Parameters as NumPy arrays, W: (D, H), b: (H,), with what is needed to use them."""
+
+    params: Params
+    activations: tuple[str, ...]
+    loss: str
+    class_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
+    image_shape: tuple[int, int] | None = None
+    dataset: str = ""
+    scale: str = "none"
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Widths from the inputs to the outputs."""
+        return (self.params[0].W.shape[0], *(layer.W.shape[1] for layer in self.params))
+
+    @property
+    def n_parameters(self) -> int:
+        """The count of all weights and biases."""
+        return sum(layer.W.size + layer.b.size for layer in self.params)
+
+    def logits(self, x: Any) -> np.ndarray:
+        """Return z (N, C) for scaled inputs x (N, D). Raises InputError for another shape."""
+        rows = np.asarray(x, dtype=self.params[0].W.dtype)
+        if rows.ndim != 2 or rows.shape[1] != self.sizes[0]:
+            raise InputError(
+                f"the model takes x of shape (N, {self.sizes[0]}), got {rows.shape}; "
+                "scale the inputs as in training and give one row per example"
+            )
+        z: np.ndarray = forward(np, self.params, rows, self.activations)[0]
+        return z
+
+    def predict_outputs(self, x: Any) -> np.ndarray:
+        """Return (N, C): probabilities for the cross-entropies, values for squared error."""
+        outputs: np.ndarray = LOSSES[self.loss].predict(np, self.logits(x))
+        return outputs
+
+    def predict(self, x: Any) -> np.ndarray:
+        """Return class indices (N,), or for regression the values (N, C)."""
+        return decide(self.logits(x)) if self.class_names else self.logits(x)
+
+    def save(self, path: str | Path) -> None:
+        """Write weights, with the architecture in the metadata, as safetensors, atomically."""
+        architecture = {
+            "sizes": self.sizes,
+            "activations": self.activations,
+            "loss": self.loss,
+            "class_names": self.class_names,
+            "feature_names": self.feature_names,
+            "image_shape": self.image_shape,
+            "dataset": self.dataset,
+            "scale": self.scale,
+        }
+        metadata = {"format": FORMAT, "architecture": json.dumps(architecture)}
+        write_tensors(path, pack("layers", self.params), metadata)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Model":
+        """Open a saved model. Raises InputError where it is missing, damaged or not a model."""
+        tensors, metadata = read_tensors(path, FORMAT)
+        about = json.loads(metadata["architecture"])
+        image_shape = about["image_shape"]
+        return cls(
+            params=unpack("layers", tensors, n_layers=len(about["sizes"]) - 1),
+            activations=tuple(about["activations"]),
+            loss=about["loss"],
+            class_names=tuple(about["class_names"]),
+            feature_names=tuple(about["feature_names"]),
+            image_shape=(image_shape[0], image_shape[1]) if image_shape else None,
+            dataset=about["dataset"],
+            scale=about["scale"],
+        )
+
+
+def decide(logits: np.ndarray) -> np.ndarray:
+    """Return class indices (N,): z > 0 for one output node, else the largest logit."""
+    if logits.shape[-1] == 1:
+        return (logits[..., 0] > 0).astype(np.int64)
+    largest: np.ndarray = logits.argmax(axis=-1)
+    return largest

@@ -1,0 +1,112 @@
+"""One training step and one evaluation, as pure functions for a backend to compile."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from xpmlp.nn import metrics as nn_metrics
+from xpmlp.nn.losses import LOSSES
+from xpmlp.nn.network import forward, loss_and_grads
+from xpmlp.optim import OPTIMIZERS
+from xpmlp.optim.clipping import clip_by_global_norm
+from xpmlp.types import Array, Batch, Hyper, Namespace, Params
+
+
+class TrainState(NamedTuple):
+    """What a step changes: parameters, the optimiser's moments, the count of steps (0-d)."""
+
+    params: Params
+    moments: tuple[Params, ...]
+    step: Array
+
+
+class Objective(NamedTuple):
+    """What is trained: the names that the mathematics looks up, fixed before compiling.
+
+    l2, l1: whether there is such a penalty; its size is a number of the step.
+    """
+
+    activations: tuple[str, ...]
+    loss: str
+    optimizer: str
+    l2: bool = False
+    l1: bool = False
+    label_smoothing: float = 0.0
+    clip_norm: float | None = None
+    gradient_norms: bool = True
+
+
+def initial_state(xp: Namespace, params: Params, objective: Objective, step: Array) -> TrainState:
+    """Return the state before the first step; `step` is a 0-d integer zero on the device."""
+    return TrainState(params, OPTIMIZERS[objective.optimizer].init(xp, params), step)
+
+
+def metric_names(objective: Objective, n_layers: int) -> tuple[str, ...]:
+    """Return the names of a step's metrics, in the order in which `make_step` stacks them."""
+    penalty = ("penalty",) if _penalised(objective) else ()
+    norms: tuple[str, ...] = ()
+    if objective.gradient_norms:
+        norms = tuple(f"norm_d{leaf}{i + 1}" for i in range(n_layers) for leaf in "Wb")
+    return ("loss", *penalty, *norms)
+
+
+def make_step(
+    xp: Namespace, objective: Objective
+) -> Callable[[TrainState, Batch, Hyper], tuple[TrainState, Array]]:
+    """Return step(state, batch, hyper) -> (state, metrics), pure.
+
+    metrics: (M,), or (M, K) for K members, named by `metric_names`. The loss and the gradients
+    are those before the update; the norms include the penalty and come before clipping.
+    """
+    optimizer = OPTIMIZERS[objective.optimizer]
+    coupled_l2 = objective.l2 and not optimizer.decoupled_l2
+
+    def step(state: TrainState, batch: Batch, hyper: Hyper) -> tuple[TrainState, Array]:
+        result = loss_and_grads(
+            xp,
+            state.params,
+            batch,
+            activations=objective.activations,
+            loss=objective.loss,
+            l2=hyper.l2 if coupled_l2 else None,
+            l1=hyper.l1 if objective.l1 else None,
+            label_smoothing=objective.label_smoothing,
+        )
+        grads = result.grads
+        metrics = [result.loss]
+        if result.penalty is not None:
+            metrics.append(result.penalty)
+        if objective.gradient_norms:
+            metrics += [leaf for pair in nn_metrics.gradient_norms(xp, grads) for leaf in pair]
+        if objective.clip_norm is not None:
+            grads = clip_by_global_norm(xp, grads, objective.clip_norm)
+        params, moments = optimizer.update(
+            xp, state.params, grads, state.moments, state.step, hyper
+        )
+        return TrainState(params, moments, state.step + 1), xp.stack(metrics)
+
+    return step
+
+
+def make_evaluation(
+    xp: Namespace, objective: Objective, classify: bool
+) -> Callable[[Params, Batch], tuple[Array, Array]]:
+    """Return evaluate(params, batch) -> (logits, metrics), pure.
+
+    logits: (..., N, C); metrics: the mean loss, without smoothing or penalty, then, where there
+    are classes, the count of rows that are right; (1 or 2,), with K members (1 or 2, K).
+    """
+
+    def evaluate(params: Params, batch: Batch) -> tuple[Array, Array]:
+        logits, _ = forward(xp, params, batch.x, objective.activations)
+        loss, _ = LOSSES[objective.loss].function(xp, logits, batch.t, batch.weights)
+        metrics = [loss]
+        if classify:
+            metrics.append(xp.sum(nn_metrics.correct(xp, logits, batch.t), axis=-1))
+        return logits, xp.stack(metrics)
+
+    return evaluate
+
+
+def _penalised(objective: Objective) -> bool:
+    decoupled = OPTIMIZERS[objective.optimizer].decoupled_l2
+    return objective.l1 or (objective.l2 and not decoupled)

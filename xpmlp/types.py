@@ -1,0 +1,49 @@
+"""The words that every floor shares: arrays, parameters, and what goes into a step.
+
+Arrays and namespaces are typed `Any`: the Python Array API standard defines what they can
+do, and array-api-strict, in the tests, checks that nothing beyond it is used.
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+Array = Any
+Namespace = Any
+
+
+class Affine(NamedTuple):
+    """One layer's parameters, or their gradients: `W: (..., D, H)`, `b: (..., H)`."""
+
+    W: Array
+    b: Array
+
+
+Params = tuple[Affine, ...]
+
+
+class Batch(NamedTuple):
+    """Rows of one step: `x: (..., N, D)`, targets `t`, and optional row weights `(..., N)`."""
+
+    x: Array
+    t: Array
+    weights: Array | None = None
+
+
+class Hyper(NamedTuple):
+    """The numbers of one step, each a scalar or one per ensemble member `(K,)`."""
+
+    learning_rate: Array
+    l2: Array
+    l1: Array
+    momentum: Array
+
+
+class Generator(Protocol):
+    """What the initialisers need of a host `numpy.random.Generator` (or `RandomState`)."""
+
+    def standard_normal(self, size: Any = ...) -> Any:
+        """Draw from N(0, 1), float64."""
+        ...
+
+    def uniform(self, low: float = ..., high: float = ..., size: Any = ...) -> Any:
+        """Draw from U[low, high), float64."""
+        ...
