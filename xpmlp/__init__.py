@@ -1,3 +1,42 @@
-"""xpmlp."""
+"""xpmlp trains multilayer perceptrons with hand-derived backpropagation, on any array library.
+
+    import xpmlp
+    data = xpmlp.load_dataset("moons")
+    run = xpmlp.fit(xpmlp.Config(hidden=(16, 16), epochs=50), data)
+    print(run.test.accuracy)
+
+The names below are imported when they are first used: `import xpmlp` loads no array library.
+"""
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "Config": "xpmlp.training.config",
+    "Dataset": "xpmlp.data.dataset",
+    "Rows": "xpmlp.data.dataset",
+    "load_dataset": "xpmlp.data.registry",
+    "select_backend": "xpmlp.backends.registry",
+    "fit": "xpmlp.training.trainer",
+    "Trainer": "xpmlp.training.trainer",
+    "Run": "xpmlp.training.trainer",
+    "Model": "xpmlp.training.model",
+    "Checkpoint": "xpmlp.training.checkpoint",
+    "check_gradients": "xpmlp.training.gradient_check",
+    "XpmlpError": "xpmlp.errors",
+    "InputError": "xpmlp.errors",
+    "RunError": "xpmlp.errors",
+}
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'xpmlp' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_PUBLIC]

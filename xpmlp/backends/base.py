@@ -4,11 +4,13 @@ A backend knows one array library on one device and one floating-point dtype. It
 in and out, compiles steps, and runs epochs; the mathematics never sees it, only its `xp`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from xpmlp.errors import RunError
 from xpmlp.types import Array, Batch, Hyper, Namespace
 
 Step = Callable[[Any, Batch, Hyper], tuple[Any, Array]]
@@ -89,7 +91,8 @@ class Backend:
 
     def rows(self, data: Batch, order: Array, start: int, size: int) -> Batch:
         """Gather the rows of one step, (B, ...), or (K, B, ...) with an order per member."""
-        return gather(self.xp, data, order[..., start : start + size])
+        stop = min(start + size, order.shape[-1])
+        return gather(self.xp, data, order[..., start:stop])
 
     def synchronize(self) -> None:
         """Wait until the device has done all that it was asked to do."""
@@ -115,6 +118,19 @@ class Backend:
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Tell whether an error of the library means that the memory did not suffice."""
         return isinstance(error, MemoryError)
+
+    @contextmanager
+    def memory_explained(self) -> Iterator[None]:
+        """Turn the library's out-of-memory error into a RunError that says what helps."""
+        try:
+            yield
+        except Exception as error:
+            if not self.is_out_of_memory(error):
+                raise
+            raise RunError(
+                f"out of memory on {self.device} with {self.name}; try a smaller batch_size or "
+                "net, dtype float32, or another device"
+            ) from error
 
 
 def gather(xp: Namespace, data: Batch, index: Array) -> Batch:

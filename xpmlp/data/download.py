@@ -268,7 +268,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, requests.Timeout):
         return "timed out"
     if isinstance(error, requests.RequestException):
-        return f"no connection ({type(error).__name__})"
+        return f"connection failed ({type(error).__name__})"
     return str(error)
 
 

@@ -54,9 +54,9 @@ def notmnist(places: Places, seed: int) -> Source:
         train, test = _find_pair(folder, _TRAIN), _find_pair(folder, _TEST)
         if train and test:
             return _canonical_set("notmnist", _LETTERS, train, test, tail=None)
-    for path in found:
-        for archive in sorted(path.glob("*.npz")) if path.is_dir() else [path]:
-            return _shuffled_set(_read_archive(archive), archive, seed, 10_000, 6_000)
+    archives = [file for path in found for file in (path, *sorted(path.glob("*.npz")))]
+    if archive := next((file for file in archives if file.is_file()), None):
+        return _shuffled_set(_read_archive(archive), archive, seed, 10_000, 6_000)
     for folder in found:
         if pair := _find_pair(folder, _TEST):
             return _shuffled_set(read_image_pair(*pair, _CLASSES), folder, seed, 6_000, 2_000)
@@ -160,7 +160,8 @@ def _read_archive(path: Path) -> Part:
 
 
 def _named_notmnist(folder: Path) -> Iterator[Path]:
-    if folder.is_dir():
-        for path in sorted(folder.iterdir()):
-            if path.name.lower().startswith("notmnist"):
-                yield path
+    """Yield the folders and archives `notmnist*` of a folder, whatever the case of the name."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        usable = path.is_dir() or path.suffix == ".npz"
+        if usable and path.name.lower().startswith("notmnist"):
+            yield path

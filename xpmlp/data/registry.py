@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from xpmlp.data.source import Source
 
 AUTO = "auto"
+AUTO_NOTE = (
+    "MNIST is neither on this machine nor to be had by download, so this is the 8x8 digits set "
+    "of scikit-learn instead (--dataset mnist says what was tried and how to supply the files)"
+)
 
 DATASETS = {
     "mnist": "images:mnist",
@@ -95,9 +99,8 @@ def _load(name: str, where: Places, seed: int) -> "Source":
 def _load_auto(where: Places, seed: int) -> "Source":
     try:
         return _loader("mnist")(where, seed)
-    except DataUnavailableError as error:
-        digits = _loader("digits")(where, seed)
-        return replace(digits, note=f"using the 8x8 digits of scikit-learn instead: {error}")
+    except DataUnavailableError:
+        return replace(_loader("digits")(where, seed), note=AUTO_NOTE)
 
 
 def _loader(name: str) -> "Callable[[Places, int], Source]":

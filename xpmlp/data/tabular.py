@@ -6,7 +6,6 @@ as many as the rows, when they are values too. Classes are sorted, numbers by va
 """
 
 import csv
-import zipfile
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -217,16 +216,16 @@ def _read_npz(path: Path) -> Source:
 
 
 def _npz_arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return features and labels; whatever goes wrong in a foreign archive is its fault."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             names = {name.lower(): name for name in archive.files}
             for x, y in _NPZ_NAMES:
                 if x in names and y in names:
                     return archive[names[x]], archive[names[y]]
-    except (OSError, ValueError, EOFError, MemoryError, AttributeError) as error:
-        raise InputError(f"{path}: not an archive of plain arrays: {error}") from error
-    except zipfile.BadZipFile as error:
-        raise InputError(f"{path}: not an archive of arrays: {error}") from error
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not an archive of plain arrays: {reason}") from error
     found = ", ".join(sorted(names.values())) or "nothing"
     raise InputError(f"{path}: expected arrays x and y (or images and labels), found {found}")
 

@@ -182,7 +182,7 @@ def _check_values(config: Config) -> None:
         ("l1", config.l1 >= 0, "0 or more"),
         ("clip_norm", config.clip_norm is None or config.clip_norm > 0, "above 0"),
         ("batch_size", config.batch_size >= 0, "1 or more, or 0 for all rows"),
-        ("epochs", config.epochs >= 0, "0 or more"),
+        ("epochs", config.epochs >= 1, "1 or more"),
         ("early_stopping", config.early_stopping != 0, "1 or more"),
         ("early_stopping", (config.early_stopping or 1) > 0, "1 or more"),
         ("seed", config.seed >= 0, "0 or more"),

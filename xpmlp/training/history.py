@@ -39,6 +39,12 @@ class History:
     step_parts: list[np.ndarray] = field(default_factory=list)
     rate_parts: list[np.ndarray] = field(default_factory=list)
 
+    def append(self, record: EpochRecord, metrics: np.ndarray, rates: np.ndarray) -> None:
+        """Add an epoch with its steps' metrics (S, M) and learning rates (S,)."""
+        self.step_parts.append(metrics.astype(np.float64))
+        self.rate_parts.append(rates)
+        self.epochs.append(record)
+
     @property
     def steps(self) -> np.ndarray:
         """All steps, (S, M)."""

@@ -35,7 +35,7 @@ class Objective(NamedTuple):
     gradient_norms: bool = True
 
 
-def initial_state(xp: Namespace, params: Params, objective: Objective, step: Array) -> TrainState:
+def initial_state(xp: Namespace, objective: Objective, params: Params, step: Array) -> TrainState:
     """Return the state before the first step; `step` is a 0-d integer zero on the device."""
     return TrainState(params, OPTIMIZERS[objective.optimizer].init(xp, params), step)
 

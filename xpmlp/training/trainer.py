@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,18 +30,32 @@ from xpmlp.training.step import (
     metric_names,
 )
 from xpmlp.training.targets import make_targets, output_size, resolve_loss
-from xpmlp.types import Batch, Hyper, Params
+from xpmlp.types import Array, Batch, Hyper, Params
 
 EVALUATION_ROWS = 10_000
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Loss (without penalty or smoothing), accuracy (None for regression), logits (N, C)."""
+class Score(NamedTuple):
+    """Loss, without penalty or smoothing, and accuracy, None for regression."""
+
+    loss: float
+    accuracy: float | None
+
+
+class Evaluation(NamedTuple):
+    """Loss and accuracy as in `Score`, and the logits (N, C)."""
 
     loss: float
     accuracy: float | None
     logits: np.ndarray
+
+
+class Part(NamedTuple):
+    """What one batch of an evaluation gave, on the device."""
+
+    rows: int
+    logits: Array
+    metrics: Array
 
 
 class Trainer:
@@ -70,28 +85,30 @@ class Trainer:
         self.objective = make_objective(config, data)
         weights_seed, order_seed = np.random.SeedSequence(config.seed).spawn(2)
         self.generator = np.random.default_rng(order_seed)
+        self.generator_state = self.generator.bit_generator.state
         self.order = order
         params = initial or self._draw(np.random.default_rng(weights_seed))
         self._check_shapes(params)
-        names = metric_names(self.objective, len(params))
-        self.history = History(names)
+        self.history = History(metric_names(self.objective, len(params)))
         self.stopping = EarlyStopping(config.early_stopping) if config.early_stopping else None
+        with backend.memory_explained():
+            self._compile()
+            self.state = self._initial_state(params, moments)
+            self.train = self.upload(data.train)
+            self.validation = self.upload(data.validation)
 
-        self.train = self._upload(data.train)
-        self.validation = self._upload(data.validation)
-        self.hyper = backend.put(
-            Hyper(*map(np.float64, (config.learning_rate, config.l2, config.l1, config.momentum)))
-        )
-        self.step = backend.compile(make_step(backend.xp, self.objective))
-        self.evaluation = backend.compile(
-            make_evaluation(backend.xp, self.objective, data.task == "classification")
-        )
-        start = backend.compile(
-            lambda params, step: initial_state(backend.xp, params, self.objective, step)
-        )
-        self.state: TrainState = start(backend.put(params), backend.asarray(np.asarray(0)))
-        if moments is not None:
-            self.state = self.state._replace(moments=backend.put(moments))
+    def _compile(self) -> None:
+        backend, xp = self.backend, self.backend.xp
+        classify = self.data.task == "classification"
+        self.step = backend.compile(make_step(xp, self.objective))
+        self.evaluation = backend.compile(make_evaluation(xp, self.objective, classify))
+        numbers = (self.config.learning_rate, self.config.l2, self.config.l1, self.config.momentum)
+        self.hyper = backend.put(Hyper(*map(np.float64, numbers)))
+
+    def _initial_state(self, params: Params, moments: tuple[Params, ...] | None) -> TrainState:
+        start = self.backend.compile(partial(initial_state, self.backend.xp, self.objective))
+        state: TrainState = start(*self.backend.put((params, np.asarray(0))))
+        return state if moments is None else state._replace(moments=self.backend.put(moments))
 
     @property
     def batch_size(self) -> int:
@@ -109,19 +126,21 @@ class Trainer:
         while (done := len(self.history.epochs)) < self.config.epochs:
             if self.stopping and self.stopping.should_stop(done):
                 return
-            yield self._epoch()
+            with self.backend.memory_explained():
+                record = self._epoch(done)
+            yield record
 
-    def _epoch(self) -> EpochRecord:
-        epoch = len(self.history.epochs)
+    def _epoch(self, epoch: int) -> EpochRecord:
+        """Train and evaluate one epoch; nothing is kept of one that did not get to its end."""
         plan = self._plan(epoch)
         started = time.perf_counter()
         state, metrics = self.backend.run_epoch(self.step, self.state, self.train, plan, self.hyper)
         self.backend.synchronize()
         seconds = time.perf_counter() - started
         self._refuse_divergence(epoch, metrics)
-        self.state = state
-        train = self.evaluate(self.train)
-        validation = self.evaluate(self.validation) if len(self.data.validation) else None
+        train = self._score(state.params, self.train)
+        validated = len(self.data.validation) > 0
+        validation = self._score(state.params, self.validation) if validated else None
         record = EpochRecord(
             epoch=epoch + 1,
             learning_rate=float(plan.learning_rates[0]),
@@ -132,27 +151,40 @@ class Trainer:
             seconds=seconds,
             images_per_second=len(self.data.train) / seconds,
         )
-        self.history.epochs.append(record)
-        self.history.step_parts.append(metrics.astype(np.float64))
-        self.history.rate_parts.append(plan.learning_rates)
         if self.stopping and validation:
             self.stopping.update(epoch + 1, validation.loss, state.params)
+        self.state = state
+        self.generator_state = self.generator.bit_generator.state
+        self.history.append(record, metrics, plan.learning_rates)
         return record
 
-    def evaluate(self, rows: Batch) -> Evaluation:
-        """Return loss, accuracy and logits over rows on the device, in large batches."""
-        n = rows.x.shape[0]
-        loss, right, logits = 0.0, 0.0, []
+    def evaluate(self, rows: Rows) -> Evaluation:
+        """Return loss, accuracy and logits of the net as it is now over host rows."""
+        with self.backend.memory_explained():
+            parts = self._parts(self.state.params, self.upload(rows))
+            logits = np.concatenate([self.backend.to_numpy(part.logits) for part in parts])
+            return Evaluation(*self._summed(parts), logits)
+
+    def _score(self, params: Params, rows: Batch) -> Score:
+        return self._summed(self._parts(params, rows))
+
+    def _parts(self, params: Params, rows: Batch) -> list[Part]:
+        """Evaluate rows on the device, in large batches."""
+        parts, n = [], rows.x.shape[0]
         for start in range(0, n, EVALUATION_ROWS):
             stop = min(start + EVALUATION_ROWS, n)
-            part = Batch(rows.x[start:stop, ...], rows.t[start:stop, ...])
-            z, values = self.evaluation(self.state.params, part)
-            mean, *counts = self.backend.to_numpy(values)
-            loss += float(mean) * (stop - start) / n
-            right += sum(counts)
-            logits.append(self.backend.to_numpy(z))
-        accuracy = float(right) / n if self.data.task == "classification" else None
-        return Evaluation(loss, accuracy, np.concatenate(logits))
+            batch = Batch(rows.x[start:stop, ...], rows.t[start:stop, ...])
+            parts.append(Part(stop - start, *self.evaluation(params, batch)))
+        return parts
+
+    def _summed(self, parts: list[Part]) -> Score:
+        """Fetch the metrics of all parts at once."""
+        xp = self.backend.xp
+        table = self.backend.to_numpy(xp.stack([part.metrics for part in parts]))
+        sizes = np.array([part.rows for part in parts])
+        loss = float(sizes @ table[:, 0].astype(np.float64) / sizes.sum())
+        classes = self.data.task == "classification"
+        return Score(loss, float(table[:, 1].sum() / sizes.sum()) if classes else None)
 
     def restore_best(self) -> None:
         """Go back to the weights of the best epoch, where early stopping kept them."""
@@ -178,7 +210,7 @@ class Trainer:
         return Checkpoint(
             config=self.config,
             state=self.backend.fetch(self.state),
-            generator=dict(self.generator.bit_generator.state),
+            generator=dict(self.generator_state),
             epochs=self.history.epochs,
             steps=self.history.step_parts,
             rates=self.history.rate_parts,
@@ -191,7 +223,7 @@ class Trainer:
         """Go on where a checkpoint stopped. Raises InputError where its net is another."""
         self._check_shapes(saved.state.params)
         self.state = self.backend.put(saved.state)
-        self.generator.bit_generator.state = saved.generator
+        self.generator.bit_generator.state = self.generator_state = saved.generator
         self.history.epochs = list(saved.epochs)
         self.history.step_parts = list(saved.steps)
         self.history.rate_parts = list(saved.rates)
@@ -222,7 +254,8 @@ class Trainer:
         if given != expected or any(layer.b.shape != layer.W.shape[-1:] for layer in params):
             raise InputError(f"weights of shapes {given} don't fit the net's {expected}")
 
-    def _upload(self, rows: Rows) -> Batch:
+    def upload(self, rows: Rows) -> Batch:
+        """Put rows with their targets on the device."""
         targets = make_targets(self.objective.loss, self.data, rows)
         return Batch(self.backend.asarray(rows.x), self.backend.asarray(targets))
 
@@ -256,11 +289,15 @@ class Trainer:
 
 @dataclass(frozen=True)
 class Run:
-    """What `fit` returns: the model, its history, the trainer, and the test evaluation."""
+    """What `fit` returns: the model, its history, the trainer, and the test evaluation.
+
+    record: the epoch whose weights the model has; None before the first epoch has ended.
+    """
 
     model: Model
     history: History
     trainer: Trainer
+    record: EpochRecord | None
     test: Evaluation | None
 
 
@@ -294,6 +331,8 @@ def fit(config: Config, data: Dataset, backend: Backend | None = None, **start: 
 def finish(trainer: Trainer) -> Run:
     """Restore the best weights where they were kept, and evaluate the test rows once."""
     trainer.restore_best()
+    best = trainer.stopping.best_epoch if trainer.stopping else 0
+    record = trainer.history.epochs[best - 1] if trainer.history.epochs else None
     test = trainer.data.test
-    evaluation = trainer.evaluate(trainer._upload(test)) if len(test) else None
-    return Run(trainer.model(), trainer.history, trainer, evaluation)
+    evaluation = trainer.evaluate(test) if len(test) else None
+    return Run(trainer.model(), trainer.history, trainer, record, evaluation)

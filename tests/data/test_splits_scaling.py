@@ -1,0 +1,187 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xpmlp.data.scaling import scale_parts
+from xpmlp.data.source import Source
+from xpmlp.data.splits import count_rows, split
+from xpmlp.errors import InputError
+
+
+def numbered(n, classes=2, **options):
+    """A source whose only feature is the row's number."""
+    x = np.arange(n, dtype=np.float64)[:, None]
+    return Source("numbered", "classification", x, np.arange(n) % classes, **options)
+
+
+def ids(part):
+    return part[0][:, 0].astype(int).tolist()
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    n=st.integers(4, 90),
+    classes=st.integers(2, 12),
+    validation=st.one_of(st.none(), st.just(0), st.floats(0.01, 0.6), st.integers(1, 40)),
+    seed=st.integers(0, 2**40),
+    canonical=st.booleans(),
+)
+def test_parts_are_disjoint_and_cover(n, classes, validation, seed, canonical):
+    test = (np.arange(n, n + 5.0)[:, None], np.zeros(5, np.int64)) if canonical else None
+    source = numbered(n, classes, test=test)
+    n_pool = n if canonical else n - max(1, round(0.2 * n))
+    if isinstance(validation, int) and validation >= n_pool:
+        with pytest.raises(InputError, match="nothing to train on"):
+            split(source, validation, seed)
+        return
+    train, held, tested = split(source, validation, seed)
+    together = ids(train) + ids(held) + ids(tested)
+    assert sorted(together) == list(range(n + 5 if canonical else n))
+    for part in (train, held):
+        assert ids(part) == sorted(ids(part))
+        np.testing.assert_array_equal(part[1], np.array(ids(part), int) % classes)
+    if validation is None or 0 < validation < 1:
+        assert len(held[1]) == max(1, round((validation or 0.1) * n_pool))
+    else:
+        assert len(held[1]) == validation
+
+
+def test_same_seed_same_rows_and_other_seed_other_rows():
+    def held(seed):
+        return [ids(part) for part in split(numbered(100), 20, seed)]
+
+    assert held(3) == held(3)
+    assert held(3)[1] != held(4)[1]
+    assert held(3)[2] != held(4)[2]
+
+
+def test_test_rows_do_not_depend_on_validation():
+    tests = [ids(split(numbered(100), v, 5)[2]) for v in (None, 0, 0.3, 7)]
+    assert tests == [tests[0]] * 4
+
+
+def test_classes_keep_their_shares():
+    y = np.array([0] * 80 + [1] * 20)
+    source = Source("skewed", "classification", np.zeros((100, 1)), y)
+    for train, held, test in (split(source, 20, seed) for seed in range(5)):
+        assert np.bincount(test[1]).tolist() == [16, 4]
+        assert np.bincount(held[1]).tolist() == [16, 4]
+        assert np.bincount(train[1]).tolist() == [48, 12]
+
+
+def test_a_class_with_one_row_prevents_only_the_shares():
+    y = np.array([0] * 19 + [1])
+    source = Source("lonely", "classification", np.zeros((20, 1)), y)
+    train, held, test = split(source, 2, 0)
+    assert [len(part[1]) for part in (train, held, test)] == [14, 2, 4]
+
+
+def test_regression_rows_are_held_out_too():
+    x = np.arange(50.0)[:, None]
+    parts = split(Source("line", "regression", x, 2 * x), 0.25, 1)
+    assert [len(part[1]) for part in parts] == [30, 10, 10]
+    for features, values in parts:
+        np.testing.assert_array_equal(values, 2 * features)
+
+
+@pytest.mark.parametrize(("validation", "size"), [(None, 6), (0, 0), (3, 3), (0.5, 10)])
+def test_tail(validation, size):
+    test = (np.zeros((1, 1)), np.zeros(1, np.int64))
+    train, held, _ = split(numbered(20, test=test, tail=6), validation, 0)
+    assert ids(train) == list(range(20 - size))
+    assert ids(held) == list(range(20 - size, 20))
+
+
+def test_the_default_tail_never_takes_more_than_half():
+    test = (np.zeros((1, 1)), np.zeros(1, np.int64))
+    assert len(split(numbered(20, test=test, tail=11), None, 0)[1][1]) == 2
+
+
+@pytest.mark.parametrize("wanted", [-1, -0.5, 1.0, 1.5, float("nan"), float("inf")])
+def test_sizes_that_mean_nothing(wanted):
+    with pytest.raises(InputError, match="fraction between 0 and 1 or a whole number"):
+        count_rows(wanted, 10)
+
+
+@pytest.mark.parametrize("wanted", [10, 11, 0.99])
+def test_sizes_that_leave_nothing(wanted):
+    with pytest.raises(InputError, match="nothing to train on"):
+        count_rows(wanted, 10)
+
+
+ROWS = [[1.0, 5.0, 0.1], [3.0, 5.0, 0.1], [8.0, 5.0, 0.1]]
+OTHER = [[10.0, 6.0, 0.1]]
+
+
+def test_standard_by_hand():
+    """Mean 4 and variance (9 + 1 + 16) / 3 in the first column; the others are constant."""
+    train, other = scale_parts([np.array(ROWS), np.array(OTHER)], "standard", None, "float64")
+    deviation = (26 / 3) ** 0.5
+    expected = [-3 / deviation, -1 / deviation, 4 / deviation]
+    np.testing.assert_allclose(train[:, 0], expected, rtol=1e-14)
+    np.testing.assert_array_equal(train[:, 1:], 0.0)
+    np.testing.assert_allclose(other, [[6 / deviation, 1.0, 0.0]], rtol=1e-14)
+
+
+def test_unit_by_hand():
+    train, other = scale_parts([np.array(ROWS), np.array(OTHER)], "unit", None, "float64")
+    np.testing.assert_allclose(train[:, 0], [0.0, 2 / 7, 1.0], rtol=1e-15)
+    np.testing.assert_array_equal(train[:, 1:], 0.0)
+    np.testing.assert_allclose(other, [[9 / 7, 1.0, 0.0]], rtol=1e-15)
+
+
+@pytest.mark.parametrize("scale", ["unit", "standard"])
+def test_statistics_come_from_the_training_rows_alone(scale):
+    generator = np.random.default_rng(0)
+    train, other = generator.normal(3, 2, (9000, 3)), generator.normal(size=(50, 3))
+    calm = scale_parts([train, other], scale, None, "float64")
+    wild = scale_parts([train, 1e6 + 1e6 * other], scale, None, "float64")
+    np.testing.assert_array_equal(calm[0], wild[0])
+    assert np.abs(wild[1]).max() > 1e5
+    if scale == "standard":
+        np.testing.assert_allclose(calm[0].mean(axis=0), 0.0, atol=1e-12)
+        np.testing.assert_allclose(calm[0].std(axis=0), 1.0, rtol=1e-12)
+        expected = (other - train.mean(axis=0)) / train.std(axis=0)
+    else:
+        assert calm[0].min(axis=0).tolist() == [0.0] * 3
+        assert calm[0].max(axis=0).tolist() == [1.0] * 3
+        expected = (other - train.min(axis=0)) / np.ptp(train, axis=0)
+    np.testing.assert_allclose(calm[1], expected, rtol=1e-11)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_all_pixels(dtype):
+    pixels = np.arange(256, dtype=np.uint8)[None, :]
+    unit = scale_parts([pixels], "unit", 255.0, dtype)[0]
+    raw = scale_parts([pixels], "none", 255.0, dtype)[0]
+    assert unit.dtype == raw.dtype == dtype
+    np.testing.assert_array_equal(raw, pixels)
+    expected = np.arange(256, dtype=dtype) / np.array(255, dtype=dtype)
+    np.testing.assert_array_equal(unit[0], expected)
+
+
+def test_pixels_in_standard_scale():
+    pixels = np.random.default_rng(1).integers(0, 256, (5000, 4), dtype=np.uint8)
+    scaled = scale_parts([pixels], "standard", 255.0, "float64")[0]
+    wide = pixels.astype(np.float64)
+    np.testing.assert_allclose(scaled, (wide - wide.mean(0)) / wide.std(0), rtol=1e-12)
+
+
+def test_inputs_are_left_alone():
+    rows = np.array(ROWS)
+    for scale in ("none", "unit", "standard"):
+        scaled = scale_parts([rows], scale, None, "float64")[0]
+        assert not np.shares_memory(scaled, rows)
+        scaled[:] = 7
+    np.testing.assert_array_equal(rows, ROWS)
+
+
+def test_overflow_is_refused():
+    with pytest.raises(InputError, match="too large for float32"):
+        scale_parts([np.array([[1e300], [0.0]])], "none", None, "float32")
+
+
+def test_unknown_scale():
+    with pytest.raises(InputError, match=r"unknown scale 'units'.*'unit'"):
+        scale_parts([np.array(ROWS)], "units", None, "float64")

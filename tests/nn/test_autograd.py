@@ -1,0 +1,194 @@
+"""Hand-derived gradients against the automatic ones of PyTorch and JAX.
+
+Each oracle is a plain forward pass in the library's own functions. Where a kinked activation,
+or the L1 penalty, stands within 1e-6 of its kink the example is rejected.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import load_or_skip
+from tests.nn.samples import TARGET_KINDS, distance, leaves, random_params, random_targets
+from xpmlp.nn.activations import ACTIVATIONS
+from xpmlp.nn.network import forward, loss_and_grads
+from xpmlp.types import Batch, Params
+
+AGREEMENT = 1e-10
+NEAR_A_KINK = 1e-6
+
+
+class Case(NamedTuple):
+    params: Params
+    batch: Batch
+    activations: tuple[str, ...]
+    loss: str
+    kind: str
+    label_smoothing: float
+    l2: float | None
+    l1: float | None
+
+
+@st.composite
+def cases(draw) -> Case:
+    """Draw a configuration; the arrays come from a drawn seed, in a few shapes only."""
+    names = tuple(draw(st.lists(st.sampled_from(tuple(ACTIVATIONS)), max_size=3)))
+    loss = draw(st.sampled_from(tuple(TARGET_KINDS)))
+    kind = draw(st.sampled_from(TARGET_KINDS[loss]))
+    fewest = 2 if loss == "softmax_cross_entropy" else 1
+    n_outputs = draw(st.sampled_from((fewest, 4)))
+    sizes = (3, *(draw(st.sampled_from((2, 5))) for _ in names), n_outputs)
+    n = draw(st.sampled_from((1, 6)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    weights = rng.uniform(0.1, 2.0, n) if draw(st.booleans()) else None
+    smooth = loss == "softmax_cross_entropy" and draw(st.booleans())
+    case = Case(
+        params=random_params(rng, sizes),
+        batch=Batch(
+            rng.standard_normal((n, 3)), random_targets(rng, kind, (n, sizes[-1])), weights
+        ),
+        activations=names,
+        loss=loss,
+        kind=kind,
+        label_smoothing=0.2 if smooth else 0.0,
+        l2=draw(st.sampled_from((None, 0.3))),
+        l1=draw(st.sampled_from((None, 0.1))),
+    )
+    assume(away_from_kinks(case))
+    return case
+
+
+def away_from_kinks(case: Case) -> bool:
+    _, kept = forward(np, case.params, case.batch.x, case.activations)
+    near = [
+        np.abs(z).min() < NEAR_A_KINK
+        for (z, _), name in zip(kept, case.activations, strict=True)
+        if ACTIVATIONS[name].kinked
+    ]
+    if case.l1 is not None:
+        near += [np.abs(layer.W).min() < NEAR_A_KINK for layer in case.params]
+    return not any(near)
+
+
+def check(case: Case, value: float, gradients: list[np.ndarray]) -> None:
+    """Compare objective and gradients with an oracle's."""
+    ours = loss_and_grads(
+        np,
+        case.params,
+        case.batch,
+        activations=case.activations,
+        loss=case.loss,
+        l2=case.l2,
+        l1=case.l1,
+        label_smoothing=case.label_smoothing,
+    )
+    objective = ours.loss + (0.0 if ours.penalty is None else ours.penalty)
+    assert distance(objective, value) < AGREEMENT
+    for mine, theirs in zip(leaves(ours.grads), gradients, strict=True):
+        assert distance(mine, theirs) < AGREEMENT
+
+
+@pytest.fixture(scope="module")
+def torch_oracle():
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    F = torch.nn.functional
+    functions = {
+        "identity": lambda z: z,
+        "sigmoid": torch.sigmoid,
+        "tanh": torch.tanh,
+        "relu": F.relu,
+        "leaky_relu": lambda z: F.leaky_relu(z, 0.01),
+        "elu": F.elu,
+        "softplus": lambda z: F.softplus(z, threshold=50),
+        "gelu": lambda z: F.gelu(z, approximate="tanh"),
+        "silu": F.silu,
+    }
+
+    def row_losses(case, z, t):
+        if case.loss == "softmax_cross_entropy":
+            return F.cross_entropy(z, t, reduction="none", label_smoothing=case.label_smoothing)
+        if case.loss == "binary_cross_entropy":
+            return F.binary_cross_entropy_with_logits(z, t, reduction="none").sum(-1)
+        return 0.5 * F.mse_loss(z, t, reduction="none").sum(-1)
+
+    def oracle(case):
+        params = [
+            [torch.tensor(leaf, requires_grad=True) for leaf in layer] for layer in case.params
+        ]
+        a = torch.tensor(case.batch.x)
+        for (W, b), name in zip(params, (*case.activations, "identity"), strict=True):
+            a = functions[name](a @ W + b)
+        rows = row_losses(case, a, torch.tensor(case.batch.t))
+        if case.batch.weights is None:
+            objective = rows.mean()
+        else:
+            weights = torch.tensor(case.batch.weights)
+            objective = (weights * rows).sum() / weights.sum()
+        for W, _ in params:
+            objective = objective + 0.5 * (case.l2 or 0.0) * W.square().sum()
+            objective = objective + (case.l1 or 0.0) * W.abs().sum()
+        objective.backward()
+        return objective.item(), [leaf.grad.numpy() for layer in params for leaf in layer]
+
+    return oracle
+
+
+@pytest.fixture(scope="module")
+def jax_oracle():
+    load_or_skip("jax")
+    import jax
+    import jax.numpy as jnp
+
+    functions = {
+        "identity": lambda z: z,
+        "sigmoid": jax.nn.sigmoid,
+        "tanh": jnp.tanh,
+        "relu": jax.nn.relu,
+        "leaky_relu": lambda z: jax.nn.leaky_relu(z, 0.01),
+        "elu": jax.nn.elu,
+        "softplus": jax.nn.softplus,
+        "gelu": lambda z: jax.nn.gelu(z, approximate=True),
+        "silu": jax.nn.silu,
+    }
+
+    def row_losses(case, z, t):
+        if case.loss == "softmax_cross_entropy":
+            if case.kind == "classes":
+                t = jax.nn.one_hot(t, z.shape[-1])
+            smooth = (1 - case.label_smoothing) * t + case.label_smoothing / z.shape[-1]
+            return -(smooth * jax.nn.log_softmax(z)).sum(-1)
+        if case.loss == "binary_cross_entropy":
+            return -(t * jax.nn.log_sigmoid(z) + (1 - t) * jax.nn.log_sigmoid(-z)).sum(-1)
+        return 0.5 * jnp.square(z - t).sum(-1)
+
+    def oracle(case):
+        def objective(params):
+            a = case.batch.x
+            for (W, b), name in zip(params, (*case.activations, "identity"), strict=True):
+                a = functions[name](a @ W + b)
+            rows = row_losses(case, a, case.batch.t)
+            loss = jnp.average(rows, weights=case.batch.weights)
+            squares = sum(jnp.square(W).sum() for W, _ in params)
+            absolutes = sum(jnp.abs(W).sum() for W, _ in params)
+            return loss + 0.5 * (case.l2 or 0.0) * squares + (case.l1 or 0.0) * absolutes
+
+        params = [[jnp.asarray(leaf) for leaf in layer] for layer in case.params]
+        value, grads = jax.value_and_grad(objective)(params)
+        return float(value), [np.asarray(leaf) for layer in grads for leaf in layer]
+
+    return oracle
+
+
+@given(case=cases())
+@settings(max_examples=200, deadline=None)
+def test_gradients_are_those_of_torch(torch_oracle, case):
+    check(case, *torch_oracle(case))
+
+
+@given(case=cases())
+@settings(max_examples=200, deadline=None)
+def test_gradients_are_those_of_jax(jax_oracle, case):
+    check(case, *jax_oracle(case))

@@ -1,0 +1,74 @@
+"""The config: what it takes, what it refuses, and that its TOML says the same."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xpmlp.errors import InputError
+from xpmlp.training.config import Config
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    hidden=st.lists(st.integers(1, 500), max_size=3),
+    learning_rate=st.floats(1e-9, 1e9),
+    validation=st.none() | st.floats(0, 0.99) | st.integers(1, 10**6),
+    early_stopping=st.none() | st.integers(1, 100),
+    seed=st.integers(0, 2**63 - 1),
+    dataset=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1),
+)
+def test_toml_says_the_same(tmp_path_factory, early_stopping, validation, **values):
+    if early_stopping and validation == 0:
+        validation = None
+    config = Config(early_stopping=early_stopping, validation=validation, **values)
+    path = tmp_path_factory.mktemp("config") / "config.toml"
+    config.save(path)
+    assert Config.load(path) == config
+
+
+def test_one_word_stands_for_one_layer():
+    assert Config(hidden=5, activation="tanh") == Config(hidden=(5,), activation=("tanh",))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"optimizer": "adm"}, r"unknown optimizer 'adm' \(did you mean 'adam'\?\); choose one of"),
+        ({"loss": "hinge"}, "unknown loss 'hinge'.*softmax_cross_entropy"),
+        ({"activation": ("relu", "tnh")}, "unknown activation 'tnh'.*tanh"),
+        ({"activation": ("relu",) * 3}, "3 activations for 2 hidden layers"),
+        ({"hidden": (), "activation": "rleu"}, "unknown activation 'rleu'"),
+        ({"hidden": (10, 0)}, r"hidden is \(10, 0\); it must be widths of 1 or more"),
+        ({"hidden": ("a",)}, "hidden can't be"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0; it must be above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate can't be nan"),
+        ({"learning_rate": "fast"}, "learning_rate can't be 'fast'; it is like 0.1"),
+        ({"momentum": 1.0}, r"momentum is 1.0; it must be in \[0, 1\)"),
+        ({"epochs": 0}, "epochs is 0; it must be 1 or more"),
+        ({"epochs": 2.5}, "epochs can't be 2.5"),
+        ({"epochs": True}, "epochs can't be True"),
+        ({"batch_size": -1}, "batch_size is -1; it must be 1 or more, or 0 for all rows"),
+        ({"early_stopping": 0}, "early_stopping is 0; it must be 1 or more"),
+        ({"early_stopping": 3, "validation": 0}, "early_stopping needs validation rows"),
+        ({"label_smoothing": 0.1, "loss": "mean_squared_error"}, "label_smoothing goes with"),
+        ({"seed": -1}, "seed is -1"),
+        ({"dataset": None}, "dataset can't be None"),
+    ],
+)
+def test_what_is_refused(values, message):
+    with pytest.raises(InputError, match=message):
+        Config(**values)
+
+
+def test_unknown_options_and_damaged_files(tmp_path):
+    with pytest.raises(InputError, match="unknown option 'epoch'.*did you mean 'epochs'"):
+        Config.from_dict({"epoch": 3})
+    with pytest.raises(InputError, match="can't read the configuration .*missing.toml: No such"):
+        Config.load(tmp_path / "missing.toml")
+    damaged = tmp_path / "damaged.toml"
+    damaged.write_text("epochs = = 3")
+    with pytest.raises(InputError, match="damaged.toml is not a TOML file"):
+        Config.load(damaged)
+    damaged.write_text("epochs = -3")
+    with pytest.raises(InputError, match="damaged.toml: epochs is -3"):
+        Config.load(damaged)

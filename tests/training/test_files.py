@@ -1,0 +1,106 @@
+"""Models and checkpoints on disk: they come back as they were, or are refused."""
+
+import numpy as np
+import pytest
+
+from tests.conftest import load_or_skip
+from tests.problems import make_dataset
+from xpmlp.errors import InputError
+from xpmlp.training.checkpoint import Checkpoint
+from xpmlp.training.config import Config
+from xpmlp.training.model import Model
+from xpmlp.training.tensors import write_tensors
+from xpmlp.training.trainer import Trainer, fit
+
+
+@pytest.fixture(scope="module")
+def run():
+    config = Config(hidden=(5, 4), epochs=2, dtype="float64", early_stopping=9, optimizer="adam")
+    return fit(config, make_dataset(), load_or_skip("numpy"))
+
+
+def test_a_model_comes_back(run, tmp_path):
+    run.model.save(tmp_path / "model.safetensors")
+    again = Model.load(tmp_path / "model.safetensors")
+    x = make_dataset().test.x
+    np.testing.assert_array_equal(again.logits(x), run.test.logits)
+    assert again.class_names == ("a", "b", "c")
+    assert (again.sizes, again.n_parameters) == ((4, 5, 4, 3), 64)
+    assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_a_model_refuses_other_inputs(run):
+    with pytest.raises(InputError, match=r"takes x of shape \(N, 4\), got \(2, 5\)"):
+        run.model.predict(np.zeros((2, 5)))
+
+
+def test_a_checkpoint_comes_back(run, tmp_path):
+    saved = run.trainer.checkpoint()
+    saved.save(tmp_path / "checkpoint.safetensors")
+    again = Checkpoint.load(tmp_path / "checkpoint.safetensors")
+    assert again.config == saved.config
+    assert again.epochs == saved.epochs
+    assert again.generator == saved.generator
+    assert int(again.state.step) == len(run.history.steps) == 2
+    assert len(again.state.moments) == 2
+    np.testing.assert_array_equal(again.best_params[1].W, saved.best_params[1].W)
+
+
+def test_damaged_files_are_refused(run, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(InputError, match="checkpoint.safetensors does not exist"):
+        Checkpoint.load(path)
+    run.trainer.checkpoint().save(path)
+    whole = path.read_bytes()
+    for damaged in (whole[:100], whole[:-10], b"", b"not a tensor file at all"):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match="is not a whole safetensors file"):
+            Checkpoint.load(path)
+    run.model.save(path)
+    with pytest.raises(InputError, match="holds xpmlp-model-1, not xpmlp-checkpoint-1"):
+        Checkpoint.load(path)
+    write_tensors(path, {"x": np.zeros(2)}, {})
+    with pytest.raises(InputError, match="holds something else, not xpmlp-model-1"):
+        Model.load(path)
+
+
+def test_a_checkpoint_of_another_net_is_refused(run):
+    other = Trainer(
+        run.trainer.config.replace(hidden=(6, 4)), make_dataset(), load_or_skip("numpy")
+    )
+    with pytest.raises(InputError, match="don't fit the net's"):
+        other.resume(run.trainer.checkpoint())
+
+
+def test_a_failed_write_leaves_the_old_file(run, tmp_path, monkeypatch):
+    path = tmp_path / "model.safetensors"
+    run.model.save(path)
+    before = path.read_bytes()
+
+    def full_disk(self, data):
+        with self.open("wb") as file:
+            file.write(data[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        run.model.save(path)
+    assert path.read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("name", ["torch", "jax", "array-api-strict"])
+def test_a_run_goes_on_with_another_library(name):
+    """Two epochs on one library, two on another: as all four on NumPy, but for rounding."""
+    config = Config(hidden=(6,), epochs=4, batch_size=8, dtype="float64", optimizer="adam")
+    data, other = make_dataset(), load_or_skip(name)
+    whole = fit(config, data, load_or_skip("numpy"))
+    first = Trainer(config, data, other)
+    for record in first.epochs():
+        if record.epoch == 2:
+            break
+    second = Trainer(config, data, load_or_skip("numpy"))
+    second.resume(first.checkpoint())
+    list(second.epochs())
+    for mine, theirs in zip(second.model().params, whole.model.params, strict=True):
+        np.testing.assert_allclose(mine.W, theirs.W, rtol=1e-9, atol=1e-12)

@@ -1,0 +1,48 @@
+"""`python -m xpmlp`, or `xpmlp` once installed: lists the commands and runs one."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from xpmlp import __version__
+from xpmlp.commands import EXIT_BAD_INPUT, run_as_program
+from xpmlp.errors import unknown_name
+
+COMMANDS = {
+    "train": "train a net on a data set, save the weights, the curves and the pictures",
+    "gradcheck": "prove the backward pass against central differences",
+}
+
+
+def overview() -> str:
+    """Return the list of commands as it is printed."""
+    lines = [f"  {name:<10} {text}" for name, text in COMMANDS.items()]
+    return "\n".join(
+        [
+            f"xpmlp {__version__}: multilayer perceptrons with hand-derived backpropagation",
+            "",
+            *lines,
+            "",
+            "xpmlp COMMAND --help, or python -m xpmlp.COMMAND --help, tells more.",
+        ]
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that the first word names."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help"):
+        print(overview())
+        return 0
+    if words[0] == "--version":
+        print(f"xpmlp {__version__}")
+        return 0
+    if words[0] not in COMMANDS:
+        print(f"xpmlp: {unknown_name('command', words[0], COMMANDS)}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    code: int = import_module(f"xpmlp.{words[0]}").main(words[1:])
+    return code
+
+
+if __name__ == "__main__":
+    run_as_program(main)

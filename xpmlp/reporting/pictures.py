@@ -1,0 +1,121 @@
+"""Which pictures a run gets, and the files they go to."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xpmlp.reporting.curves import Curve, epoch_curves, gradient_magnitude, loss_per_step
+from xpmlp.reporting.outcomes import (
+    confusion_matrix,
+    misclassified,
+    mistake_caption,
+    predicted_against_true,
+    worst_mistakes,
+)
+from xpmlp.reporting.regions import chosen_outputs, decision_regions
+from xpmlp.reporting.style import save
+from xpmlp.reporting.weights import first_layer_weights
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from xpmlp.training.history import History
+    from xpmlp.training.trainer import Run
+
+Named = Iterator[tuple[str, "Figure"]]
+
+
+def write_pictures(run: "Run", directory: Path) -> list[Path]:
+    """Write every picture that applies to a run as PNG into a folder, and return the paths."""
+    directory.mkdir(parents=True, exist_ok=True)
+    return [save(figure, directory / f"{name}.png") for name, figure in pictures(run)]
+
+
+def pictures(run: "Run") -> Named:
+    """Yield name and figure of every picture that applies to a run, drawn one at a time."""
+    if run.history.epochs:
+        stopping = run.trainer.stopping
+        yield from _training(run.history, stopping.best_epoch if stopping else None)
+    yield from _network(run)
+    if run.test is not None:
+        yield from _outcomes(run)
+
+
+def _training(history: "History", best_epoch: int | None) -> Named:
+    steps_per_epoch = len(history.step_parts[0])
+    names = history.metric_names
+    losses = [Curve(name, history.metric(name)) for name in ("loss", "penalty") if name in names]
+    yield "loss-per-step", loss_per_step(losses, steps_per_epoch)
+    yield (
+        "epochs",
+        epoch_curves(_epochs(history, "loss"), _epochs(history, "accuracy"), best_epoch),
+    )
+    weights, biases = (_norms(history, leaf) for leaf in "Wb")
+    if weights:
+        yield "gradient-magnitude", gradient_magnitude(weights, biases, steps_per_epoch)
+
+
+def _epochs(history: "History", figure: str) -> list[Curve]:
+    curves = [
+        Curve(label, history.epoch_values(f"{part}_{figure}")) for part, label in _PARTS.items()
+    ]
+    return [curve for curve in curves if np.isfinite(curve.values).any()]
+
+
+_PARTS = {"train": "training", "validation": "validation"}
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def _norms(history: "History", leaf: str) -> list[Curve]:
+    prefix = f"norm_d{leaf}"
+    return [
+        Curve(f"‖d{leaf}{name.removeprefix(prefix).translate(_SUBSCRIPTS)}‖", history.metric(name))
+        for name in history.metric_names
+        if name.startswith(prefix)
+    ]
+
+
+def _network(run: "Run") -> Named:
+    model, data = run.model, run.trainer.data
+    if model.image_shape:
+        W = model.params[0].W
+        names: tuple[str, ...] = ()
+        if len(model.params) == 1:
+            names = model.class_names[-W.shape[1] :]
+        yield "first-layer-weights", first_layer_weights(W, model.image_shape, names)
+    elif model.class_names and model.sizes[0] == 2:
+        yield "decision-regions", decision_regions(model, data.train, data.test)
+
+
+def _outcomes(run: "Run") -> Named:
+    from xpmlp.nn.losses import LOSSES
+    from xpmlp.training.model import decide
+
+    assert run.test is not None
+    model, test = run.model, run.trainer.data.test
+    outputs = LOSSES[model.loss].predict(np, run.test.logits)
+    if not model.class_names:
+        yield "predicted-against-true", predicted_against_true(test.y, outputs)
+        return
+    classes = decide(run.test.logits)
+    yield "confusion-matrix", confusion_matrix(test.y, classes, model.class_names)
+    certainty = chosen_outputs(outputs, classes)
+    worst = worst_mistakes(test.y, classes, certainty)
+    if model.image_shape and len(worst):
+        measure = "output" if model.loss == "mean_squared_error" else "p"
+        names = model.class_names
+        captions = [
+            mistake_caption(names[test.y[i]], names[classes[i]], certainty[i], measure)
+            for i in worst
+        ]
+        wrong = int(np.sum(test.y != classes))
+        yield (
+            "misclassified",
+            misclassified(
+                test.x[worst].reshape(-1, *model.image_shape),
+                captions,
+                f"{len(worst)} of {wrong:,} misclassified test rows, most certain first",
+            ),
+        )

@@ -1,0 +1,74 @@
+"""How a run in progress is shown: a bar on a terminal, plain lines elsewhere, or nothing."""
+
+import sys
+from typing import Any, Protocol, TextIO
+
+from xpmlp.reporting.summary import epoch_line
+from xpmlp.training.history import EpochRecord
+
+
+class Progress(Protocol):
+    """Shows epochs as they end."""
+
+    def show(self, record: EpochRecord) -> None:
+        """Show one finished epoch."""
+
+    def close(self) -> None:
+        """Take the bar away, or do nothing."""
+
+
+class Bar:
+    """A tqdm bar on stderr with loss, accuracies and speed."""
+
+    def __init__(self, epochs: int, done: int) -> None:
+        from tqdm import tqdm
+
+        self.bar: Any = tqdm(total=epochs, initial=done, unit="epoch", leave=False)
+
+    def show(self, record: EpochRecord) -> None:
+        """Move the bar by one epoch."""
+        figures = {"loss": f"{record.train_loss:.4f}"}
+        if record.train_accuracy is not None:
+            figures["acc"] = f"{record.train_accuracy:.4f}"
+        if record.validation_accuracy is not None:
+            figures["val"] = f"{record.validation_accuracy:.4f}"
+        figures["rows/s"] = f"{record.images_per_second:,.0f}"
+        self.bar.set_postfix(figures, refresh=False)
+        self.bar.update()
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self.bar.close()
+
+
+class Lines:
+    """A line per epoch; of more than 50 epochs, some 50 of them and the last."""
+
+    def __init__(self, epochs: int, stream: TextIO) -> None:
+        self.epochs, self.stream = epochs, stream
+        self.every = max(1, epochs // 50)
+
+    def show(self, record: EpochRecord) -> None:
+        """Print the epoch if it is its turn."""
+        if record.epoch % self.every == 0 or record.epoch in (1, self.epochs):
+            print(epoch_line(record, self.epochs), file=self.stream, flush=True)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Silence:
+    """Shows nothing."""
+
+    def show(self, record: EpochRecord) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def make_progress(epochs: int, done: int, *, quiet: bool, stream: TextIO) -> Progress:
+    """Return the bar where stderr is a terminal, else lines on the stream, or silence."""
+    if quiet:
+        return Silence()
+    return Bar(epochs, done) if sys.stderr.isatty() else Lines(epochs, stream)

@@ -1,0 +1,109 @@
+"""The one look of all pictures: sizes, colours, a light grid, and how a picture is saved.
+
+Figures are drawn by the Agg canvas directly, without `matplotlib.pyplot` and without changing
+matplotlib's settings, so that they need no display and leave nothing behind.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DOTS_PER_INCH = 150
+TEXT_SIZE = 10
+SMALL_TEXT_SIZE = 9
+TITLE_SIZE = 12
+GREY = "#666666"
+LIGHT_GREY = "#D9D9D9"
+
+# Okabe and Ito, "Color Universal Design" (2008); black and the pale yellow come last.
+PALETTE = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+    "#F0E442",
+)
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """Return an empty figure of so many inches, with constrained layout and an Agg canvas."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    figure = Figure(
+        figsize=(width, height),
+        dpi=DOTS_PER_INCH,
+        layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1),
+        facecolor="white",
+    )
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def dress(axes: "Axes", xlabel: str = "", ylabel: str = "", title: str = "") -> None:
+    """Give axes their texts, a light grid behind the data, and a frame of two sides."""
+    axes.set_xlabel(xlabel, fontsize=TEXT_SIZE)
+    axes.set_ylabel(ylabel, fontsize=TEXT_SIZE)
+    if title:
+        axes.set_title(title, fontsize=TITLE_SIZE, loc="left")
+    axes.tick_params(labelsize=SMALL_TEXT_SIZE, color=GREY)
+    axes.grid(color=LIGHT_GREY, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+
+
+def bare(axes: "Axes", title: str = "") -> None:
+    """Leave axes nothing but what is drawn in them, and a title."""
+    axes.set_axis_off()
+    axes.set_title(title, fontsize=TITLE_SIZE)
+
+
+def integer_ticks(axis: Any, count: int = 8) -> None:
+    """Put ticks of an axis at whole numbers only, thousands apart by a comma."""
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+    axis.set_major_locator(MaxNLocator(count, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+
+def add_colour_bar(figure: "Figure", image: Any, axes: "Axes", label: str, **options: Any) -> None:
+    """Put a colour bar with a label to the right of axes."""
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=30, **options)
+    bar.set_label(label, fontsize=TEXT_SIZE)
+    bar.ax.tick_params(labelsize=SMALL_TEXT_SIZE)
+    bar.outline.set_visible(False)
+
+
+def class_colours(count: int) -> np.ndarray:
+    """Return (count, 3) colours in [0, 1]: the palette, or a colour wheel for more classes."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_rgb
+
+    if count <= len(PALETTE):
+        return np.array([to_rgb(colour) for colour in PALETTE[:count]])
+    wheel: np.ndarray = colormaps["turbo"](np.linspace(0.03, 0.97, count))[:, :3]
+    return wheel
+
+
+def shorten(name: str, length: int) -> str:
+    """Return a name of at most `length` characters, an ellipsis for what is left out inside."""
+    if len(name) <= length:
+        return name
+    end = (length - 1) // 3
+    return f"{name[: length - 1 - end]}…{name[len(name) - end :]}"
+
+
+def save(figure: "Figure", path: Path) -> Path:
+    """Write a figure as PNG and return its path."""
+    figure.savefig(path, dpi=DOTS_PER_INCH, format="png")
+    return path

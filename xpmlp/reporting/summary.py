@@ -1,0 +1,119 @@
+"""What a run came to: the figures for machines, and the lines for people."""
+
+import platform
+from typing import Any
+
+import numpy as np
+
+from xpmlp import __version__
+from xpmlp.backends.registry import Selection
+from xpmlp.training.config import Config
+from xpmlp.training.history import EpochRecord
+from xpmlp.training.trainer import Run, Trainer
+
+
+def summarize(run: Run, selection: Selection, run_dir: str, *, interrupted: bool) -> dict[str, Any]:
+    """Return the run's figures for summary.json and `--json`; what is unknown is None.
+
+    seconds_per_epoch is the median of training alone, without evaluation; on JAX the first
+    epoch includes the compilation.
+    """
+    trainer, config, about = run.trainer, run.trainer.config, selection.backend.describe()
+    seconds = run.history.epoch_values("seconds")
+    per_epoch = float(np.median(seconds)) if len(seconds) else None
+    record = run.record
+    return {
+        "dataset": trainer.data.name,
+        "backend": about["backend"],
+        "device": about["device"],
+        "device_requested": selection.device_requested,
+        "fallback_reason": selection.fallback_reason,
+        "seed": config.seed,
+        "epochs": len(run.history.epochs),
+        "best_epoch": record.epoch if record else None,
+        "interrupted": interrupted,
+        "parameters": run.model.n_parameters,
+        "train_loss": record.train_loss if record else None,
+        "train_accuracy": record.train_accuracy if record else None,
+        "validation_loss": record.validation_loss if record else None,
+        "validation_accuracy": record.validation_accuracy if record else None,
+        "test_loss": run.test.loss if run.test else None,
+        "test_accuracy": run.test.accuracy if run.test else None,
+        "seconds_per_epoch": per_epoch,
+        "images_per_second": len(trainer.data.train) / per_epoch if per_epoch else None,
+        "peak_memory_bytes": selection.backend.memory(),
+        "dtype": about["dtype"],
+        "library": about["library"],
+        "device_name": about["device_name"],
+        "python": platform.python_version(),
+        "xpmlp": __version__,
+        "run_dir": run_dir,
+    }
+
+
+def header(trainer: Trainer) -> str:
+    """Return the lines that stand above a run: data, net, training, machine."""
+    data, config, about = trainer.data, trainer.config, trainer.backend.describe()
+    model = trainer.model()
+    parts = {"training": data.train, "validation": data.validation, "test": data.test}
+    rows = ", ".join(f"{len(part):,} {name}" for name, part in parts.items())
+    outputs = f"{len(data.class_names)} classes" if data.class_names else "regression"
+    net = "-".join(map(str, model.sizes))
+    activations = " ".join(dict.fromkeys(model.activations)) or "no hidden layer"
+    return "\n".join(
+        [
+            f"data      {data.name}: {rows} rows; {data.n_features} inputs, {outputs}",
+            f"net       {net}, {activations}, {model.n_parameters:,} parameters, {model.loss}",
+            f"training  {_training(config, trainer.batch_size)}",
+            f"machine   {about['library']} on {about['device']} ({about['device_name']}), "
+            f"{config.dtype}",
+        ]
+    )
+
+
+def _training(config: Config, batch_size: int) -> str:
+    penalties = [
+        f"{name} {value:g}" for name, value in (("l2", config.l2), ("l1", config.l1)) if value
+    ]
+    return ", ".join(
+        [
+            f"{config.optimizer}, learning rate {config.learning_rate:g} ({config.lr_schedule})",
+            *penalties,
+            f"batch {batch_size:,}",
+            f"{config.epochs} epochs",
+            f"seed {config.seed}",
+        ]
+    )
+
+
+def epoch_line(record: EpochRecord, epochs: int) -> str:
+    """Return one epoch as a line of text."""
+    parts = [f"epoch {record.epoch}/{epochs}", f"loss {record.train_loss:.4f}"]
+    if record.train_accuracy is not None:
+        parts.append(f"accuracy {record.train_accuracy:.4f}")
+    if record.validation_loss is not None:
+        parts.append(f"validation loss {record.validation_loss:.4f}")
+    if record.validation_accuracy is not None:
+        parts.append(f"validation accuracy {record.validation_accuracy:.4f}")
+    parts.append(f"{record.images_per_second:,.0f} rows/s")
+    return "  ".join(parts)
+
+
+def summary_text(run: Run, figures: dict[str, Any]) -> str:
+    """Return the table of losses and accuracies, the time, and where the results are."""
+    data = run.trainer.data
+    lines = [f"{'':<12}{'loss':>10}{'accuracy':>11}{'rows':>10}"]
+    for name, part in (("train", data.train), ("validation", data.validation), ("test", data.test)):
+        loss, accuracy = figures[f"{name}_loss"], figures[f"{name}_accuracy"]
+        if loss is not None:
+            shown = f"{accuracy:.4f}" if accuracy is not None else "-"
+            lines.append(f"{name:<12}{loss:>10.4f}{shown:>11}{len(part):>10,}")
+    if run.trainer.stopping and figures["best_epoch"]:
+        lines.append(f"best weights from epoch {figures['best_epoch']} of {figures['epochs']}")
+    if figures["seconds_per_epoch"]:
+        lines.append(
+            f"{figures['seconds_per_epoch']:.3g} s per epoch (median of {figures['epochs']}), "
+            f"{figures['images_per_second']:,.0f} rows/s"
+        )
+    lines.append(f"results in {figures['run_dir']}")
+    return "\n".join(lines)

@@ -1,0 +1,128 @@
+"""The backward pass against central differences, entry by entry.
+
+All perturbed nets of one parameter array are the members of one ensemble, so that a single
+forward pass over a leading axis gives every difference of that array.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xpmlp.backends.base import Backend
+from xpmlp.nn.activations import ACTIVATIONS
+from xpmlp.nn.losses import LOSSES
+from xpmlp.nn.network import forward, loss_and_grads
+from xpmlp.nn.regularizers import penalty
+from xpmlp.types import Affine, Array, Batch, Params
+
+EPSILON = 1e-5
+TOLERANCE = 1e-6
+FLOOR = 1e-8
+
+
+@dataclass(frozen=True)
+class ArrayCheck:
+    """The verdict on one parameter array.
+
+    error: ‖a - n‖ / max(‖a‖ + ‖n‖, 1e-8) over the entries that were compared, a analytic and n
+    numeric. entries: all entries of the array. skipped: those whose perturbation crosses a
+    kink, where the central difference is no derivative.
+    """
+
+    name: str
+    error: float
+    entries: int
+    skipped: int
+
+    @property
+    def verdict(self) -> str:
+        """CORRECT below 1e-6, else WRONG, also where nothing could be compared."""
+        good = self.error < TOLERANCE and self.skipped < self.entries
+        return "CORRECT" if good else "WRONG"
+
+
+def check_gradients(
+    backend: Backend,
+    params: Params,
+    batch: Batch,
+    *,
+    activations: Sequence[str],
+    loss: str,
+    l2: float = 0.0,
+    l1: float = 0.0,
+    label_smoothing: float = 0.0,
+    epsilon: float = EPSILON,
+) -> list[ArrayCheck]:
+    """Return a verdict for each W and b, in the order of the layers.
+
+    backend: of dtype float64. params and batch: host arrays, W: (D, H), b: (H,), x: (N, D).
+    numeric = (J(θ + ε) - J(θ - ε)) / 2ε with J the loss plus the penalty.
+    Equation: DERIVATION.md, "gradient-check".
+    """
+    params, batch = backend.put(params), backend.put(batch)
+    options: dict[str, Any] = {"activations": activations, "loss": loss, "l2": l2, "l1": l1}
+    options["label_smoothing"] = label_smoothing
+    exact = loss_and_grads(backend.xp, params, batch, **options).grads
+    checks = []
+    for i, layer in enumerate(params):
+        for leaf in Affine._fields:
+            shifts = _shifts(backend, getattr(layer, leaf), epsilon)
+            above = _evaluate(backend, _moved(params, i, leaf, shifts), batch, options)
+            below = _evaluate(backend, _moved(params, i, leaf, -shifts), batch, options)
+            numeric = (above.objective - below.objective) / (2.0 * epsilon)
+            analytic = backend.to_numpy(getattr(exact[i], leaf)).reshape(-1)
+            crossed = (above.sides != below.sides).any(axis=-1)
+            checks.append(_compare(f"{leaf}{i + 1}", analytic, numeric, crossed))
+    return checks
+
+
+class _Members(NamedTuple):
+    """Of n perturbed nets: J (n,), and on which side of every kink each lies (n, kinks)."""
+
+    objective: np.ndarray
+    sides: np.ndarray
+
+
+def _shifts(backend: Backend, theta: Array, epsilon: float) -> Array:
+    """Return ε in one entry of θ at a time: (n, *θ.shape) for its n entries."""
+    shape = tuple(theta.shape)
+    n = math.prod(shape)
+    return backend.asarray(epsilon * np.eye(n).reshape(n, *shape))
+
+
+def _moved(params: Params, i: int, leaf: str, shifts: Array) -> Params:
+    """Return the nets that differ from params by a shift of one array of layer i."""
+    changed = params[i]._replace(**{leaf: getattr(params[i], leaf) + shifts})
+    return (*params[:i], changed, *params[i + 1 :])
+
+
+def _evaluate(backend: Backend, params: Params, batch: Batch, options: dict[str, Any]) -> _Members:
+    xp = backend.xp
+    logits, kept = forward(xp, params, batch.x, options["activations"])
+    smoothing = options["label_smoothing"]
+    value, _ = LOSSES[options["loss"]].function(
+        xp, logits, batch.t, batch.weights, **({"label_smoothing": smoothing} if smoothing else {})
+    )
+    objective = backend.to_numpy(value + penalty(xp, params, options["l2"], options["l1"]))
+    n = len(objective)
+    kinked = [
+        k.z
+        for k, name in zip(kept, options["activations"], strict=True)
+        if ACTIVATIONS[name].kinked
+    ]
+    kinked += [layer.W for layer in params] if options["l1"] else []
+    sides = [backend.to_numpy(z) > 0.0 for z in kinked]
+    flat = [np.broadcast_to(side, (n, *side.shape[-2:])).reshape(n, -1) for side in sides]
+    return _Members(objective, np.concatenate([np.empty((n, 0), dtype=bool), *flat], axis=1))
+
+
+def _compare(
+    name: str, analytic: np.ndarray, numeric: np.ndarray, crossed: np.ndarray
+) -> ArrayCheck:
+    a, n = analytic[~crossed], numeric[~crossed]
+    scale = max(float(np.linalg.norm(a) + np.linalg.norm(n)), FLOOR)
+    error = float(np.linalg.norm(a - n)) / scale
+    return ArrayCheck(name, error, len(analytic), int(crossed.sum()))
