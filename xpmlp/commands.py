@@ -77,12 +77,9 @@ def _help(item: Field[Any]) -> str:
 
 
 def _shape(item: Field[Any]) -> dict[str, Any]:
-    kind = str(item.type)
-    parse = int if "int" in kind else float if "float" in kind else str
-    shape: dict[str, Any] = {"type": parse, "metavar": item.metadata.get("metavar", "NAME")}
-    if "tuple" in kind:
-        shape["nargs"] = "*"
-    return shape
+    about = item.metadata
+    shape = {"type": about.get("parse", about["kind"]), "metavar": about.get("metavar", "NAME")}
+    return shape | ({"nargs": "*"} if isinstance(item.default, tuple) else {})
 
 
 def run_as_program(main: Callable[[Sequence[str] | None], int]) -> NoReturn:

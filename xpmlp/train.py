@@ -40,7 +40,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser; it needs no array library, so that --help is quick."""
     parser = Parser(
         prog=PROGRAM,
-        usage="%(prog)s [--dataset NAME|FILE] [--hidden N ...] [--device DEVICE] [options]",
+        usage="%(prog)s [options]",
         description="Train a multilayer perceptron by hand-derived backpropagation.",
         epilog="exit codes: 0 done, 1 the run failed, 2 bad input, 130 interrupted (and saved)",
     )

@@ -110,13 +110,22 @@ def test_sizes_that_leave_nothing(wanted):
         count_rows(wanted, 10)
 
 
+def scaled_parts(parts, scale, full_scale, dtype):
+    """Scale, and check that the returned numbers say what was done."""
+    results, scaling = scale_parts(parts, scale, full_scale, dtype)
+    for raw, result in zip(parts, results, strict=True):
+        again = (raw.astype(np.float64) - scaling.shift) / scaling.width
+        np.testing.assert_allclose(again, result, rtol=1e-6 if dtype == "float32" else 1e-13)
+    return results
+
+
 ROWS = [[1.0, 5.0, 0.1], [3.0, 5.0, 0.1], [8.0, 5.0, 0.1]]
 OTHER = [[10.0, 6.0, 0.1]]
 
 
 def test_standard_by_hand():
     """Mean 4 and variance (9 + 1 + 16) / 3 in the first column; the others are constant."""
-    train, other = scale_parts([np.array(ROWS), np.array(OTHER)], "standard", None, "float64")
+    train, other = scaled_parts([np.array(ROWS), np.array(OTHER)], "standard", None, "float64")
     deviation = (26 / 3) ** 0.5
     expected = [-3 / deviation, -1 / deviation, 4 / deviation]
     np.testing.assert_allclose(train[:, 0], expected, rtol=1e-14)
@@ -125,7 +134,7 @@ def test_standard_by_hand():
 
 
 def test_unit_by_hand():
-    train, other = scale_parts([np.array(ROWS), np.array(OTHER)], "unit", None, "float64")
+    train, other = scaled_parts([np.array(ROWS), np.array(OTHER)], "unit", None, "float64")
     np.testing.assert_allclose(train[:, 0], [0.0, 2 / 7, 1.0], rtol=1e-15)
     np.testing.assert_array_equal(train[:, 1:], 0.0)
     np.testing.assert_allclose(other, [[9 / 7, 1.0, 0.0]], rtol=1e-15)
@@ -135,8 +144,8 @@ def test_unit_by_hand():
 def test_statistics_come_from_the_training_rows_alone(scale):
     generator = np.random.default_rng(0)
     train, other = generator.normal(3, 2, (9000, 3)), generator.normal(size=(50, 3))
-    calm = scale_parts([train, other], scale, None, "float64")
-    wild = scale_parts([train, 1e6 + 1e6 * other], scale, None, "float64")
+    calm = scaled_parts([train, other], scale, None, "float64")
+    wild = scaled_parts([train, 1e6 + 1e6 * other], scale, None, "float64")
     np.testing.assert_array_equal(calm[0], wild[0])
     assert np.abs(wild[1]).max() > 1e5
     if scale == "standard":
@@ -153,8 +162,8 @@ def test_statistics_come_from_the_training_rows_alone(scale):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_all_pixels(dtype):
     pixels = np.arange(256, dtype=np.uint8)[None, :]
-    unit = scale_parts([pixels], "unit", 255.0, dtype)[0]
-    raw = scale_parts([pixels], "none", 255.0, dtype)[0]
+    unit = scaled_parts([pixels], "unit", 255.0, dtype)[0]
+    raw = scaled_parts([pixels], "none", 255.0, dtype)[0]
     assert unit.dtype == raw.dtype == dtype
     np.testing.assert_array_equal(raw, pixels)
     expected = np.arange(256, dtype=dtype) / np.array(255, dtype=dtype)
@@ -163,7 +172,7 @@ def test_all_pixels(dtype):
 
 def test_pixels_in_standard_scale():
     pixels = np.random.default_rng(1).integers(0, 256, (5000, 4), dtype=np.uint8)
-    scaled = scale_parts([pixels], "standard", 255.0, "float64")[0]
+    scaled = scaled_parts([pixels], "standard", 255.0, "float64")[0]
     wide = pixels.astype(np.float64)
     np.testing.assert_allclose(scaled, (wide - wide.mean(0)) / wide.std(0), rtol=1e-12)
 
@@ -171,7 +180,7 @@ def test_pixels_in_standard_scale():
 def test_inputs_are_left_alone():
     rows = np.array(ROWS)
     for scale in ("none", "unit", "standard"):
-        scaled = scale_parts([rows], scale, None, "float64")[0]
+        scaled = scaled_parts([rows], scale, None, "float64")[0]
         assert not np.shares_memory(scaled, rows)
         scaled[:] = 7
     np.testing.assert_array_equal(rows, ROWS)
@@ -179,9 +188,9 @@ def test_inputs_are_left_alone():
 
 def test_overflow_is_refused():
     with pytest.raises(InputError, match="too large for float32"):
-        scale_parts([np.array([[1e300], [0.0]])], "none", None, "float32")
+        scaled_parts([np.array([[1e300], [0.0]])], "none", None, "float32")
 
 
 def test_unknown_scale():
     with pytest.raises(InputError, match=r"unknown scale 'units'.*'unit'"):
-        scale_parts([np.array(ROWS)], "units", None, "float64")
+        scaled_parts([np.array(ROWS)], "units", None, "float64")

@@ -42,7 +42,7 @@ def test_one_word_stands_for_one_layer():
         ({"hidden": ("a",)}, "hidden can't be"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0; it must be above 0"),
         ({"learning_rate": float("nan")}, "learning_rate can't be nan"),
-        ({"learning_rate": "fast"}, "learning_rate can't be 'fast'; it is like 0.1"),
+        ({"learning_rate": "fast"}, "learning_rate can't be 'fast'; the default is 0.1"),
         ({"momentum": 1.0}, r"momentum is 1.0; it must be in \[0, 1\)"),
         ({"epochs": 0}, "epochs is 0; it must be 1 or more"),
         ({"epochs": 2.5}, "epochs can't be 2.5"),

@@ -1,7 +1,7 @@
 """What every loader returns: rows with their targets, split into three, on the host."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +24,13 @@ class Rows:
         return len(self.y)
 
 
+class Scaling(NamedTuple):
+    """What was done to each column: x = (raw - shift) / width, both (D,), float64."""
+
+    shift: "np.ndarray"
+    width: "np.ndarray"
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A data set that is ready to train on.
@@ -33,6 +40,7 @@ class Dataset:
     feature_names: one per column of x; empty for images.
     image_shape: (height, width) where the rows are images, else None.
     scale: the scaling that was applied: `none`, `unit` or `standard`.
+    scaling: its numbers, None where the rows came without.
     note: one plain line that a person should see (what `auto` chose and why), or "".
     """
 
@@ -45,6 +53,7 @@ class Dataset:
     feature_names: tuple[str, ...] = ()
     image_shape: tuple[int, int] | None = None
     scale: str = "none"
+    scaling: Scaling | None = None
     note: str = ""
 
     @property

@@ -120,7 +120,7 @@ def _prepare(
     if scale is None:
         scale = "none" if source.full_scale is None else "unit"
     parts = split(source, validation, seed)
-    features = scale_parts([x for x, _ in parts], scale, source.full_scale, dtype)
+    features, scaling = scale_parts([x for x, _ in parts], scale, source.full_scale, dtype)
     train, held, test = (Rows(x, y) for x, (_, y) in zip(features, parts, strict=True))
     return Dataset(
         source.name,
@@ -132,5 +132,6 @@ def _prepare(
         feature_names=source.feature_names,
         image_shape=source.image_shape,
         scale=scale,
+        scaling=scaling,
         note=source.note,
     )

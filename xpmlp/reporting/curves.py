@@ -110,7 +110,7 @@ def epoch_curves(
             axes.axvline(
                 best_epoch, color=GREY, linestyle=":", label=f"best epoch ({best_epoch})", zorder=1
             )
-        axes.legend(fontsize=SMALL_TEXT_SIZE, frameon=False)
+        axes.legend(loc="best", fontsize=SMALL_TEXT_SIZE, frameon=False)
     if spans_decades(np.concatenate([curve.values for curve in losses])):
         panels[0].set_yscale("log")
     return figure
@@ -129,9 +129,9 @@ def running_mean(values: np.ndarray, window: int) -> np.ndarray:
 def smoothing_window(steps: int, steps_per_epoch: int) -> int:
     """Return an odd count of steps to average: 1/50 of the run, at most an epoch.
 
-    At least 10 where the epoch has as many, and never more than 999; without batches, 1.
+    At least 11 where the epoch has as many, and never more than 999; without batches, 1.
     """
-    wanted = min(steps_per_epoch, max(10, steps // 50), LONGEST_WINDOW)
+    wanted = min(steps_per_epoch, max(11, steps // 50), LONGEST_WINDOW)
     return wanted - 1 + wanted % 2
 
 
@@ -154,22 +154,21 @@ def outline(values: np.ndarray, bins: int = DRAWN_BINS) -> tuple[np.ndarray, np.
     starts = np.arange(0, len(values), per_bin)
     low, high = np.fmin.reduceat(values, starts), np.fmax.reduceat(values, starts)
     steps = np.repeat(starts + 1.0, 2)
-    steps[1::2] += (per_bin - 1) / 2
+    steps[1::2] = np.minimum(steps[1::2] + (per_bin - 1) / 2, len(values))
     return steps, np.stack([low, high], axis=1).ravel()
 
 
 def _draw_steps(axes: "Axes", curve: Curve, steps_per_epoch: int, look: Look) -> None:
     window = smoothing_window(len(curve.values), steps_per_epoch)
-    every = max(1, len(curve.values) // (2 * DRAWN_BINS))
-    steps = np.arange(1, len(curve.values) + 1)[::every]
+    steps, smooth = outline(running_mean(curve.values, window))
     if curve.low is not None and curve.high is not None:
-        low, high = (running_mean(edge, window)[::every] for edge in (curve.low, curve.high))
+        low, high = (outline(running_mean(edge, window))[1] for edge in (curve.low, curve.high))
         axes.fill_between(steps, low, high, color=look.colour, alpha=0.2, linewidth=0)
     elif window > 1 and look.raw:
         axes.plot(*outline(curve.values), color=look.colour, alpha=0.25, linewidth=0.7)
     axes.plot(
         steps,
-        running_mean(curve.values, window)[::every],
+        smooth,
         color=look.colour,
         linewidth=look.width,
         linestyle=look.style,
@@ -205,6 +204,7 @@ def _finish_steps(axes: "Axes", steps: int, steps_per_epoch: int) -> None:
     axes.legend(
         title=f"mean of {window} steps" if window > 1 else None,
         title_fontsize=SMALL_TEXT_SIZE,
+        loc="best",
         fontsize=SMALL_TEXT_SIZE,
         frameon=False,
         ncols=2,

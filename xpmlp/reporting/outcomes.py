@@ -13,7 +13,7 @@ from xpmlp.reporting.style import (
     bare,
     dress,
     new_figure,
-    shorten,
+    printable,
 )
 from xpmlp.reporting.tiles import caption_gap, draw_tiles, tile
 
@@ -41,7 +41,7 @@ def confusion_matrix(
     count = len(class_names)
     counts = metrics.confusion_matrix(true, predicted, labels=range(count))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    names = [shorten(name, 18) for name in class_names]
+    names = [printable(name, 18) for name in class_names]
     side = min(3.4 + 0.42 * count, 11)
     figure = new_figure(side + 1.2, side)
     axes = figure.subplots()
@@ -102,7 +102,7 @@ def mistake_caption(true: str, predicted: str, output: float, measure: str = "p"
     figure = f"({measure}={output:.2f})"
     if len(true) + len(predicted) <= 6:
         return f"{true} → {predicted} {figure}"
-    return f"{shorten(true, 17)} →\n{shorten(predicted, 12)} {figure}"
+    return f"{printable(true, 17)} →\n{printable(predicted, 12)} {figure}"
 
 
 def predicted_against_true(true: np.ndarray, predicted: np.ndarray) -> "Figure":
@@ -126,5 +126,5 @@ def predicted_against_true(true: np.ndarray, predicted: np.ndarray) -> "Figure":
         )
     middle = float(true.mean())
     axes.axline((middle, middle), slope=1, color=GREY, linestyle="--", linewidth=1, label="equal")
-    axes.legend(fontsize=SMALL_TEXT_SIZE, frameon=False)
+    axes.legend(loc="best", fontsize=SMALL_TEXT_SIZE, frameon=False)
     return figure

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Named = Iterator[tuple[str, "Figure"]]
 
+_PARTS = {"train": "training", "validation": "validation"}
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
 
 def write_pictures(run: "Run", directory: Path) -> list[Path]:
     """Write every picture that applies to a run as PNG into a folder, and return the paths."""
@@ -37,10 +40,10 @@ def pictures(run: "Run") -> Named:
     """Yield name and figure of every picture that applies to a run, drawn one at a time."""
     if run.history.epochs:
         stopping = run.trainer.stopping
-        yield from _training(run.history, stopping.best_epoch if stopping else None)
+        yield from _training(run.history, stopping.best_epoch or None if stopping else None)
     yield from _network(run)
     if run.test is not None:
-        yield from _outcomes(run)
+        yield from _outcomes(run, run.test.logits)
 
 
 def _training(history: "History", best_epoch: int | None) -> Named:
@@ -64,10 +67,6 @@ def _epochs(history: "History", figure: str) -> list[Curve]:
     return [curve for curve in curves if np.isfinite(curve.values).any()]
 
 
-_PARTS = {"train": "training", "validation": "validation"}
-_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-
-
 def _norms(history: "History", leaf: str) -> list[Curve]:
     prefix = f"norm_d{leaf}"
     return [
@@ -82,24 +81,23 @@ def _network(run: "Run") -> Named:
     if model.image_shape:
         W = model.params[0].W
         names: tuple[str, ...] = ()
-        if len(model.params) == 1:
+        if len(model.params) == 1:  # a single node speaks for the last class
             names = model.class_names[-W.shape[1] :]
         yield "first-layer-weights", first_layer_weights(W, model.image_shape, names)
     elif model.class_names and model.sizes[0] == 2:
         yield "decision-regions", decision_regions(model, data.train, data.test)
 
 
-def _outcomes(run: "Run") -> Named:
+def _outcomes(run: "Run", logits: np.ndarray) -> Named:
     from xpmlp.nn.losses import LOSSES
     from xpmlp.training.model import decide
 
-    assert run.test is not None
     model, test = run.model, run.trainer.data.test
-    outputs = LOSSES[model.loss].predict(np, run.test.logits)
+    outputs = LOSSES[model.loss].predict(np, logits)
     if not model.class_names:
         yield "predicted-against-true", predicted_against_true(test.y, outputs)
         return
-    classes = decide(run.test.logits)
+    classes = decide(logits)
     yield "confusion-matrix", confusion_matrix(test.y, classes, model.class_names)
     certainty = chosen_outputs(outputs, classes)
     worst = worst_mistakes(test.y, classes, certainty)

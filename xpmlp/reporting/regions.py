@@ -9,7 +9,7 @@ from xpmlp.reporting.style import (
     class_colours,
     dress,
     new_figure,
-    shorten,
+    printable,
 )
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def decision_regions(model: "Model", train: "Rows", test: "Rows") -> "Figure":
     _draw_rows(axes, test, DRAWN_TEST, colours, "test", **_TEST)
     scaled = " (scaled)" if model.scale != "none" else ""
     names = model.feature_names or ("x1", "x2")
-    dress(axes, *(shorten(name, 40) + scaled for name in names))
+    dress(axes, *(printable(name, 40) + scaled for name in names))
     axes.grid(visible=False)
     _add_legend(figure, axes, model.class_names, colours)
     return figure
@@ -106,7 +106,7 @@ def _draw_rows(
     label = f"{name} rows ({len(rows):,})"
     if len(rows) > limit:
         chosen = np.random.default_rng(0).choice(len(rows), limit, replace=False)
-        label = f"{name} rows ({limit:,} of {len(rows):,})"
+        label = f"{name} rows\n({limit:,} of {len(rows):,})"
     x1, x2 = rows.x[chosen].T
     axes.scatter(x1, x2, c=colours[rows.y[chosen]], **style)
     axes.scatter([], [], c="grey", label=label, **style)
@@ -118,7 +118,7 @@ def _add_legend(
     from matplotlib.patches import Patch
 
     patches = [
-        Patch(color=colour, label=f"class {shorten(name, 24)}")
+        Patch(color=colour, label=f"class {printable(name, 24)}")
         for name, colour in zip(names, colours, strict=True)
     ]
     figure.legend(

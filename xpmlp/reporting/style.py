@@ -4,6 +4,7 @@ Figures are drawn by the Agg canvas directly, without `matplotlib.pyplot` and wi
 matplotlib's settings, so that they need no display and leave nothing behind.
 """
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,15 +96,24 @@ def class_colours(count: int) -> np.ndarray:
     return wheel
 
 
-def shorten(name: str, length: int) -> str:
-    """Return a name of at most `length` characters, an ellipsis for what is left out inside."""
-    if len(name) <= length:
-        return name
-    end = (length - 1) // 3
-    return f"{name[: length - 1 - end]}…{name[len(name) - end :]}"
+def printable(name: str, length: int) -> str:
+    """Return a name as a picture shows it: on one line, of at most `length` characters.
+
+    An ellipsis stands for what is left out inside; a dollar sign is no mathematics.
+    """
+    name = " ".join(name.split())
+    if len(name) > length:
+        end = (length - 1) // 3
+        name = f"{name[: length - 1 - end]}…{name[len(name) - end :]}"
+    return name.replace("$", r"\$")
 
 
 def save(figure: "Figure", path: Path) -> Path:
-    """Write a figure as PNG and return its path."""
-    figure.savefig(path, dpi=DOTS_PER_INCH, format="png")
+    """Write a figure as PNG and return its path.
+
+    A letter that the font lacks, as in a class name, is drawn as a box.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(path, dpi=DOTS_PER_INCH, format="png")
     return path

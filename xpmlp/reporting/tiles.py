@@ -1,5 +1,6 @@
 """Many small images in one array, so that a picture of them needs one pair of axes."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,26 +16,29 @@ CAPTION_LINE = 0.17
 
 
 def tile(images: np.ndarray, columns: int, gap: int) -> np.ndarray:
-    """Return one image with all of (N, h, w), row by row, NaN in the gaps around each."""
+    """Return one image with all of (N, h, w), row by row, NaN in the gaps between.
+
+    There is a gap above and beside each image too, and one pixel below the last.
+    """
     count, height, width = images.shape
     rows = -(-count // columns)
     cells = np.full((rows * columns, height + gap, width + gap), np.nan)
     cells[:count, gap:, gap:] = images
     grid = cells.reshape(rows, columns, height + gap, width + gap).swapaxes(1, 2)
     body = grid.reshape(rows * (height + gap), columns * (width + gap))
-    return np.pad(body, ((0, gap), (0, gap)), constant_values=np.nan)
+    return np.pad(body, ((0, 1), (0, gap)), constant_values=np.nan)
 
 
 def square_columns(count: int, image_shape: tuple[int, int]) -> int:
     """Return the columns with which so many images (h, w) fill about a square."""
     height, width = image_shape
-    return min(count, max(1, round(np.sqrt(count * height / width) + 0.3)))
+    return min(count, math.ceil(math.sqrt(count * height / width)))
 
 
 def caption_gap(captions: Sequence[str], height: int) -> int:
     """Return the pixels between images of a height that leave room for captions, at least 1."""
     lines = max((caption.count("\n") + 1 for caption in captions), default=0)
-    return max(1, int(np.ceil(CAPTION_LINE * lines * height)))
+    return max(1, math.ceil(CAPTION_LINE * lines * height))
 
 
 def draw_tiles(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xpmlp.reporting.style import PALETTE, add_colour_bar, bare, new_figure, shorten
+from xpmlp.reporting.style import PALETTE, add_colour_bar, bare, new_figure, printable
 from xpmlp.reporting.tiles import caption_gap, draw_tiles, square_columns, tile
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def first_layer_weights(
     chosen = np.arange(W.shape[1]) if names else largest_units(W)
     units = W.T[chosen].reshape(-1, *image_shape)
     columns = square_columns(len(units), image_shape)
-    captions = [shorten(name, 12) for name in names]
+    captions = [printable(name, 12) for name in names]
     gap = caption_gap(captions, image_shape[0])
     largest = float(np.abs(units).max()) or 1.0
 

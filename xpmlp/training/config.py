@@ -18,9 +18,16 @@ SCALES = ("none", "unit", "standard")
 LOSS_NAMES = ("auto", *LOSSES)
 
 
-def _option(default: Any, group: str, text: str, **more: Any) -> Any:
-    """Declare a field with what the command line says of it."""
-    return field(default=default, metadata={"group": group, "help": text, **more})
+def number(text: str) -> float | int:
+    """Return an int where the text is a whole number, so that 1 is a count and 0.1 a share."""
+    return int(text) if text.isdecimal() else float(text)
+
+
+def _option(default: Any, group: str, text: str, kind: type | None = None, **more: Any) -> Any:
+    """Declare a field: its type (else that of the default), and what the command line says."""
+    example = default[0] if isinstance(default, tuple) else default
+    metadata = {"group": group, "help": text, "kind": kind or type(example), **more}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -35,13 +42,18 @@ class Config:
         "auto", "data", "name, or path of a .csv, .dat or .npz file", metavar="NAME|FILE"
     )
     data_dir: str | None = _option(
-        None, "data", "folder with data sets, before the cache", metavar="DIR"
+        None, "data", "folder with data sets, before the cache", str, metavar="DIR"
     )
-    validation: float | None = _option(
-        None, "data", "rows held out for validation: a share below 1, a count, or 0", metavar="N"
+    validation: float | int | None = _option(
+        None,
+        "data",
+        "rows held out for validation: a share below 1, a count, or 0",
+        float,
+        metavar="N",
+        parse=number,
     )
     scale: str | None = _option(
-        None, "data", "scaling of the inputs (images: unit, else: none)", choices=SCALES
+        None, "data", "scaling of the inputs (images: unit, else: none)", str, choices=SCALES
     )
     data_seed: int = _option(0, "data", "seed of toy data and splits", metavar="N")
 
@@ -69,7 +81,7 @@ class Config:
     l2: float = _option(0.0, "training", "penalty ½·l2·ΣW²", metavar="L2")
     l1: float = _option(0.0, "training", "penalty l1·Σ|W|", metavar="L1")
     clip_norm: float | None = _option(
-        None, "training", "largest global norm of a gradient", metavar="NORM"
+        None, "training", "largest global norm of a gradient", float, metavar="NORM"
     )
     batch_size: int = _option(128, "training", "rows of a step; 0: all rows", metavar="N")
     epochs: int = _option(10, "training", "passes over the training rows", metavar="N")
@@ -77,6 +89,7 @@ class Config:
         None,
         "training",
         "stop after so many epochs without a better validation loss, keep the best weights",
+        int,
         metavar="PATIENCE",
     )
     seed: int = _option(0, "training", "seed of initial weights and batch order", metavar="N")
@@ -134,25 +147,21 @@ def read_toml(path: str | Path) -> dict[str, Any]:
 
 def _check_types(config: Config) -> None:
     for item in fields(Config):
-        value, default = getattr(config, item.name), item.default
-        optional = "None" in str(item.type)
-        if value is None and optional:
+        value, default, kind = getattr(config, item.name), item.default, item.metadata["kind"]
+        if value is None and default is None:
             continue
-        if item.name in ("hidden", "activation"):
-            kind: type = int if item.name == "hidden" else str
-            good = all(isinstance(v, kind) and not isinstance(v, bool) for v in value)
-        elif "float" in str(item.type):
-            good = isinstance(value, float | int) and not isinstance(value, bool)
-            good = good and math.isfinite(value)
-        else:
-            kind = int if "int" in str(item.type) else str
-            good = isinstance(value, kind) and not isinstance(value, bool)
-        if not good:
-            raise InputError(
-                f"{item.name} can't be {value!r}; it is like {default!r}"
-                if default is not None
-                else f"{item.name} can't be {value!r}"
-            )
+        values = value if isinstance(default, tuple) else (value,)
+        if not all(_is_a(kind, single) for single in values):
+            example = f"; the default is {default!r}" if default is not None else ""
+            raise InputError(f"{item.name} can't be {value!r}{example}")
+
+
+def _is_a(kind: type, value: Any) -> bool:
+    if isinstance(value, bool):
+        return False
+    if kind is float:
+        return isinstance(value, float | int) and math.isfinite(value)
+    return isinstance(value, kind)
 
 
 def _check_values(config: Config) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from xpmlp.data.dataset import Scaling
 from xpmlp.errors import InputError
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import forward
-from xpmlp.training.tensors import pack, read_tensors, unpack, write_tensors
+from xpmlp.training.tensors import Tensors, pack, read_tensors, unpack, write_tensors
 from xpmlp.types import Params
 
 FORMAT = "xpmlp-model-1"
@@ -28,6 +29,7 @@ class Model:
     image_shape: tuple[int, int] | None = None
     dataset: str = ""
     scale: str = "none"
+    scaling: Scaling | None = None
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -39,13 +41,19 @@ class Model:
         """The count of all weights and biases."""
         return sum(layer.W.size + layer.b.size for layer in self.params)
 
+    def scale_inputs(self, raw: Any) -> np.ndarray:
+        """Return raw inputs (N, D) scaled as the training rows were: (raw - shift) / width."""
+        rows = np.asarray(raw, dtype=np.float64)
+        scaled = rows if self.scaling is None else (rows - self.scaling.shift) / self.scaling.width
+        return scaled.astype(self.params[0].W.dtype)
+
     def logits(self, x: Any) -> np.ndarray:
         """Return z (N, C) for scaled inputs x (N, D). Raises InputError for another shape."""
         rows = np.asarray(x, dtype=self.params[0].W.dtype)
         if rows.ndim != 2 or rows.shape[1] != self.sizes[0]:
             raise InputError(
                 f"the model takes x of shape (N, {self.sizes[0]}), got {rows.shape}; "
-                "scale the inputs as in training and give one row per example"
+                "give one row per example, scaled by scale_inputs"
             )
         z: np.ndarray = forward(np, self.params, rows, self.activations)[0]
         return z
@@ -72,7 +80,10 @@ class Model:
             "scale": self.scale,
         }
         metadata = {"format": FORMAT, "architecture": json.dumps(architecture)}
-        write_tensors(path, pack("layers", self.params), metadata)
+        tensors = pack("layers", self.params)
+        if self.scaling is not None:
+            tensors |= {f"inputs.{name}": a for name, a in self.scaling._asdict().items()}
+        write_tensors(path, tensors, metadata)
 
     @classmethod
     def load(cls, path: str | Path) -> "Model":
@@ -89,7 +100,14 @@ class Model:
             image_shape=(image_shape[0], image_shape[1]) if image_shape else None,
             dataset=about["dataset"],
             scale=about["scale"],
+            scaling=_scaling(tensors),
         )
+
+
+def _scaling(tensors: Tensors) -> Scaling | None:
+    if "inputs.shift" not in tensors:
+        return None
+    return Scaling(tensors["inputs.shift"], tensors["inputs.width"])
 
 
 def decide(logits: np.ndarray) -> np.ndarray:

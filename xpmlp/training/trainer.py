@@ -202,6 +202,7 @@ class Trainer:
             image_shape=self.data.image_shape,
             dataset=self.data.name,
             scale=self.data.scale,
+            scaling=self.data.scaling,
         )
 
     def checkpoint(self) -> Checkpoint:

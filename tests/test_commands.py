@@ -1,0 +1,302 @@
+"""The commands as a person meets them: what they print, write and return."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+
+import numpy as np
+import pytest
+
+from tests.conftest import load_or_skip
+from xpmlp import __main__ as overview
+from xpmlp import gradcheck, train
+from xpmlp.backends import registry
+from xpmlp.nn import activations
+from xpmlp.training.model import Model
+
+QUICK = ["--dataset", "xor", "--hidden", "8", "--epochs", "3", "--no-plots"]
+REQUIRED = {
+    *("dataset", "backend", "device", "device_requested", "fallback_reason", "seed", "epochs"),
+    *("parameters", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy"),
+    *("test_loss", "test_accuracy", "seconds_per_epoch", "images_per_second", "run_dir"),
+}
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch, tmp_path):
+    driver = registry.Driver(0, (0, 0), "no NVIDIA driver is installed")
+    monkeypatch.setattr(registry, "query_driver", lambda: driver)
+    monkeypatch.chdir(tmp_path)
+
+
+def run(capsys, *arguments):
+    """Return exit code, stdout and stderr of one `train` command."""
+    try:
+        code = train.main([str(a) for a in arguments])
+    except SystemExit as stop:
+        code = stop.code
+    output = capsys.readouterr()
+    return code, output.out, output.err
+
+
+def test_a_run_prints_and_writes_what_it_promises(capsys, tmp_path):
+    code, out, err = run(capsys, *QUICK, "--out", "one")
+    assert code == 0, err
+    assert err.startswith("note: xor has only 4 rows")
+    lines = out.splitlines()
+    assert lines[0].startswith("data      xor: 4 training, 4 validation, 4 test rows; 2 inputs")
+    assert lines[1] == "net       2-8-2, relu, 42 parameters, softmax_cross_entropy"
+    assert [line.split()[0] for line in lines[4:7]] == ["epoch"] * 3
+    assert lines[-1] == "results in one"
+    written = {path.name for path in (tmp_path / "one").iterdir()}
+    assert written == {
+        *("config.toml", "history.csv", "steps.csv", "model.safetensors"),
+        *("checkpoint.safetensors", "summary.json"),
+    }
+    history = list(csv.DictReader((tmp_path / "one/history.csv").open()))
+    assert [row["epoch"] for row in history] == ["1", "2", "3"]
+    steps = list(csv.DictReader((tmp_path / "one/steps.csv").open()))
+    assert {"step", "epoch", "learning_rate", "loss", "norm_dW1", "norm_db2"} <= set(steps[0])
+    summary = json.loads((tmp_path / "one/summary.json").read_text())
+    assert set(summary) >= REQUIRED
+    assert float(history[-1]["train_loss"]) == summary["train_loss"]
+    model = Model.load(tmp_path / "one/model.safetensors")
+    assert model.n_parameters == summary["parameters"] == 42
+
+
+def test_json_is_all_of_stdout(capsys):
+    code, out, err = run(capsys, *QUICK, "--json")
+    figures = json.loads(out)
+    assert code == 0
+    assert set(figures) >= REQUIRED
+    assert figures["backend"] == "numpy"
+    assert figures["device_requested"] == "auto"
+    assert figures["fallback_reason"] is None
+    assert "epoch 3/3" in err
+
+
+def test_quiet_says_nothing_but_what_one_must_know(capsys):
+    code, out, err = run(capsys, *QUICK, "--quiet")
+    assert (code, out) == (0, "")
+    assert err.startswith("note: ")
+    assert len(err.splitlines()) == 1
+
+
+def test_cuda_without_a_gpu_warns_and_trains(capsys):
+    code, out, err = run(capsys, *QUICK, "--device", "cuda", "--json", "--quiet")
+    figures = json.loads(out)
+    assert code == 0
+    assert "warning: no CUDA: no NVIDIA driver is installed" in err
+    assert "training on the CPU with numpy" in err
+    assert (figures["device_requested"], figures["device"]) == ("cuda", "cpu")
+    assert "no NVIDIA driver" in figures["fallback_reason"]
+
+
+def test_no_fallback_refuses(capsys, tmp_path):
+    code, out, err = run(capsys, *QUICK, "--device", "cuda", "--no-fallback")
+    assert (code, out) == (2, "")
+    assert err.startswith("xpmlp train: backend auto can't run on device cuda: no NVIDIA driver")
+    assert len(err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dataset", "mnits"], "unknown data set 'mnits' (did you mean 'mnist'?)"),
+        (["--dataset", "missing.csv"], "missing.csv"),
+        (["--data-dir", "nowhere"], "--data-dir: there is no folder nowhere"),
+        (["--optimizer", "adm"], "unknown optimizer 'adm' (did you mean 'adam'?); choose one of:"),
+        (["--hidden", "x"], "argument --hidden: invalid int value: 'x'"),
+        (["--epochs", "-1"], "epochs is -1; it must be 1 or more"),
+        (["--learning-rate", "nan"], "learning_rate can't be nan"),
+        (["--lerning-rate", "1"], "unrecognized arguments: --lerning-rate"),
+        (["--config", "none.toml"], "can't read the configuration none.toml"),
+        (["--resume", "nowhere"], "nowhere holds no run to resume"),
+        (["--resume", "x", "--seed", "3"], "--seed can't be given; only --epochs"),
+        (["--backend", "cupy"], "backend cupy can't run on device auto: no NVIDIA driver"),
+        (["--backend", "numpy", "--device", "cuda"], "backend numpy does not run on cuda"),
+        (["--dataset", "iris", "--out", "/proc/nowhere"], "can't write results to /proc/nowhere"),
+        (["--dataset", "iris", "--validation", "500"], "would leave nothing to train on"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(capsys, arguments, message):
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.startswith("xpmlp train: ")
+    assert len(err.splitlines()) == 1, err
+
+
+def test_results_are_never_overwritten(capsys, tmp_path):
+    assert run(capsys, *QUICK, "--out", "one")[0] == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "one").iterdir()}
+    code, _, err = run(capsys, *QUICK, "--out", "one")
+    assert code == 2
+    assert "one already holds a run; choose another --out, or go on with --resume one" in err
+    assert {path: path.read_bytes() for path in (tmp_path / "one").iterdir()} == before
+    folders = {json.loads(run(capsys, *QUICK, "--json", "--quiet")[1])["run_dir"] for _ in "ab"}
+    assert len(folders) == 2
+
+
+def test_the_written_config_reproduces_the_run(capsys, tmp_path):
+    run(capsys, *QUICK, "--out", "one", "--seed", "7", "--l2", "0.01")
+    code, _, err = run(capsys, "--config", "one/config.toml", "--out", "two", "--no-plots")
+    assert code == 0, err
+    one, two = (Model.load(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    np.testing.assert_array_equal(one.params[0].W, two.params[0].W)
+    configs = [tomllib.loads((tmp_path / n / "config.toml").read_text()) for n in ("one", "two")]
+    assert configs[0] == configs[1]
+    assert configs[0]["seed"] == 7
+
+
+def test_flags_override_the_config_file(capsys, tmp_path):
+    (tmp_path / "run.toml").write_text('dataset = "xor"\nhidden = [3]\nepochs = 50\n')
+    _, out, _ = run(capsys, "--config", "run.toml", "--epochs", "2", "--json", "--no-plots")
+    figures = json.loads(out)
+    assert (figures["epochs"], figures["parameters"]) == (2, 17)
+
+
+def test_resume_goes_on_to_the_same_end(capsys, tmp_path):
+    options = ["--dataset", "iris", "--hidden", "6", "--batch-size", "16", "--no-plots"]
+    options += ["--lr-schedule", "constant", "--learning-rate", "0.01"]
+    run(capsys, *options, "--epochs", "6", "--out", "whole")
+    run(capsys, *options, "--epochs", "4", "--out", "parts")
+    code, out, err = run(capsys, "--resume", "parts", "--epochs", "6", "--no-plots")
+    assert code == 0, err
+    assert "epoch 5/6" in out
+    assert "epoch 4/6" not in out
+    whole, parts = (Model.load(tmp_path / n / "model.safetensors") for n in ("whole", "parts"))
+    np.testing.assert_array_equal(whole.params[0].W, parts.params[0].W)
+    assert len((tmp_path / "parts/history.csv").read_text().splitlines()) == 7
+
+
+def test_a_diverging_run_is_saved_and_exits_1(capsys, tmp_path):
+    options = ["--dataset", "iris", "--loss", "mean_squared_error", "--learning-rate", "1e30"]
+    with np.errstate(all="ignore"):
+        code, _, err = run(capsys, *options, "--out", "one", "--no-plots")
+    assert code == 1
+    assert "xpmlp train: the loss became" in err
+    assert "Traceback" not in err
+    assert (tmp_path / "one/checkpoint.safetensors").exists()
+    assert json.loads((tmp_path / "one/summary.json").read_text())["epochs"] < 10
+
+
+def test_an_unexpected_error_is_one_line_and_exit_code_1(capsys, monkeypatch):
+    def broken(*arguments, **options):
+        raise ZeroDivisionError("a bug\nof two lines")
+
+    monkeypatch.setattr("xpmlp.data.registry.load_dataset", broken)
+    code, _, err = run(capsys, *QUICK)
+    assert code == 1
+    assert err == (
+        "xpmlp train: ZeroDivisionError: a bug of two lines (XPMLP_TRACEBACK=1 shows where)\n"
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
+def test_ctrl_c_saves_and_the_run_goes_on_to_the_same_end(capsys, tmp_path):
+    options = [*("--dataset", "digits", "--hidden", "32", "--batch-size", "8", "--no-plots")]
+    options += ["--epochs", "4000", "--lr-schedule", "constant"]
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "xpmlp.train", *options, "--out", "run"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    )
+    while "epoch " not in process.stdout.readline():
+        assert process.poll() is None, process.stderr.read()
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopping after this epoch" in err
+    assert "interrupted and saved; go on with --resume run" in err
+    assert "Traceback" not in err
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    done = summary["epochs"]
+    assert 1 <= done < 4000
+    assert summary["interrupted"]
+    code, out, err = run(capsys, "--resume", "run", "--epochs", done + 2, "--no-plots", "--json")
+    assert (code, json.loads(out)["epochs"]) == (0, done + 2), err
+    whole = [*options, "--epochs", done + 2, "--out", "whole", "--quiet"]
+    assert run(capsys, *whole)[0] == 0
+    one, two = (Model.load(tmp_path / n / "model.safetensors") for n in ("run", "whole"))
+    np.testing.assert_allclose(one.params[0].W, two.params[0].W, rtol=1e-4, atol=1e-6)
+
+
+def test_ctrl_c_twice_stops_at_once(capsys, monkeypatch, tmp_path):
+    def interrupted(self):
+        yield from ()
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+
+    monkeypatch.setattr("xpmlp.training.trainer.Trainer.epochs", interrupted)
+    code, _, err = run(capsys, *QUICK, "--out", "one")
+    assert code == 130
+    assert "interrupted and saved" in err
+    assert (tmp_path / "one/checkpoint.safetensors").exists()
+
+
+def test_help_is_short_and_grouped(capsys):
+    code, out, err = run(capsys, "--help")
+    assert (code, err) == (0, "")
+    for group in ("data:", "net:", "training:", "machine:", "results:"):
+        assert f"\n{group}\n" in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert len(out.splitlines()) < 90
+
+
+def test_the_overview_lists_commands_that_exist(capsys):
+    assert overview.main([]) == 0
+    out = capsys.readouterr().out
+    for name in overview.COMMANDS:
+        assert f"  {name} " in out
+        with pytest.raises(SystemExit) as stop:
+            overview.main([name, "--help"])
+        assert stop.value.code == 0
+    assert overview.main(["trian"]) == 2
+    assert "unknown command 'trian' (did you mean 'train'?)" in capsys.readouterr().err
+    assert overview.main(["--version"]) == 0
+
+
+def test_gradcheck_finds_all_correct(capsys):
+    assert gradcheck.main([]) == 0
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) == 337
+    assert "336 nets, 1968 arrays, 0 WRONG" in out
+    assert "WRONG" not in out.rsplit("\n", 2)[0]
+
+
+@pytest.mark.parametrize("name", ["torch", "jax", "array-api-strict"])
+def test_gradcheck_on_other_libraries(name, capsys):
+    load_or_skip(name)
+    options = ["--backend", name, "--quiet", "--activation", "relu", "gelu", "--depth", "2"]
+    assert gradcheck.main(options) == 0
+    assert "24 nets, 144 arrays, 0 WRONG" in capsys.readouterr().out
+
+
+def test_gradcheck_finds_a_wrong_derivative(capsys, monkeypatch):
+    right = activations.ACTIVATIONS["tanh"]
+    wrong = right._replace(derivative=lambda xp, z, a: 1.0 + a * a)
+    monkeypatch.setitem(activations.ACTIVATIONS, "tanh", wrong)
+    assert gradcheck.main(["--activation", "tanh", "--depth", "1"]) == 1
+    out = capsys.readouterr().out
+    assert "W1 WRONG  b1 WRONG  W2 CORRECT  b2 CORRECT" in out
+
+
+def test_gradcheck_refuses_bad_input(capsys):
+    assert gradcheck.main(["--depth", "4"]) == 2
+    assert gradcheck.main(["--loss", "hinge"]) == 2
+    assert gradcheck.main(["--activation", "cos"]) == 2
+    err = capsys.readouterr().err
+    assert "depths are from 0 to 3" in err
+    assert "unknown loss 'hinge'" in err
+    assert "unknown activation 'cos'" in err
