@@ -44,6 +44,10 @@ def run(capsys, *arguments):
     return code, output.out, output.err
 
 
+def read_table(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
 def test_a_run_prints_and_writes_what_it_promises(capsys, tmp_path):
     code, out, err = run(capsys, *QUICK, "--out", "one")
     assert code == 0, err
@@ -58,9 +62,9 @@ def test_a_run_prints_and_writes_what_it_promises(capsys, tmp_path):
         *("config.toml", "history.csv", "steps.csv", "model.safetensors"),
         *("checkpoint.safetensors", "summary.json"),
     }
-    history = list(csv.DictReader((tmp_path / "one/history.csv").open()))
+    history = read_table(tmp_path / "one/history.csv")
     assert [row["epoch"] for row in history] == ["1", "2", "3"]
-    steps = list(csv.DictReader((tmp_path / "one/steps.csv").open()))
+    steps = read_table(tmp_path / "one/steps.csv")
     assert {"step", "epoch", "learning_rate", "loss", "norm_dW1", "norm_db2"} <= set(steps[0])
     summary = json.loads((tmp_path / "one/summary.json").read_text())
     assert set(summary) >= REQUIRED
