@@ -72,7 +72,9 @@ def test_regions_are_the_predictions(outputs, loss, classes):
 
 
 def test_regions_fade_with_certainty():
-    sure = Model((Affine(np.array([[9.0], [0.0]]), np.zeros(1)),), (), "binary_cross_entropy")
+    sure = Model(
+        (Affine(np.array([[9.0], [0.0]]), np.zeros(1)),), (), "binary_cross_entropy", ("no", "yes")
+    )
     image = region_image(sure, LOW, HIGH, class_colours(2), grid=20)
     strength = (1 - image).sum(axis=2)
     assert strength[0, 0] > 1.5 * strength[0, 9]

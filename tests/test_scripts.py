@@ -1,0 +1,115 @@
+"""The two scripts a newcomer runs, over a stand-in for Python that only notes what it is asked."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+TOOLS = ("sh", "dirname", "basename", "cmp", "rm", "cp", "cat", "mkdir", "chmod")
+FAKE_PYTHON = """#!/bin/sh
+echo "$*" >> "{log}"
+case "$1 $2" in
+    "--version "*) echo "Python {version}" ;;
+    "-c "*) exit {too_old} ;;
+    "-m venv") [ {venv} = 0 ] && mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ; exit {venv} ;;
+    "-m pip") [ "$3" = --version ] || exit {pip} ;;
+esac
+"""
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the scripts are for POSIX shells")
+
+
+@pytest.fixture
+def newcomer(tmp_path):
+    """A clone and a PATH with nothing but a shell's tools; returns how to run a script there."""
+    clone, tools = tmp_path / "clone", tmp_path / "bin"
+    shutil.copytree(SCRIPTS, clone / "scripts")
+    (clone / "pyproject.toml").write_text("[project]\n")
+    tools.mkdir()
+    for tool in TOOLS:
+        (tools / tool).symlink_to(shutil.which(tool))
+
+    def run(script, *arguments, version="3.12.1", too_old=0, venv=0, pip=0, python="python3"):
+        log = tmp_path / "log"
+        log.write_text("")
+        values = {"log": log, "version": version, "too_old": too_old, "venv": venv, "pip": pip}
+        if python:
+            (tools / python).write_text(FAKE_PYTHON.format(**values))
+            (tools / python).chmod(0o755)
+        made = clone / ".venv/bin/python"
+        if made.exists():
+            made.write_text(FAKE_PYTHON.format(**values))
+        result = subprocess.run(
+            [str(clone / "scripts" / script), *arguments],
+            env={"PATH": str(tools), "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+        )
+        return result, log.read_text().splitlines()
+
+    return run
+
+
+def test_the_first_time_installs_and_the_second_only_runs(newcomer):
+    result, calls = newcomer("train", "--epochs", "3")
+    assert result.returncode == 0, result.stderr
+    assert any(call.startswith("-m venv") for call in calls)
+    assert any("pip install" in call and call.endswith("--editable .") for call in calls)
+    assert calls[-1] == "-m xpmlp.train --epochs 3"
+    assert "making" in result.stderr
+    assert "installing xpmlp" in result.stderr
+    result, calls = newcomer("train", "--json")
+    assert calls == ["-m xpmlp.train --json"]
+    assert result.stderr == ""
+
+
+def test_the_tests_bring_their_own_extra(newcomer):
+    newcomer("train")
+    result, calls = newcomer("test", "-k", "golden")
+    assert result.returncode == 0, result.stderr
+    assert any(call.endswith("--editable .[test]") for call in calls)
+    assert not any("venv" in call for call in calls)
+    assert calls[-1] == "-m pytest -k golden"
+
+
+def test_a_python_that_is_too_old(newcomer):
+    result, _ = newcomer("train", version="3.8.1", too_old=1)
+    assert result.returncode == 2
+    assert "train: needs Python 3.11 or newer, found Python 3.8.1; install it from" in result.stderr
+
+
+def test_no_python_at_all(newcomer):
+    result, _ = newcomer("test", python=None)
+    assert result.returncode == 2
+    assert "test: needs Python 3.11 or newer, found no Python" in result.stderr
+
+
+def test_another_name_for_python(newcomer):
+    assert newcomer("train", python="python3.13")[0].returncode == 0
+
+
+def test_a_python_without_venv(newcomer):
+    result, _ = newcomer("train", venv=1)
+    assert result.returncode == 2
+    assert "can't make virtual environments; on Debian or Ubuntu install python3-venv" in (
+        result.stderr
+    )
+
+
+def test_no_network_and_then_one(newcomer):
+    result, _ = newcomer("train", pip=1)
+    assert result.returncode == 2
+    assert "the installation failed; is there a network?" in result.stderr
+    result, calls = newcomer("train")
+    assert result.returncode == 0
+    assert calls[-1] == "-m xpmlp.train"
+
+
+def test_the_scripts_are_executable():
+    for name in ("train", "test"):
+        assert os.access(SCRIPTS / name, os.X_OK)
