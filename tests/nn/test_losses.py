@@ -222,6 +222,9 @@ def test_predictions(backend, assert_matches):
     odds = np.array([[1 / 2, 2 / 3, 3 / 4], [1 / 2, 1 / 2, 1 / 2]])
     assert_matches(backend, predict("binary_cross_entropy", Z), odds, scale=4)
     assert_matches(backend, predict("mean_squared_error", Z), Z, scale=1)
+    members = np.stack([Z, Z[::-1]])
+    both = np.stack([thirds, thirds[::-1]])
+    assert_matches(backend, predict("softmax_cross_entropy", members), both, scale=4)
 
 
 dyadic = st.integers(-20_000, 20_000).map(lambda n: n / 1024)

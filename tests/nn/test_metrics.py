@@ -34,6 +34,18 @@ def test_one_output_node_with_a_soft_target(backend):
     assert backend.to_numpy(correct(backend.xp, z, t)).tolist() == [0.0, 0.0, 1.0]
 
 
+def test_members_with_one_output_node(backend, assert_matches):
+    z = np.array([[[2.0], [-2.0], [1.0]], [[-2.0], [2.0], [1.0]]])
+    arrays = backend.put((z, np.array([[1.0], [1.0], [0.0]])))
+    expected = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    assert_matches(backend, correct(backend.xp, *arrays), expected, scale=0)
+
+
+def test_members_with_one_row(backend, assert_matches):
+    arrays = backend.put((np.array([[[1.0, 2.0, 3.0]], [[3.0, 2.0, 1.0]]]), np.array([2])))
+    assert_matches(backend, correct(backend.xp, *arrays), np.array([[1.0], [0.0]]), scale=0)
+
+
 def test_members_share_targets_or_have_their_own(backend, assert_matches):
     z = np.stack([Z, -Z])
     both = np.stack([Y, Y[::-1]])

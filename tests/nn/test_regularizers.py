@@ -71,3 +71,8 @@ def test_float32_stays(backend, arrays):
     grads = add_penalty_gradient(backend.xp, params, params, l2, l1)
     value = penalty(backend.xp, params, l2, l1)
     assert {leaf.dtype for leaf in (value, *leaves(grads))} == {params[0].W.dtype}
+
+
+def test_gradients_and_parameters_must_be_of_equal_depth():
+    with pytest.raises(ValueError, match="zip"):
+        add_penalty_gradient(np, PARAMS[:1], PARAMS, 0.1, 0.1)

@@ -53,6 +53,10 @@ def test_exponential_decays_after_each_epoch():
         assert factor("exponential", step, decay=0.95) == pytest.approx(expected, rel=1e-15)
 
 
+def test_without_a_decay_exponential_is_constant():
+    assert SCHEDULES["exponential"](Place(70, STEPS, 7, EPOCHS)) == 1.0
+
+
 @pytest.mark.parametrize("name", [name for name in SCHEDULES if name != "exponential"])
 def test_only_exponential_looks_at_the_decay(name):
     assert factor(name, 70, decay=0.5) == factor(name, 70)

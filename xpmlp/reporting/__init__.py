@@ -1,1 +1,1 @@
-"""Pictures of a run: how it was trained, what it learnt, and where it errs."""
+"""What a person sees of a run: its progress, its summary, its folder, and its pictures."""
