@@ -129,3 +129,44 @@ def test_members_may_have_their_own_order_and_rate(backend):
         mine = tuple(Affine(layer.W[k], layer.b[k]) for layer in together)
         assert relative_distance(mine, alone) < 1e-13
         np.testing.assert_allclose(metrics[..., k], own, rtol=1e-12)
+
+
+def test_jax_traces_the_step_once_for_the_scan_and_once_for_the_tail(monkeypatch):
+    """Python sees the step twice however many steps and epochs run: the rest is compiled."""
+    backend, seen = load_or_skip("jax"), []
+    from xpmlp.training import trainer
+
+    make_step = trainer.make_step
+
+    def counted(xp, objective):
+        step = make_step(xp, objective)
+
+        def noted(*arguments):
+            seen.append(arguments)
+            return step(*arguments)
+
+        return noted
+
+    monkeypatch.setattr(trainer, "make_step", counted)
+    config = Config(hidden=(5,), epochs=6, batch_size=7, dtype="float64", backend="jax")
+    run = fit(config, make_dataset(), backend)
+    assert len(run.history.steps) == 6 * 5
+    assert len(seen) == 2
+
+
+def test_an_epoch_moves_its_order_its_rates_and_its_metrics_and_no_more(backend, monkeypatch):
+    trainer = fit(Config(hidden=(5,), epochs=1, batch_size=7), make_dataset(), backend).trainer
+    moves = []
+    for name in ("asarray", "to_numpy"):
+        move = getattr(backend, name)
+
+        def noted(array, name=name, move=move):
+            moves.append((name, tuple(array.shape)))
+            return move(array)
+
+        monkeypatch.setattr(backend, name, noted)
+    plan = trainer._plan(1)
+    backend.run_epoch(trainer.step, trainer.state, trainer.train, plan, trainer.hyper)
+    uploads = [shape for name, shape in moves if name == "asarray"]
+    assert sum(np.prod(shape, dtype=int) for shape in uploads) == 30 + 5
+    assert [shape for name, shape in moves if name == "to_numpy"] == [(5, 5)]

@@ -100,7 +100,7 @@ class Server(ThreadingHTTPServer):
 
 
 @pytest.fixture
-def server(isolated):  # noqa: ARG001
+def server(isolated):
     server = Server()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
