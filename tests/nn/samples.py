@@ -69,10 +69,11 @@ def leaves(tree: Any) -> Iterator[Array]:
         yield tree
 
 
-def lock(tree: Any) -> Any:
-    """Make every NumPy array of nested tuples read-only, so that a write raises."""
-    for leaf in leaves(tree):
-        leaf.setflags(write=False)
+def lock_numpy(backend: Backend, tree: Any) -> Any:
+    """Make NumPy's arrays read-only, so that a write raises; return the tree."""
+    if backend.name == "numpy":
+        for leaf in leaves(tree):
+            leaf.setflags(write=False)
     return tree
 
 

@@ -120,7 +120,7 @@ def test_unknown_name_lists_the_valid_ones():
 
 @pytest.mark.parametrize("sizes", [(), (3,), (3, 0), (0, 2), (3, -1, 2)])
 def test_impossible_sizes(sizes):
-    with pytest.raises(InputError, match=r"layer sizes .*got \["):
+    with pytest.raises(InputError, match=r"layer sizes, each at least 1, got \["):
         initialize(np, rng(), sizes)
 
 

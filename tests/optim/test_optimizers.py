@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import load_or_skip
-from tests.nn.samples import leaves, lock, random_params, snapshot
+from tests.nn.samples import leaves, lock_numpy, random_params, snapshot
 from xpmlp.optim import OPTIMIZERS, adam
 from xpmlp.types import Affine, Hyper
 
@@ -178,11 +178,8 @@ def test_no_argument_is_written_into(backend, name):
     moments = init(backend.xp, params)
     arguments = (params, first, moments, zero, hyper)
     before = snapshot(backend, arguments)
-    if backend.name == "numpy":
-        lock(arguments)
-    later = update(backend.xp, *arguments)
-    if backend.name == "numpy":
-        lock(later)
+    lock_numpy(backend, arguments)
+    later = lock_numpy(backend, update(backend.xp, *arguments))
     update(backend.xp, later[0], second, later[1], one, hyper)
     for now, then in zip(snapshot(backend, arguments), before, strict=True):
         np.testing.assert_array_equal(now, then)

@@ -88,23 +88,24 @@ def softplus_derivative(xp: Namespace, z: Array, a: Array) -> Array:  # noqa: AR
     return sigmoid(xp, z)
 
 
-def _gelu_tanh(xp: Namespace, z: Array) -> Array:
-    return xp.tanh(GELU_SCALE * z * (1.0 + GELU_CUBIC * z * z))
+def _gelu_argument(xp: Namespace, z: Array) -> Array:  # noqa: ARG001
+    return 2.0 * GELU_SCALE * z * (1.0 + GELU_CUBIC * z * z)
 
 
 def gelu(xp: Namespace, z: Array) -> Array:
-    """Return a = ½z(1 + tanh(√(2/π)(z + 0.044715 z³))).
+    """Return a = ½z(1 + tanh u) = z σ(2u) with u = √(2/π)(z + 0.044715 z³).
 
-    The tanh form of Hendrycks & Gimpel 2016 (arXiv:1606.08415): the Array API has no erf.
+    The tanh form of Hendrycks & Gimpel 2016 (arXiv:1606.08415): the Array API has no erf. The
+    sigmoid keeps the small values at large negative z that 1 + tanh u would cancel.
     """
-    return 0.5 * z * (1.0 + _gelu_tanh(xp, z))
+    return z * sigmoid(xp, _gelu_argument(xp, z))
 
 
-def gelu_derivative(xp: Namespace, z: Array, a: Array) -> Array:  # noqa: ARG001
-    """Return da/dz = ½(1 + τ) + ½z(1 - τ²)√(2/π)(1 + 3·0.044715 z²), τ the tanh of `gelu`."""
-    t = _gelu_tanh(xp, z)
-    inner = GELU_SCALE * (1.0 + 3.0 * GELU_CUBIC * z * z)
-    return 0.5 * (1.0 + t) + 0.5 * z * (1.0 - t * t) * inner
+def gelu_derivative(xp: Namespace, z: Array, a: Array) -> Array:
+    """Return da/dz = s + a(1 - s)·2u' with s = σ(2u), u' = √(2/π)(1 + 3·0.044715 z²)."""
+    s = sigmoid(xp, _gelu_argument(xp, z))
+    slope = 2.0 * GELU_SCALE * (1.0 + 3.0 * GELU_CUBIC * z * z)
+    return s + a * (1.0 - s) * slope
 
 
 def silu(xp: Namespace, z: Array) -> Array:

@@ -57,7 +57,7 @@ def initialize(
     if init not in INITIALIZERS:
         raise unknown_name("initialiser", init, INITIALIZERS)
     if len(sizes) < 2 or min(sizes) < 1:
-        raise InputError(f"layer sizes must be positive, got {list(sizes)}")
+        raise InputError(f"a net needs two or more layer sizes, each at least 1, got {list(sizes)}")
     layers = []
     for i, (d, h) in enumerate(pairwise(sizes)):
         rule = init

@@ -9,7 +9,7 @@ data checks them. Row weights: DERIVATION.md, "row-weights".
 from collections.abc import Callable
 from typing import NamedTuple
 
-from xpmlp.nn.activations import sigmoid, softplus
+from xpmlp.nn.activations import sigmoid
 from xpmlp.types import Array, Namespace
 
 
@@ -62,11 +62,12 @@ def binary_cross_entropy(
 ) -> tuple[Array, Array]:
     """Return ℓ = Σ_o softplus(z_o) - t_o z_o, and dz = σ(z) - t.
 
-    The same as -Σ t ln p + (1 - t) ln(1 - p) with p = σ(z), without its overflow. t: (..., N, C)
+    The same as -Σ t ln p + (1 - t) ln(1 - p) with p = σ(z), without its overflow; softplus comes
+    in two parts, so that t z cancels against the large one exactly. t: (..., N, C)
     of z's dtype, each in [0, 1]; one output node, or several for multilabel targets.
     Equations: DERIVATION.md, "binary-cross-entropy", "binary-gradient".
     """
-    rows = xp.sum(softplus(xp, z) - t * z, axis=-1)
+    rows = xp.sum((xp.maximum(z, 0.0) - t * z) + xp.log1p(xp.exp(-xp.abs(z))), axis=-1)
     return _mean_over_rows(xp, rows, sigmoid(xp, z) - t, weights)
 
 

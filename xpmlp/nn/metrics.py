@@ -13,7 +13,7 @@ def correct(xp: Namespace, z: Array, t: Array) -> Array:
         right = (z > 0.0)[..., 0] == (t > 0.5)[..., 0]
     else:
         y = xp.argmax(t, axis=-1) if xp.isdtype(t.dtype, "real floating") else t
-        right = xp.astype(xp.argmax(z, axis=-1), y.dtype) == y
+        right = xp.argmax(z, axis=-1) == y
     return xp.astype(right, z.dtype)
 
 

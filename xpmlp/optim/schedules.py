@@ -62,17 +62,17 @@ def linear_warmup(place: Place) -> float:
 def one_cycle(place: Place) -> float:
     """Return a rise from 1/25 to 1 over 30 % of the steps, then a fall to 1/250,000.
 
-    Both along half a cosine (Smith & Topin 2017, arXiv:1708.07120, with PyTorch's constants);
-    the momentum stays as it is.
+    Both along half a cosine (Smith & Topin 2017, arXiv:1708.07120, with PyTorch's constants and
+    positions: the last step has the lowest rate); the momentum stays as it is.
     """
 
     def between(a: float, b: float, share: float) -> float:
         return b + (a - b) * 0.5 * (1.0 + math.cos(math.pi * share))
 
-    if place.progress < ONE_CYCLE_RISE:
-        return between(ONE_CYCLE_START, 1.0, place.progress / ONE_CYCLE_RISE)
-    fall = (place.progress - ONE_CYCLE_RISE) / (1.0 - ONE_CYCLE_RISE)
-    return between(1.0, ONE_CYCLE_END, fall)
+    peak = ONE_CYCLE_RISE * place.steps - 1.0
+    if place.step <= peak:
+        return between(ONE_CYCLE_START, 1.0, place.step / peak)
+    return between(1.0, ONE_CYCLE_END, (place.step - peak) / (place.steps - 1.0 - peak))
 
 
 SCHEDULES: dict[str, Callable[[Place], float]] = {
