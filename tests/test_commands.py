@@ -142,7 +142,7 @@ def test_results_are_never_overwritten(capsys, tmp_path):
     before = {path: path.read_bytes() for path in (tmp_path / "one").iterdir()}
     code, _, err = run(capsys, *QUICK, "--out", "one")
     assert code == 2
-    assert "one already holds a run; choose another --out, or go on with --resume one" in err
+    assert "one already holds config.toml; choose another --out, or go on with that run" in err
     assert {path: path.read_bytes() for path in (tmp_path / "one").iterdir()} == before
     folders = {json.loads(run(capsys, *QUICK, "--json", "--quiet")[1])["run_dir"] for _ in "ab"}
     assert len(folders) == 2
@@ -195,7 +195,7 @@ def test_an_unexpected_error_is_one_line_and_exit_code_1(capsys, monkeypatch):
     def broken(*arguments, **options):
         raise ZeroDivisionError("a bug\nof two lines")
 
-    monkeypatch.setattr("xpmlp.data.registry.load_dataset", broken)
+    monkeypatch.setattr("xpmlp.training.fitting.load_dataset", broken)
     code, _, err = run(capsys, *QUICK)
     assert code == 1
     assert err == (

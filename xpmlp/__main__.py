@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from xpmlp import __version__
 from xpmlp.commands import EXIT_BAD_INPUT, run_as_program
@@ -44,5 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-if __name__ == "__main__":
+def program() -> NoReturn:
+    """Be the console script `xpmlp`."""
     run_as_program(main)
+
+
+if __name__ == "__main__":
+    program()

@@ -1,12 +1,15 @@
 """What all commands share: one-line errors, exit codes, and flags made from the config."""
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import Field, fields
+from pathlib import Path
 from typing import Any, NoReturn
 
+from xpmlp.console import prepare_streams, silence, warn
 from xpmlp.errors import InputError, XpmlpError
 from xpmlp.training.config import Config
 
@@ -32,18 +35,20 @@ def guarded(program: str, run: Callable[[], int]) -> int:
         return run()
     except XpmlpError as error:
         line = " ".join(str(error).split())
-        print(f"{program}: {line}", file=sys.stderr)
+        warn(f"{program}: {line}")
         return EXIT_BAD_INPUT if isinstance(error, InputError) else EXIT_RUN_FAILED
     except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
+        warn(f"{program}: interrupted")
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        raise
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        warn(f"{program}: {place}{error.strerror or error}")
+        return EXIT_RUN_FAILED if error.errno in (errno.ENOSPC, errno.EIO) else EXIT_BAD_INPUT
     except Exception as error:
         if os.environ.get("XPMLP_TRACEBACK"):
             raise
         line = " ".join(f"{type(error).__name__}: {error}".split())
-        print(f"{program}: {line} (XPMLP_TRACEBACK=1 shows where)", file=sys.stderr)
+        warn(f"{program}: {line} (XPMLP_TRACEBACK=1 shows where)")
         return EXIT_RUN_FAILED
 
 
@@ -82,12 +87,24 @@ def _shape(item: Field[Any]) -> dict[str, Any]:
     return shape | ({"nargs": "*"} if isinstance(item.default, tuple) else {})
 
 
+def path(text: str) -> Path:
+    """Return a path that was given as a flag, `~` included; an empty one is refused."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text).expanduser()
+
+
 def run_as_program(main: Callable[[Sequence[str] | None], int]) -> NoReturn:
-    """Run a command as a program; a reader that went away is no error."""
+    """Run a command as a program; a reader of its output that goes away is no error."""
+    prepare_streams()
     try:
         code = main(None)
-        sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    try:
+        sys.stdout.flush()
+    except OSError:
+        silence(sys.stdout)
     raise SystemExit(code)

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from xpmlp.commands import (
     EXIT_INTERRUPTED,
@@ -14,20 +14,26 @@ from xpmlp.commands import (
     add_config_flags,
     config_values,
     guarded,
+    path,
     run_as_program,
 )
+from xpmlp.console import show, warn
 from xpmlp.errors import InputError, RunError
-from xpmlp.training.config import Config, read_toml
+from xpmlp.optim.schedules import TIMELESS
+from xpmlp.training.config import RESUMABLE, Config, read_toml
 
 if TYPE_CHECKING:
     from xpmlp.backends.registry import Selection
     from xpmlp.data.dataset import Dataset
+    from xpmlp.interrupt import StopRequest
+    from xpmlp.reporting.progress import Progress
     from xpmlp.reporting.run_directory import RunDirectory
-    from xpmlp.training.trainer import Run, Trainer
+    from xpmlp.training.checkpoint import Checkpoint
+    from xpmlp.training.fitting import Run
+    from xpmlp.training.trainer import Trainer
 
 PROGRAM = "xpmlp train"
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
-RESUMABLE = ("epochs", "device", "backend", "data_dir", "early_stopping")
 GROUPS = {
     "data": "data",
     "net": "net",
@@ -50,9 +56,15 @@ def make_parser() -> argparse.ArgumentParser:
         "--no-fallback", action="store_true", help="fail where --device cuda can't be had"
     )
     results = parser.add_argument_group("results")
-    results.add_argument("--out", metavar="DIR", help="folder of the run [runs/DATASET-TIME]")
-    results.add_argument("--resume", metavar="DIR", help="go on with the run in this folder")
-    results.add_argument("--config", metavar="FILE", help="TOML file of options; flags override")
+    results.add_argument(
+        "--out", type=path, metavar="DIR", help="folder of the run [runs/DATASET-TIME]"
+    )
+    results.add_argument(
+        "--resume", type=path, metavar="DIR", help="go on with the run in this folder"
+    )
+    results.add_argument(
+        "--config", type=path, metavar="FILE", help="TOML file of options; flags override"
+    )
     results.add_argument(
         "--json", action="store_true", help="print one JSON object on stdout, and nothing else"
     )
@@ -69,59 +81,91 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_command(arguments: argparse.Namespace) -> int:
     """Train as the arguments say. Raises XpmlpError with a line for people."""
-    config = resolve_config(arguments)
+    saved = _saved_run(arguments)
+    config = resolve_config(arguments, saved)
 
     from xpmlp.backends.registry import select_backend
-    from xpmlp.data.registry import load_dataset
+    from xpmlp.reporting.run_directory import RunDirectory
+    from xpmlp.training.fitting import load_for
+    from xpmlp.training.trainer import Trainer
 
     selection = select_backend(
         config.backend, config.device, config.dtype, fallback=not arguments.no_fallback
     )
     if selection.fallback_reason:
-        _say(
+        warn(
             f"warning: no CUDA: {selection.fallback_reason}; "
             f"training on the CPU with {selection.backend.name}"
         )
-    data = load_dataset(
-        config.dataset,
-        data_dir=config.data_dir,
-        validation=config.validation,
-        scale=config.scale,
-        seed=config.data_seed,
-        dtype=config.dtype,
-    )
+    data = load_for(config)
     if data.note:
-        _say(f"note: {data.note}")
-    return _train(arguments, _resolved(config, selection, data), selection, data)
+        warn(f"note: {data.note}")
+    config = _resolved(config, selection, data)
+    trainer = Trainer(config, data, selection.backend)
+    if saved:
+        trainer.resume(saved)
+        directory = RunDirectory(arguments.resume)
+        directory.save_config(config)
+    else:
+        directory = RunDirectory.create(arguments.out, config)
+    return _train(arguments, trainer, selection, directory)
 
 
-def resolve_config(arguments: argparse.Namespace) -> Config:
-    """Return the config of the flags, over that of --config or of the run to --resume."""
-    flags = config_values(arguments)
+def _saved_run(arguments: argparse.Namespace) -> "Checkpoint | None":
+    """Return the checkpoint of the run to --resume."""
     if not arguments.resume:
-        base = read_toml(arguments.config) if arguments.config else {}
-        return Config.from_dict(base | flags, arguments.config or "the command line")
-    fixed = [name for name in flags if name not in RESUMABLE]
-    if fixed or arguments.config or arguments.out:
-        wrong = [f"--{name.replace('_', '-')}" for name in fixed] or ["--config", "--out"]
+        return None
+    fixed = [f"--{name.replace('_', '-')}" for name in config_values(arguments)]
+    fixed += [f"--{name}" for name in ("config", "out") if getattr(arguments, name)]
+    allowed = [f"--{name.replace('_', '-')}" for name in RESUMABLE]
+    if wrong := [flag for flag in fixed if flag not in allowed]:
         raise InputError(
             f"--resume goes on with the run as it was, so {', '.join(wrong)} can't be given; "
-            f"only --{', --'.join(name.replace('_', '-') for name in RESUMABLE)} can"
+            f"only {', '.join(allowed)} can"
         )
-    path = Path(arguments.resume) / "config.toml"
-    if not path.exists():
+    from xpmlp.reporting.run_directory import CHECKPOINT
+    from xpmlp.training.checkpoint import Checkpoint
+
+    path = arguments.resume / CHECKPOINT
+    if not path.is_file():
         raise InputError(f"{arguments.resume} holds no run to resume ({path} is missing)")
-    return Config.from_dict(read_toml(path) | flags, str(path))
+    return Checkpoint.load(path)
+
+
+def resolve_config(arguments: argparse.Namespace, saved: "Checkpoint | None" = None) -> Config:
+    """Return the config of the flags, over that of --config or of the run that goes on.
+
+    Raises InputError for a run that has all its epochs already.
+    """
+    flags = config_values(arguments)
+    if saved is None:
+        base = read_toml(arguments.config) if arguments.config else {}
+        return Config.from_dict(base | flags, str(arguments.config or "the command line"))
+    config, done = saved.config.replace(**flags), len(saved.epochs)
+    if config.epochs <= done:
+        raise InputError(
+            f"{arguments.resume} has done {done} of {config.epochs} epochs, so there is nothing "
+            f"to train; ask for more with --epochs"
+        )
+    if config.epochs != saved.config.epochs and config.lr_schedule not in TIMELESS:
+        warn(
+            f"note: the {config.lr_schedule} schedule depends on the number of epochs; from here "
+            f"on it is that of a run of {config.epochs} instead of {saved.config.epochs}"
+        )
+    return config
 
 
 def _resolved(config: Config, selection: "Selection", data: "Dataset") -> Config:
     """Return the config with every `auto` replaced by what it came to, and absolute paths."""
+    from xpmlp.data.places import places
+    from xpmlp.data.registry import dataset_names
     from xpmlp.training.targets import resolve_loss
 
-    is_file = Path(config.dataset).is_file()
+    named = config.dataset in dataset_names()
+    folder = places(config.data_dir).data_dir
     return config.replace(
-        dataset=str(Path(config.dataset).resolve()) if is_file else data.name,
-        data_dir=str(Path(config.data_dir).resolve()) if config.data_dir else None,
+        dataset=data.name if named else str(Path(config.dataset).expanduser().resolve()),
+        data_dir=str(folder.resolve()) if folder else None,
         loss=resolve_loss(config.loss, data),
         scale=data.scale,
         backend=selection.backend.name,
@@ -130,90 +174,73 @@ def _resolved(config: Config, selection: "Selection", data: "Dataset") -> Config
 
 
 def _train(
-    arguments: argparse.Namespace, config: Config, selection: "Selection", data: "Dataset"
-) -> int:
-    from xpmlp.reporting.run_directory import CHECKPOINT, RunDirectory
-    from xpmlp.reporting.summary import header
-    from xpmlp.training.checkpoint import Checkpoint
-    from xpmlp.training.trainer import Trainer
-
-    stream = sys.stderr if arguments.json else sys.stdout
-    trainer = Trainer(config, data, selection.backend)
-    if arguments.resume:
-        trainer.resume(Checkpoint.load(Path(arguments.resume) / CHECKPOINT))
-        directory = RunDirectory(Path(arguments.resume))
-    else:
-        directory = RunDirectory.create(arguments.out, data.name)
-    directory.save_config(config)
-    if not arguments.quiet:
-        print(header(trainer), file=stream, flush=True)
-    interrupted, failure = False, None
-    try:
-        interrupted = _run_epochs(trainer, directory, quiet=arguments.quiet, stream=stream)
-    except RunError as error:
-        failure = error
-    finally:
-        directory.save_checkpoint(trainer)
-    code = _report(arguments, trainer, selection, directory, interrupted=interrupted)
-    if failure:
-        raise failure
-    return code
-
-
-def _run_epochs(
-    trainer: "Trainer", directory: "RunDirectory", *, quiet: bool, stream: TextIO
-) -> bool:
-    """Train to the end or to Ctrl-C; return whether it was interrupted."""
-    from xpmlp.interrupt import graceful_interrupt
-    from xpmlp.reporting.progress import make_progress
-
-    done = len(trainer.history.epochs)
-    progress = make_progress(trainer.config.epochs, done, quiet=quiet, stream=stream)
-    saved = time.monotonic()
-    try:
-        with graceful_interrupt() as stop:
-            for record in trainer.epochs():
-                progress.show(record)
-                if stop.requested:
-                    return True
-                if time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS:
-                    directory.save_checkpoint(trainer)
-                    saved = time.monotonic()
-    except KeyboardInterrupt:
-        return True
-    finally:
-        progress.close()
-    return False
-
-
-def _report(
     arguments: argparse.Namespace,
     trainer: "Trainer",
     selection: "Selection",
     directory: "RunDirectory",
-    *,
-    interrupted: bool,
 ) -> int:
-    from xpmlp.reporting.summary import summarize, summary_text
-    from xpmlp.training.trainer import finish
+    """Train to the end, to Ctrl-C or to a failure, and save whatever was learnt."""
+    from xpmlp.interrupt import graceful_interrupt
+    from xpmlp.reporting.progress import make_progress
+    from xpmlp.reporting.summary import header, summarize, summary_text
+    from xpmlp.training.fitting import finish
 
-    run: Run = finish(trainer)
-    figures = summarize(run, selection, str(directory.path), interrupted=interrupted)
-    directory.save_results(run, figures)
-    if arguments.json:
-        print(json.dumps(figures, indent=2))
-    elif not arguments.quiet:
-        print(summary_text(run, figures))
-    if interrupted:
-        _say(f"{PROGRAM}: interrupted and saved; go on with --resume {directory.path}")
+    stream = sys.stderr if arguments.json else sys.stdout
+    progress = make_progress(trainer, quiet=arguments.quiet, stream=stream)
+    if not arguments.quiet:
+        show(header(trainer), stream)
+    failure: RunError | None = None
+    with graceful_interrupt() as stop:
+        try:
+            _run_epochs(trainer, directory, progress, stop)
+        except KeyboardInterrupt:
+            stop.requested = True
+        except RunError as error:
+            failure = error
+        stop.saving = True
+        progress.close()
+        run = finish(trainer)
+        figures = summarize(run, selection, str(directory.path), stop.requested, failure)
+        problems = directory.save_results(run, figures)
+        if arguments.json:
+            show(json.dumps(figures, indent=2, allow_nan=False), sys.stdout)
+        elif not arguments.quiet:
+            show(summary_text(run, figures), stream)
+        if not (failure or problems or stop.requested or arguments.no_plots):
+            _draw(run, directory)
+    if failure:
+        raise failure
+    if problems:
+        raise RunError(f"can't write {'; '.join(problems)}")
+    if stop.requested:
+        warn(f"{PROGRAM}: interrupted and saved; go on with --resume {directory.path}")
         return EXIT_INTERRUPTED
-    if not arguments.no_plots:
-        directory.save_pictures(run)
     return 0
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def _run_epochs(
+    trainer: "Trainer", directory: "RunDirectory", progress: "Progress", stop: "StopRequest"
+) -> None:
+    """Train until the end or a wish to stop; save after the first epoch and now and then."""
+    next_save = 0.0
+    for record in trainer.epochs():
+        progress.show(record)
+        if stop.requested:
+            return
+        if time.monotonic() >= next_save:
+            try:
+                directory.save_checkpoint(trainer)
+            except OSError as error:
+                warn(f"warning: no checkpoint could be written: {error.strerror}")
+            next_save = time.monotonic() + SECONDS_BETWEEN_CHECKPOINTS
+
+
+def _draw(run: "Run", directory: "RunDirectory") -> None:
+    """Draw the pictures; one that fails costs a warning, not the run."""
+    try:
+        directory.save_pictures(run)
+    except Exception as error:
+        warn(f"warning: the pictures could not be drawn: {type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from tests.conftest import CPU_BACKENDS, load_or_skip
 from tests.problems import make_dataset, relative_distance
 from xpmlp.backends.base import EpochPlan
 from xpmlp.training.config import Config
-from xpmlp.training.trainer import fit
+from xpmlp.training.fitting import fit
 
 TWO_HUNDRED_STEPS = {"epochs": 20, "batch_size": 32, "lr_schedule": "cosine", "dtype": "float64"}
 RUNS = {

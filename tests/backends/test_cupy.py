@@ -13,7 +13,7 @@ from tests.conftest import load_or_skip
 from tests.problems import make_dataset
 from xpmlp.errors import RunError
 from xpmlp.training.config import Config
-from xpmlp.training.trainer import fit
+from xpmlp.training.fitting import fit
 
 
 class FakeDevice:
@@ -90,14 +90,14 @@ def test_it_describes_the_gpu(cupy_backend):
         "dtype": "float64",
     }
     assert cupy_backend.memory() == 42
-    cupy_backend.synchronize()
+    cupy_backend.synchronize(())
 
 
 def test_out_of_memory_is_explained(cupy_backend):
     with (
         pytest.raises(RunError, match="out of memory on cuda:1 with cupy; try a smaller"),
-        cupy_backend.memory_explained(),
+        cupy_backend.running(),
     ):
         raise FakeOutOfMemoryError("8 GiB")
-    with pytest.raises(ValueError, match="other"), cupy_backend.memory_explained():
+    with pytest.raises(ValueError, match="other"), cupy_backend.running():
         raise ValueError("other")

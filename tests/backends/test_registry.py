@@ -122,6 +122,7 @@ def test_every_reason_is_told_when_no_library_computes(one_gpu):
     )
     assert reason.endswith("-m pip install cupy-cuda13x")
     assert "\n" not in reason
+    assert select_backend("auto", "auto").fallback_reason == reason
 
 
 def test_a_device_number_that_is_not_there(one_gpu):
@@ -138,7 +139,8 @@ def test_a_device_number_that_is_not_there(one_gpu):
         ("jax", Driver(1, (12, 4), ""), "'jax[cuda12]'"),
         ("jax", ONE_GPU, "'jax[cuda13]'"),
         ("jax", NO_DRIVER, "jax"),
-        ("torch", ONE_GPU, "torch"),
+        ("torch", ONE_GPU, "--force-reinstall torch"),
+        ("torch", NO_DRIVER, "torch"),
     ],
 )
 def test_the_drivers_cuda_decides_what_pip_installs(name, driver, package):

@@ -13,7 +13,8 @@ from xpmlp.backends.registry import load
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.reporting.pictures import pictures, write_pictures
 from xpmlp.training.config import Config
-from xpmlp.training.trainer import Run, Trainer, finish, fit
+from xpmlp.training.fitting import Run, finish, fit
+from xpmlp.training.trainer import Trainer
 
 CURVES = ["loss-per-step.png", "epochs.png", "gradient-magnitude.png"]
 IMAGES = ["first-layer-weights.png", "confusion-matrix.png"]

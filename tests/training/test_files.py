@@ -8,9 +8,10 @@ from tests.problems import make_dataset
 from xpmlp.errors import InputError
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import Config
+from xpmlp.training.fitting import fit
 from xpmlp.training.model import Model
 from xpmlp.training.tensors import write_tensors
-from xpmlp.training.trainer import Trainer, fit
+from xpmlp.training.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_a_checkpoint_of_another_net_is_refused(run):
     other = Trainer(
         run.trainer.config.replace(hidden=(6, 4)), make_dataset(), load_or_skip("numpy")
     )
-    with pytest.raises(InputError, match="don't fit the net's"):
+    with pytest.raises(InputError, match="the checkpoint is of a run with another hidden"):
         other.resume(run.trainer.checkpoint())
 
 

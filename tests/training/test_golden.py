@@ -9,7 +9,7 @@ import pytest
 
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.training.config import Config
-from xpmlp.training.trainer import fit
+from xpmlp.training.fitting import fit
 from xpmlp.types import Affine
 
 

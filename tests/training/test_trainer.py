@@ -11,7 +11,8 @@ from xpmlp.nn.initializers import initialize
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import Config
 from xpmlp.training.early_stopping import EarlyStopping
-from xpmlp.training.trainer import Trainer, finish, fit
+from xpmlp.training.fitting import finish, fit
+from xpmlp.training.trainer import Trainer
 from xpmlp.types import Affine
 
 SMALL = Config(hidden=(6,), epochs=4, batch_size=8, dtype="float64", learning_rate=0.05)
@@ -80,7 +81,7 @@ def test_epoch_losses_are_those_of_all_rows_after_the_epoch(numpy_backend):
 def test_evaluation_in_parts_is_the_evaluation_at_once(numpy_backend, monkeypatch):
     data = make_dataset()
     whole = Trainer(SMALL, data, numpy_backend).evaluate(data.train)
-    monkeypatch.setattr("xpmlp.training.trainer.EVALUATION_ROWS", 7)
+    monkeypatch.setattr("xpmlp.training.evaluation.EVALUATION_ROWS", 7)
     parts = Trainer(SMALL, data, numpy_backend).evaluate(data.train)
     assert parts.loss == pytest.approx(whole.loss, rel=1e-14)
     assert parts.accuracy == whole.accuracy
@@ -129,7 +130,7 @@ def test_warm_velocities_are_taken(numpy_backend):
 
 
 def test_early_stopping_counts_from_the_best_epoch():
-    stopping, params = EarlyStopping(2), ("weights",)
+    stopping, params = EarlyStopping(patience=2), ("weights",)
     stops = []
     for epoch, loss in enumerate([3.0, 2.0, 2.5, 1.0, 1.0, 1.5], start=1):
         stopping.update(epoch, loss, (*params, epoch))
@@ -185,7 +186,7 @@ def test_an_epoch_cut_short_leaves_no_trace(numpy_backend, monkeypatch):
     epochs = trainer.epochs()
     next(epochs)
     with monkeypatch.context() as patch:
-        patch.setattr(trainer, "_score", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(trainer, "_scores", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             next(epochs)
     saved = trainer.checkpoint()

@@ -77,25 +77,25 @@ class Backend:
         """Run one epoch of a compiled step; return the state and the metrics, (S, M, ...).
 
         data and hyper are on the device; the learning rates of the plan replace hyper's. One
-        upload of the order and of the rates, one download of the metrics.
+        upload of the order and of the rates, one download of the metrics. Nothing is written
+        into the state that came in: it stays valid, for an epoch that is cut short, for the
+        best weights that early stopping keeps, and for arrays that the caller handed in.
         """
         rates = self.asarray(plan.learning_rates)
         order = None if plan.order is None else self.asarray(plan.order)
         metrics = []
         for i in range(rates.shape[0]):
-            start = i * plan.batch_size
-            batch = data if order is None else self.rows(data, order, start, plan.batch_size)
+            batch = data
+            if order is not None:
+                start = i * plan.batch_size
+                stop = min(start + plan.batch_size, order.shape[-1])
+                batch = gather(self.xp, data, order[..., start:stop])
             state, values = step(state, batch, hyper._replace(learning_rate=rates[i, ...]))
             metrics.append(values)
         return state, self.to_numpy(self.xp.stack(metrics))
 
-    def rows(self, data: Batch, order: Array, start: int, size: int) -> Batch:
-        """Gather the rows of one step, (B, ...), or (K, B, ...) with an order per member."""
-        stop = min(start + size, order.shape[-1])
-        return gather(self.xp, data, order[..., start:stop])
-
-    def synchronize(self) -> None:
-        """Wait until the device has done all that it was asked to do."""
+    def synchronize(self, tree: Any) -> None:
+        """Wait until the device has computed the arrays of nested tuples."""
 
     def describe(self) -> dict[str, str]:
         """Return what a report should say of library and device."""
@@ -120,10 +120,17 @@ class Backend:
         return isinstance(error, MemoryError)
 
     @contextmanager
-    def memory_explained(self) -> Iterator[None]:
-        """Turn the library's out-of-memory error into a RunError that says what helps."""
+    def running(self) -> Iterator[None]:
+        """Make the device current, and explain the library's out-of-memory error.
+
+        All work on the device goes inside. NumPy's floating-point warnings are off there: a
+        loss that is not finite ends the run with a better message.
+
+        Raises RunError where the memory does not suffice.
+        """
         try:
-            yield
+            with np.errstate(all="ignore"):
+                yield
         except Exception as error:
             if not self.is_out_of_memory(error):
                 raise

@@ -1,14 +1,15 @@
 """CuPy on CUDA."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import array_api_compat.cupy
 import cupy
 import numpy as np
 
-from xpmlp.backends.base import Backend, EpochPlan, Step
-from xpmlp.types import Array, Batch, Hyper
+from xpmlp.backends.base import Backend
+from xpmlp.types import Array
 
 
 class CupyBackend(Backend):
@@ -37,23 +38,13 @@ class CupyBackend(Backend):
             host: np.ndarray = cupy.asnumpy(array)
             return host
 
-    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function, run on this backend's GPU whichever is current."""
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Make this backend's GPU the current one, and explain its out-of-memory error."""
+        with self.cupy_device, super().running():
+            yield
 
-        def on_device(*arguments: Any) -> Any:
-            with self.cupy_device:
-                return function(*arguments)
-
-        return on_device
-
-    def run_epoch(
-        self, step: Step, state: Any, data: Batch, plan: EpochPlan, hyper: Hyper
-    ) -> tuple[Any, np.ndarray]:
-        """Run the plain loop with this backend's GPU current."""
-        with self.cupy_device:
-            return super().run_epoch(step, state, data, plan, hyper)
-
-    def synchronize(self) -> None:
+    def synchronize(self, tree: Any) -> None:  # noqa: ARG002
         """Wait for all streams of the GPU."""
         self.cupy_device.synchronize()
 

@@ -86,9 +86,9 @@ class JaxBackend(Backend):
             metrics = jnp.concatenate([metrics, last[None]])
         return state, self.to_numpy(metrics)
 
-    def synchronize(self) -> None:
-        """Wait for everything that was dispatched to the device."""
-        jax.device_put(0.0, self.jax_device).block_until_ready()
+    def synchronize(self, tree: Any) -> None:
+        """Wait until the arrays are computed; JAX has no wait for a whole device."""
+        jax.block_until_ready(tree)
 
     def device_name(self) -> str:
         """Return the name of the processor or of the GPU."""

@@ -6,10 +6,10 @@ it has computed a small matrix product correctly.
 
 import re
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, NamedTuple
 
 from xpmlp.backends.cuda_driver import Driver, query_driver
@@ -38,14 +38,15 @@ BACKENDS: dict[str, Entry] = {
     "array-api-strict": Entry("strict_backend", "StrictBackend", "array-api-strict", ("cpu",)),
 }
 CUDA_ORDER = ("cupy", "torch", "jax")
+LONGEST_REASON = 200
 
 
 @dataclass(frozen=True)
 class Selection:
     """The backend that will run, and how it came to be chosen.
 
-    device_requested: what was asked for. fallback_reason: why a wish for CUDA ended on the
-    CPU, with the remedy; None where nothing was replaced.
+    device_requested: what was asked for. fallback_reason: why a wish for CUDA, or a GPU that
+    the driver shows, ended on the CPU, with the remedy; None where there was neither.
     """
 
     backend: "Backend"
@@ -66,12 +67,15 @@ def select_backend(
     if kind == "cpu" or (backend != "auto" and "cuda" not in BACKENDS[backend].devices):
         return Selection(_on_cpu(backend, dtype), device)
     driver = query_driver()
-    found = _find_gpu(backend, device, dtype, driver)
-    if not isinstance(found, str):
-        return Selection(found, device)
-    if backend == "cupy" or (kind == "cuda" and not fallback):
-        raise BackendUnavailableError(f"backend {backend} can't run on device {device}: {found}")
-    return Selection(_on_cpu(backend, dtype), device, found if kind == "cuda" else None)
+    try:
+        return Selection(_on_gpu(backend, device, dtype, driver), device)
+    except BackendUnavailableError as error:
+        if backend == "cupy" or (kind == "cuda" and not fallback):
+            raise BackendUnavailableError(
+                f"backend {backend} can't run on device {device}: {error}"
+            ) from error
+        wished = kind == "cuda" or driver.gpus > 0
+        return Selection(_on_cpu(backend, dtype), device, str(error) if wished else None)
 
 
 def load(name: str, device: str, dtype: str) -> "Backend":
@@ -116,38 +120,34 @@ def _on_cpu(backend: str, dtype: str) -> "Backend":
     return load("numpy" if backend == "auto" else backend, "cpu", dtype)
 
 
-def _find_gpu(backend: str, device: str, dtype: str, driver: Driver) -> "Backend | str":
-    """Return the first backend that computes on the GPU, or why none does."""
+def _on_gpu(backend: str, device: str, dtype: str, driver: Driver) -> "Backend":
+    """Return the first backend that computes on the GPU; raise with the reasons if none does."""
     if driver.problem:
-        return f"{driver.problem}; a GPU needs NVIDIA's driver (https://www.nvidia.com/drivers)"
+        raise BackendUnavailableError(
+            f"{driver.problem}; a GPU needs NVIDIA's driver (https://www.nvidia.com/drivers)"
+        )
     number = int(device.partition(":")[2] or 0)
     if number >= driver.gpus:
-        return f"there is no GPU {number}; the driver shows {driver.gpus}, numbered from 0"
+        raise BackendUnavailableError(
+            f"there is no GPU {number}; the driver shows {driver.gpus}, numbered from 0"
+        )
     reasons = []
     for name in CUDA_ORDER if backend == "auto" else (backend,):
-        problem = _attempt(lambda name=name: _probed(name, f"cuda:{number}", dtype))  # type: ignore[misc]
-        if not isinstance(problem, str):
-            return problem
-        reasons.append(f"{name}: {problem}")
+        try:
+            return _probed(name, f"cuda:{number}", dtype)
+        except Exception as error:  # libraries fail in many ways on a GPU that they can't use
+            missing = isinstance(error, BackendUnavailableError) and error.__cause__
+            reasons.append(f"{name}: {_first_line(missing or error)}")
     remedy = pip_install(_package("cupy" if backend == "auto" else backend, driver))
-    return f"{'; '.join(reasons)}; install one with: {remedy}"
-
-
-def _attempt(make: "Callable[[], Backend]") -> "Backend | str":
-    """Return the backend, or in one line why it does not work; libraries fail in many ways."""
-    try:
-        return make()
-    except BackendUnavailableError as error:
-        return _first_line(error.__cause__ or error)
-    except Exception as error:
-        return _first_line(error)
+    raise BackendUnavailableError(f"{'; '.join(reasons)}; install one with: {remedy}")
 
 
 def _probed(name: str, device: str, dtype: str) -> "Backend":
     backend = load(name, device, dtype)
-    ones = backend.asarray([[1.0, 1.0], [1.0, 1.0]])
-    product = backend.compile(backend.xp.matmul)(ones, ones)
-    if backend.to_numpy(product).tolist() != [[2.0, 2.0], [2.0, 2.0]]:
+    with backend.running():
+        ones = backend.asarray([[1.0, 1.0], [1.0, 1.0]])
+        product = backend.to_numpy(backend.compile(backend.xp.matmul)(ones, ones))
+    if product.tolist() != [[2.0, 2.0], [2.0, 2.0]]:
         raise BackendUnavailableError("a small matrix product came out wrong on the GPU")
     return backend
 
@@ -156,6 +156,8 @@ def _package(name: str, driver: Driver) -> str:
     """Return what pip has to install; the driver's CUDA decides which."""
     if name == "cupy":
         return "cupy-cuda12x" if (0, 0) < driver.cuda_version < (13, 0) else "cupy-cuda13x"
+    if name == "torch" and driver.gpus:
+        return "--force-reinstall torch"
     if name == "jax" and driver.gpus:
         return "'jax[cuda12]'" if driver.cuda_version < (13, 0) else "'jax[cuda13]'"
     return BACKENDS[name].package
@@ -163,4 +165,4 @@ def _package(name: str, driver: Driver) -> str:
 
 def _first_line(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0].rstrip(".")
+    return shorten(text.splitlines()[0].rstrip("."), LONGEST_REASON, placeholder=" …")

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from xpmlp.backends.base import Backend
+from xpmlp.errors import BackendUnavailableError
 from xpmlp.types import Array
 
 
@@ -20,6 +21,13 @@ class TorchBackend(Backend):
     xp = array_api_compat.torch
     library = f"torch {torch.__version__}"
 
+    def __init__(self, device: str, dtype: str) -> None:
+        super().__init__(device, dtype)
+        if device != "cpu" and not torch.cuda.is_available():
+            cuda = torch.version.cuda
+            state = f"for CUDA {cuda} and sees no GPU" if cuda else "without CUDA"
+            raise BackendUnavailableError(f"torch {torch.__version__} was built {state}")
+
     def asarray(self, array: Any) -> Array:
         """Put a host array on the device; on the CPU it shares memory where it can."""
         host = self._host(array)
@@ -30,8 +38,8 @@ class TorchBackend(Backend):
         host: np.ndarray = array.numpy(force=True)
         return host
 
-    def synchronize(self) -> None:
-        """Wait for the device's current stream."""
+    def synchronize(self, tree: Any) -> None:  # noqa: ARG002
+        """Wait for all that the device was asked to do."""
         if self.device != "cpu":
             torch.cuda.synchronize(self.device)
 

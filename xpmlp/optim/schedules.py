@@ -75,6 +75,7 @@ def one_cycle(place: Place) -> float:
     return between(1.0, ONE_CYCLE_END, (place.step - peak) / (place.steps - 1.0 - peak))
 
 
+TIMELESS = ("constant", "exponential")
 SCHEDULES: dict[str, Callable[[Place], float]] = {
     "constant": constant,
     "exponential": exponential,

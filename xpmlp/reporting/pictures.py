@@ -21,8 +21,8 @@ from xpmlp.reporting.weights import first_layer_weights
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from xpmlp.training.fitting import Run
     from xpmlp.training.history import History
-    from xpmlp.training.trainer import Run
 
 Named = Iterator[tuple[str, "Figure"]]
 

@@ -3,8 +3,10 @@
 import sys
 from typing import Any, Protocol, TextIO
 
+from xpmlp.console import show
 from xpmlp.reporting.summary import epoch_line
 from xpmlp.training.history import EpochRecord
+from xpmlp.training.trainer import Trainer
 
 
 class Progress(Protocol):
@@ -51,7 +53,7 @@ class Lines:
     def show(self, record: EpochRecord) -> None:
         """Print the epoch if it is its turn."""
         if record.epoch % self.every == 0 or record.epoch in (1, self.epochs):
-            print(epoch_line(record, self.epochs), file=self.stream, flush=True)
+            show(epoch_line(record, self.epochs), self.stream)
 
     def close(self) -> None:
         """Do nothing."""
@@ -67,8 +69,9 @@ class Silence:
         """Do nothing."""
 
 
-def make_progress(epochs: int, done: int, *, quiet: bool, stream: TextIO) -> Progress:
+def make_progress(trainer: Trainer, *, quiet: bool, stream: TextIO) -> Progress:
     """Return the bar where stderr is a terminal, else lines on the stream, or silence."""
     if quiet:
         return Silence()
+    epochs, done = trainer.config.epochs, len(trainer.history.epochs)
     return Bar(epochs, done) if sys.stderr.isatty() else Lines(epochs, stream)

@@ -1,5 +1,6 @@
 """What a run came to: the figures for machines, and the lines for people."""
 
+import math
 import platform
 from typing import Any
 
@@ -7,12 +8,16 @@ import numpy as np
 
 from xpmlp import __version__
 from xpmlp.backends.registry import Selection
+from xpmlp.errors import RunError
 from xpmlp.training.config import Config
+from xpmlp.training.fitting import Run
 from xpmlp.training.history import EpochRecord
-from xpmlp.training.trainer import Run, Trainer
+from xpmlp.training.trainer import Trainer
 
 
-def summarize(run: Run, selection: Selection, run_dir: str, *, interrupted: bool) -> dict[str, Any]:
+def summarize(
+    run: Run, selection: Selection, run_dir: str, interrupted: bool, failure: RunError | None
+) -> dict[str, Any]:
     """Return the run's figures for summary.json and `--json`; what is unknown is None.
 
     seconds_per_epoch is the median of training alone, without evaluation; on JAX the first
@@ -22,7 +27,7 @@ def summarize(run: Run, selection: Selection, run_dir: str, *, interrupted: bool
     seconds = run.history.epoch_values("seconds")
     per_epoch = float(np.median(seconds)) if len(seconds) else None
     record = run.record
-    return {
+    figures = {
         "dataset": trainer.data.name,
         "backend": about["backend"],
         "device": about["device"],
@@ -32,6 +37,7 @@ def summarize(run: Run, selection: Selection, run_dir: str, *, interrupted: bool
         "epochs": len(run.history.epochs),
         "best_epoch": record.epoch if record else None,
         "interrupted": interrupted,
+        "failure": str(failure) if failure else None,
         "parameters": run.model.n_parameters,
         "train_loss": record.train_loss if record else None,
         "train_accuracy": record.train_accuracy if record else None,
@@ -49,6 +55,12 @@ def summarize(run: Run, selection: Selection, run_dir: str, *, interrupted: bool
         "xpmlp": __version__,
         "run_dir": run_dir,
     }
+    return {name: _finite(value) for name, value in figures.items()}
+
+
+def _finite(value: Any) -> Any:
+    """Return None for what JSON can't say: the test rows may overflow where training did not."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def header(trainer: Trainer) -> str:
@@ -108,7 +120,7 @@ def summary_text(run: Run, figures: dict[str, Any]) -> str:
         if loss is not None:
             shown = f"{accuracy:.4f}" if accuracy is not None else "-"
             lines.append(f"{name:<12}{loss:>10.4f}{shown:>11}{len(part):>10,}")
-    if run.trainer.stopping and figures["best_epoch"]:
+    if run.trainer.stopping and run.trainer.stopping.best_epoch:
         lines.append(f"best weights from epoch {figures['best_epoch']} of {figures['epochs']}")
     if figures["seconds_per_epoch"]:
         lines.append(

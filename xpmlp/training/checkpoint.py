@@ -5,17 +5,23 @@ wide. Arrays are stored as the run's dtype has them, so a run may go on with ano
 """
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xpmlp.errors import InputError
 from xpmlp.training.config import Config
 from xpmlp.training.history import EpochRecord
 from xpmlp.training.step import TrainState
-from xpmlp.training.tensors import Tensors, pack, read_tensors, unpack, write_tensors
+from xpmlp.training.tensors import (
+    Tensors,
+    damage_explained,
+    pack,
+    read_tensors,
+    unpack,
+    write_tensors,
+)
 from xpmlp.types import Params
 
 FORMAT = "xpmlp-checkpoint-1"
@@ -23,14 +29,19 @@ FORMAT = "xpmlp-checkpoint-1"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state after a whole number of epochs, as NumPy arrays."""
+    """The state after E whole epochs, as NumPy arrays.
+
+    fingerprint: of the training rows, so that a run does not go on with others. generator: the
+    state of the one that orders the batches. steps: (E, S, M), rates: (E, S), as in `History`.
+    """
 
     config: Config
+    fingerprint: str
     state: TrainState
     generator: dict[str, Any]
-    epochs: list[EpochRecord] = field(default_factory=list)
-    steps: list[np.ndarray] = field(default_factory=list)
-    rates: list[np.ndarray] = field(default_factory=list)
+    epochs: list[EpochRecord]
+    steps: np.ndarray
+    rates: np.ndarray
     best_epoch: int = 0
     best_loss: float | None = None
     best_params: Params | None = None
@@ -42,11 +53,10 @@ class Checkpoint:
             tensors |= pack(f"moments.{i}", moment)
         if self.best_params is not None:
             tensors |= pack("best", self.best_params)
-        for i, (steps, rates) in enumerate(zip(self.steps, self.rates, strict=True)):
-            tensors |= {f"steps.{i}": steps, f"rates.{i}": rates}
-        tensors["step"] = np.asarray(self.state.step)
+        tensors |= {"step": np.asarray(self.state.step), "steps": self.steps, "rates": self.rates}
         about = {
-            "config": {k: v for k, v in asdict(self.config).items() if v is not None},
+            "config": self.config.given(),
+            "fingerprint": self.fingerprint,
             "generator": self.generator,
             "epochs": [asdict(record) for record in self.epochs],
             "n_layers": len(self.state.params),
@@ -60,25 +70,23 @@ class Checkpoint:
     def load(cls, path: str | Path) -> "Checkpoint":
         """Read the file. Raises InputError where it is missing, damaged or of another kind."""
         tensors, metadata = read_tensors(path, FORMAT)
-        about = json.loads(metadata["about"])
+        with damage_explained(path):
+            return cls._unpack(tensors, json.loads(metadata["about"]))
+
+    @classmethod
+    def _unpack(cls, tensors: Tensors, about: dict[str, Any]) -> "Checkpoint":
         n = about["n_layers"]
-        epochs = [EpochRecord(**record) for record in about["epochs"]]
         moments = tuple(unpack(f"moments.{i}", tensors, n) for i in range(about["n_moments"]))
+        np.random.PCG64().state = about["generator"]
         return cls(
-            config=Config.from_dict(about["config"], str(path)),
+            config=Config.from_dict(about["config"]),
+            fingerprint=about["fingerprint"],
             state=TrainState(unpack("params", tensors, n), moments, tensors["step"]),
             generator=about["generator"],
-            epochs=epochs,
-            steps=_parts("steps", tensors, len(epochs)),
-            rates=_parts("rates", tensors, len(epochs)),
+            epochs=[EpochRecord(**record) for record in about["epochs"]],
+            steps=tensors["steps"],
+            rates=tensors["rates"],
             best_epoch=about["best_epoch"],
             best_loss=about["best_loss"],
             best_params=unpack("best", tensors, n) if "best.0.W" in tensors else None,
         )
-
-
-def _parts(name: str, tensors: Tensors, count: int) -> list[np.ndarray]:
-    try:
-        return [tensors[f"{name}.{i}"] for i in range(count)]
-    except KeyError as error:
-        raise InputError(f"the tensor {error} is missing from the checkpoint") from error

@@ -1,8 +1,9 @@
 """One frozen object with every choice of a run; its TOML form reproduces the run."""
 
-import math
+import sys
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, replace
+from numbers import Number
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from xpmlp.nn.network import hidden_activations
 from xpmlp.optim import OPTIMIZERS
 from xpmlp.optim.schedules import SCHEDULES
 
+RESUMABLE = ("epochs", "device", "backend", "data_dir", "early_stopping")
+LARGEST = {"float32": 3.4028235e38, "float64": sys.float_info.max}
+WIDEST = 10**7
 SCALES = ("none", "unit", "standard")
 LOSS_NAMES = ("auto", *LOSSES)
 
@@ -58,7 +62,7 @@ class Config:
     data_seed: int = _option(0, "data", "seed of toy data and splits", metavar="N")
 
     hidden: tuple[int, ...] = _option(
-        (300, 100), "net", "widths of the hidden layers; none for regression", metavar="N"
+        (300, 100), "net", "widths of the hidden layers; without any: a linear net", metavar="N"
     )
     activation: tuple[str, ...] = _option(
         ("relu",), "net", "one for all hidden layers, or one per layer", metavar="NAME"
@@ -99,20 +103,22 @@ class Config:
     dtype: str = _option("float32", "machine", "floating-point type", choices=DTYPES)
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "activation"):
-            value: Any = getattr(self, name)
-            values = (value,) if isinstance(value, str | int) else tuple(value)
-            object.__setattr__(self, name, values)
+        for item in fields(self):
+            object.__setattr__(self, item.name, _plain(item.default, getattr(self, item.name)))
         _check_types(self)
         _check_values(self)
 
     @classmethod
+    def names(cls) -> list[str]:
+        """Return the names of all options."""
+        return [item.name for item in fields(cls)]
+
+    @classmethod
     def from_dict(cls, values: dict[str, Any], source: str = "the configuration") -> "Config":
         """Return a config from names and values. Raises InputError for an unknown name."""
-        names = [item.name for item in fields(cls)]
         for name in values:
-            if name not in names:
-                raise InputError(f"{source}: {unknown_name('option', name, names)}")
+            if name not in cls.names():
+                raise InputError(f"{source}: {unknown_name('option', name, cls.names())}")
         try:
             return cls(**values)
         except InputError as error:
@@ -123,12 +129,15 @@ class Config:
         """Read a TOML file. Raises InputError where it is missing, damaged or holds bad values."""
         return cls.from_dict(read_toml(path), str(path))
 
-    def save(self, path: str | Path) -> None:
-        """Write the TOML file that `load` reads; options that are None are left out."""
+    def to_toml(self) -> str:
+        """Return the text of the file that `load` reads; options that are None are left out."""
         import tomli_w
 
-        values = {name: value for name, value in asdict(self).items() if value is not None}
-        Path(path).write_text(tomli_w.dumps(values), encoding="utf-8")
+        return tomli_w.dumps(self.given())
+
+    def given(self) -> dict[str, Any]:
+        """Return the options that are not None, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     def replace(self, **changes: Any) -> "Config":
         """Return a copy with some options changed."""
@@ -141,8 +150,19 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"can't read the configuration {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path} is not a TOML file: {error}") from error
+
+
+def _plain(default: Any, value: Any) -> Any:
+    """Return NumPy's numbers as Python's, and one word or number as a tuple where it stands."""
+    if isinstance(value, Number) and hasattr(value, "item"):
+        return value.item()
+    if not isinstance(default, tuple):
+        return value
+    if isinstance(value, list | tuple) or hasattr(value, "tolist"):
+        return tuple(_plain(None, single) for single in value)
+    return (value,)
 
 
 def _check_types(config: Config) -> None:
@@ -160,7 +180,7 @@ def _is_a(kind: type, value: Any) -> bool:
     if isinstance(value, bool):
         return False
     if kind is float:
-        return isinstance(value, float | int) and math.isfinite(value)
+        return isinstance(value, float | int) and abs(value) <= sys.float_info.max
     return isinstance(value, kind)
 
 
@@ -178,8 +198,11 @@ def _check_values(config: Config) -> None:
         if value is not None and value not in valid:
             raise unknown_name(name, value, valid)
     hidden_activations(config.activation, len(config.hidden))
+    for name, value in config.given().items():
+        if isinstance(value, float) and abs(value) > LARGEST[config.dtype]:
+            raise InputError(f"{name} is {value}, more than {config.dtype} can hold")
     limits: tuple[tuple[str, bool, str], ...] = (
-        ("hidden", all(width >= 1 for width in config.hidden), "widths of 1 or more"),
+        ("hidden", all(1 <= n <= WIDEST for n in config.hidden), f"widths from 1 to {WIDEST:,}"),
         ("validation", (config.validation or 0) >= 0, "a share below 1, a count, or 0"),
         ("label_smoothing", 0 <= config.label_smoothing < 1, "in [0, 1)"),
         ("init_std", config.init_std >= 0, "0 or more"),
@@ -192,8 +215,7 @@ def _check_values(config: Config) -> None:
         ("clip_norm", config.clip_norm is None or config.clip_norm > 0, "above 0"),
         ("batch_size", config.batch_size >= 0, "1 or more, or 0 for all rows"),
         ("epochs", config.epochs >= 1, "1 or more"),
-        ("early_stopping", config.early_stopping != 0, "1 or more"),
-        ("early_stopping", (config.early_stopping or 1) > 0, "1 or more"),
+        ("early_stopping", config.early_stopping is None or config.early_stopping > 0, "1 or more"),
         ("seed", config.seed >= 0, "0 or more"),
         ("data_seed", 0 <= config.data_seed < 2**32, "from 0 to 4294967295"),
     )

@@ -8,9 +8,13 @@ from xpmlp.types import Params
 
 @dataclass
 class EarlyStopping:
-    """The best epoch so far, and when to give up waiting for a better one."""
+    """The best epoch so far, and when to give up waiting for a better one.
+
+    started: the epoch after which it began to watch, 0 unless a run was resumed with it.
+    """
 
     patience: int
+    started: int = 0
     best_loss: float = math.inf
     best_epoch: int = 0
     best_params: Params | None = None
@@ -22,4 +26,4 @@ class EarlyStopping:
 
     def should_stop(self, epoch: int) -> bool:
         """Tell whether the last `patience` epochs up to this one brought no better loss."""
-        return epoch - self.best_epoch >= self.patience
+        return epoch - max(self.best_epoch, self.started) >= self.patience

@@ -78,4 +78,4 @@ class History:
             for i, (epoch, rate, values) in enumerate(
                 zip(epochs, self.learning_rates, self.steps, strict=True), start=1
             ):
-                rows.writerow([i, epoch, f"{rate:.9g}", *(f"{value:.9g}" for value in values)])
+                rows.writerow([i, epoch, float(rate), *map(float, values)])

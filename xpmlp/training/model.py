@@ -2,16 +2,24 @@
 
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from xpmlp.data.dataset import Scaling
-from xpmlp.errors import InputError
+from xpmlp.errors import InputError, unknown_name
 from xpmlp.nn.losses import LOSSES
-from xpmlp.nn.network import forward
-from xpmlp.training.tensors import Tensors, pack, read_tensors, unpack, write_tensors
+from xpmlp.nn.network import forward, hidden_activations
+from xpmlp.training.tensors import (
+    Tensors,
+    damage_explained,
+    pack,
+    read_tensors,
+    unpack,
+    write_tensors,
+)
 from xpmlp.types import Params
 
 FORMAT = "xpmlp-model-1"
@@ -55,6 +63,8 @@ class Model:
                 f"the model takes x of shape (N, {self.sizes[0]}), got {rows.shape}; "
                 "give one row per example, scaled by scale_inputs"
             )
+        if not np.isfinite(rows).all():
+            raise InputError("the inputs contain NaN or infinity")
         z: np.ndarray = forward(np, self.params, rows, self.activations)[0]
         return z
 
@@ -89,11 +99,21 @@ class Model:
     def load(cls, path: str | Path) -> "Model":
         """Open a saved model. Raises InputError where it is missing, damaged or not a model."""
         tensors, metadata = read_tensors(path, FORMAT)
-        about = json.loads(metadata["architecture"])
-        image_shape = about["image_shape"]
+        with damage_explained(path):
+            return cls._unpack(tensors, json.loads(metadata["architecture"]))
+
+    @classmethod
+    def _unpack(cls, tensors: Tensors, about: dict[str, Any]) -> "Model":
+        sizes, image_shape = about["sizes"], about["image_shape"]
+        params = unpack("layers", tensors, n_layers=len(sizes) - 1)
+        shapes = [(layer.W.shape, layer.b.shape) for layer in params]
+        if shapes != [((d, h), (h,)) for d, h in pairwise(sizes)]:
+            raise ValueError(f"its arrays have shapes {shapes}, its sizes are {sizes}")
+        if about["loss"] not in LOSSES:
+            raise unknown_name("loss", about["loss"], LOSSES)
         return cls(
-            params=unpack("layers", tensors, n_layers=len(about["sizes"]) - 1),
-            activations=tuple(about["activations"]),
+            params=params,
+            activations=hidden_activations(about["activations"], len(sizes) - 2),
             loss=about["loss"],
             class_names=tuple(about["class_names"]),
             feature_names=tuple(about["feature_names"]),

@@ -6,6 +6,36 @@ from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import InputError
 
 
+def check_dataset(data: Dataset) -> None:
+    """Raise InputError where rows and labels of a data set can't belong together."""
+    if len(data.train) == 0:
+        raise InputError(f"{data.name} has no training rows")
+    for part in ("train", "validation", "test"):
+        rows: Rows = getattr(data, part)
+        where = f"{data.name}, {part} rows"
+        if rows.x.ndim != 2 or rows.x.shape != (len(rows.y), data.train.x.shape[1]):
+            raise InputError(
+                f"{where}: x has shape {rows.x.shape}, y {rows.y.shape}; x must be (N, D) with "
+                f"D = {data.train.x.shape[-1]}, and y have N rows"
+            )
+        if not np.isfinite(rows.x.sum(dtype=np.float64)):
+            raise InputError(f"{where}: x contains NaN or infinity")
+        if data.task == "classification":
+            _check_labels(where, rows.y, len(data.class_names))
+        elif rows.y.ndim != 2 or not np.isfinite(rows.y).all():
+            raise InputError(f"{where}: y must be (N, O) and finite, got shape {rows.y.shape}")
+
+
+def _check_labels(where: str, y: np.ndarray, n_classes: int) -> None:
+    if y.ndim != 1 or y.dtype.kind not in "iu":
+        raise InputError(f"{where}: y must be class indices (N,), got {y.dtype} {y.shape}")
+    if len(y) and not (y.min() >= 0 and y.max() < n_classes):
+        raise InputError(
+            f"{where}: labels from {y.min()} to {y.max()}, but there are {n_classes} classes, "
+            f"numbered from 0"
+        )
+
+
 def resolve_loss(loss: str, data: Dataset) -> str:
     """Return the loss that `auto` means for the data: softmax for classes, MSE for values.
 

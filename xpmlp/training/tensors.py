@@ -1,6 +1,8 @@
 """Trees of arrays in safetensors files: flat names in, trees out, writes that can't be torn."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +23,20 @@ def pack(prefix: str, params: Params) -> Tensors:
 
 
 def unpack(prefix: str, tensors: Tensors, n_layers: int) -> Params:
-    """Return the tree that `pack` flattened. Raises InputError where a tensor is missing."""
+    """Return the tree that `pack` flattened. Raises KeyError where a tensor is missing."""
+    return tuple(
+        Affine(*(tensors[f"{prefix}.{i}.{leaf}"] for leaf in Affine._fields))
+        for i in range(n_layers)
+    )
+
+
+@contextmanager
+def damage_explained(path: str | Path) -> Iterator[None]:
+    """Turn what a damaged file's contents raise into one InputError with its name."""
     try:
-        return tuple(
-            Affine(*(tensors[f"{prefix}.{i}.{leaf}"] for leaf in Affine._fields))
-            for i in range(n_layers)
-        )
-    except KeyError as error:
-        raise InputError(f"the tensor {error} is missing from the file") from error
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 
 def write_tensors(path: str | Path, tensors: Tensors, metadata: dict[str, str]) -> None:

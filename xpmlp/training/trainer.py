@@ -1,61 +1,35 @@
 """The training loop: epochs of compiled steps, evaluation after each, and what came of it."""
 
 import time
+import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from xpmlp.backends.base import Backend, EpochPlan
-from xpmlp.backends.registry import select_backend
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import InputError, RunError
 from xpmlp.nn.initializers import initialize
 from xpmlp.nn.network import hidden_activations
 from xpmlp.optim.schedules import SCHEDULES, Place
 from xpmlp.training.checkpoint import Checkpoint
-from xpmlp.training.config import Config
+from xpmlp.training.config import RESUMABLE, Config
 from xpmlp.training.early_stopping import EarlyStopping
+from xpmlp.training.evaluation import Evaluation, Evaluator, Score
 from xpmlp.training.history import EpochRecord, History
 from xpmlp.training.model import Model
 from xpmlp.training.step import (
     Objective,
     TrainState,
     initial_state,
-    make_evaluation,
     make_step,
     metric_names,
 )
-from xpmlp.training.targets import make_targets, output_size, resolve_loss
-from xpmlp.types import Array, Batch, Hyper, Params
-
-EVALUATION_ROWS = 10_000
-
-
-class Score(NamedTuple):
-    """Loss, without penalty or smoothing, and accuracy, None for regression."""
-
-    loss: float
-    accuracy: float | None
-
-
-class Evaluation(NamedTuple):
-    """Loss and accuracy as in `Score`, and the logits (N, C)."""
-
-    loss: float
-    accuracy: float | None
-    logits: np.ndarray
-
-
-class Part(NamedTuple):
-    """What one batch of an evaluation gave, on the device."""
-
-    rows: int
-    logits: Array
-    metrics: Array
+from xpmlp.training.targets import check_dataset, make_targets, output_size, resolve_loss
+from xpmlp.types import Batch, Hyper, Params
 
 
 class Trainer:
@@ -77,8 +51,7 @@ class Trainer:
         moments: tuple[Params, ...] | None = None,
         order: Callable[[int], np.ndarray] | None = None,
     ) -> None:
-        if len(data.train) == 0:
-            raise InputError(f"{data.name} has no training rows")
+        check_dataset(data)
         if config.early_stopping and len(data.validation) == 0:
             raise InputError("early_stopping needs validation rows, and there are none")
         self.config, self.data, self.backend = config, data, backend
@@ -87,11 +60,11 @@ class Trainer:
         self.generator = np.random.default_rng(order_seed)
         self.generator_state = self.generator.bit_generator.state
         self.order = order
-        params = initial or self._draw(np.random.default_rng(weights_seed))
-        self._check_shapes(params)
-        self.history = History(metric_names(self.objective, len(params)))
+        self.history = History(metric_names(self.objective, len(self._sizes()) - 1))
         self.stopping = EarlyStopping(config.early_stopping) if config.early_stopping else None
-        with backend.memory_explained():
+        with backend.running():
+            params = initial or self._draw(np.random.default_rng(weights_seed))
+            self._check_shapes(params)
             self._compile()
             self.state = self._initial_state(params, moments)
             self.train = self.upload(data.train)
@@ -99,9 +72,8 @@ class Trainer:
 
     def _compile(self) -> None:
         backend, xp = self.backend, self.backend.xp
-        classify = self.data.task == "classification"
         self.step = backend.compile(make_step(xp, self.objective))
-        self.evaluation = backend.compile(make_evaluation(xp, self.objective, classify))
+        self.evaluator = Evaluator(backend, self.objective, self.data.task == "classification")
         numbers = (self.config.learning_rate, self.config.l2, self.config.l1, self.config.momentum)
         self.hyper = backend.put(Hyper(*map(np.float64, numbers)))
 
@@ -126,21 +98,20 @@ class Trainer:
         while (done := len(self.history.epochs)) < self.config.epochs:
             if self.stopping and self.stopping.should_stop(done):
                 return
-            with self.backend.memory_explained():
+            with self.backend.running():
                 record = self._epoch(done)
             yield record
 
     def _epoch(self, epoch: int) -> EpochRecord:
         """Train and evaluate one epoch; nothing is kept of one that did not get to its end."""
-        plan = self._plan(epoch)
         started = time.perf_counter()
+        plan = self._plan(epoch)
         state, metrics = self.backend.run_epoch(self.step, self.state, self.train, plan, self.hyper)
-        self.backend.synchronize()
+        self.backend.synchronize(state)
         seconds = time.perf_counter() - started
-        self._refuse_divergence(epoch, metrics)
-        train = self._score(state.params, self.train)
-        validated = len(self.data.validation) > 0
-        validation = self._score(state.params, self.validation) if validated else None
+        train, validation = self._scores(state.params)
+        losses = [*metrics[:, 0], train.loss, *((validation.loss,) if validation else ())]
+        self._refuse_divergence(epoch, losses)
         record = EpochRecord(
             epoch=epoch + 1,
             learning_rate=float(plan.learning_rates[0]),
@@ -158,43 +129,36 @@ class Trainer:
         self.history.append(record, metrics, plan.learning_rates)
         return record
 
+    def _scores(self, params: Params) -> tuple[Score, Score | None]:
+        """Return the scores of training and validation rows; both come in one download."""
+        train = self.evaluator.parts(params, self.train)
+        validation = self.evaluator.parts(params, self.validation)
+        table = self.evaluator.fetch([*train, *validation])
+        held_out = self.evaluator.score(table[len(train) :]) if validation else None
+        return self.evaluator.score(table[: len(train)]), held_out
+
     def evaluate(self, rows: Rows) -> Evaluation:
-        """Return loss, accuracy and logits of the net as it is now over host rows."""
-        with self.backend.memory_explained():
-            parts = self._parts(self.state.params, self.upload(rows))
-            logits = np.concatenate([self.backend.to_numpy(part.logits) for part in parts])
-            return Evaluation(*self._summed(parts), logits)
+        """Return loss, accuracy and logits of `params` over host rows, of which there are some."""
+        with self.backend.running():
+            return self.evaluator.evaluate(self.params, self.upload(rows))
 
-    def _score(self, params: Params, rows: Batch) -> Score:
-        return self._summed(self._parts(params, rows))
+    @cached_property
+    def fingerprint(self) -> str:
+        """A checksum of the training rows and of the names of the classes."""
+        rows, names = self.data.train, "\0".join(self.data.class_names)
+        buffers: list[Any] = [*map(np.ascontiguousarray, (rows.x, rows.y)), names.encode()]
+        return "-".join(f"{zlib.crc32(buffer):08x}" for buffer in buffers)
 
-    def _parts(self, params: Params, rows: Batch) -> list[Part]:
-        """Evaluate rows on the device, in large batches."""
-        parts, n = [], rows.x.shape[0]
-        for start in range(0, n, EVALUATION_ROWS):
-            stop = min(start + EVALUATION_ROWS, n)
-            batch = Batch(rows.x[start:stop, ...], rows.t[start:stop, ...])
-            parts.append(Part(stop - start, *self.evaluation(params, batch)))
-        return parts
-
-    def _summed(self, parts: list[Part]) -> Score:
-        """Fetch the metrics of all parts at once."""
-        xp = self.backend.xp
-        table = self.backend.to_numpy(xp.stack([part.metrics for part in parts]))
-        sizes = np.array([part.rows for part in parts])
-        loss = float(sizes @ table[:, 0].astype(np.float64) / sizes.sum())
-        classes = self.data.task == "classification"
-        return Score(loss, float(table[:, 1].sum() / sizes.sum()) if classes else None)
-
-    def restore_best(self) -> None:
-        """Go back to the weights of the best epoch, where early stopping kept them."""
-        if self.stopping and self.stopping.best_params is not None:
-            self.state = self.state._replace(params=self.stopping.best_params)
+    @property
+    def params(self) -> Params:
+        """The weights that count: the best where early stopping keeps them, else the latest."""
+        best = self.stopping.best_params if self.stopping else None
+        return self.state.params if best is None else best
 
     def model(self) -> Model:
-        """Return the network as it is now, on the host."""
+        """Return the network of `params`, on the host."""
         return Model(
-            params=self.backend.fetch(self.state.params),
+            params=self.backend.fetch(self.params),
             activations=self.objective.activations,
             loss=self.objective.loss,
             class_names=self.data.class_names,
@@ -207,21 +171,35 @@ class Trainer:
 
     def checkpoint(self) -> Checkpoint:
         """Return all that `resume` needs, on the host."""
-        best = self.stopping or EarlyStopping(0)
+        best, names = self.stopping or EarlyStopping(0), self.history.metric_names
         return Checkpoint(
             config=self.config,
+            fingerprint=self.fingerprint,
             state=self.backend.fetch(self.state),
             generator=dict(self.generator_state),
             epochs=self.history.epochs,
-            steps=self.history.step_parts,
-            rates=self.history.rate_parts,
+            steps=self.history.steps.reshape(-1, self.steps_per_epoch, len(names)),
+            rates=self.history.learning_rates.reshape(-1, self.steps_per_epoch),
             best_epoch=best.best_epoch,
             best_loss=best.best_loss if best.best_epoch else None,
             best_params=self.backend.fetch(best.best_params),
         )
 
     def resume(self, saved: Checkpoint) -> None:
-        """Go on where a checkpoint stopped. Raises InputError where its net is another."""
+        """Go on where a checkpoint stopped.
+
+        Early stopping that the checkpoint did not have begins to count here. Raises InputError
+        where an option differs that can't change within a run, or a shape.
+        """
+        changed = [
+            name
+            for name in Config.names()
+            if name not in RESUMABLE and getattr(self.config, name) != getattr(saved.config, name)
+        ]
+        if changed:
+            raise InputError(f"the checkpoint is of a run with another {', '.join(changed)}")
+        if self.fingerprint != saved.fingerprint:
+            raise InputError(f"the rows of {self.data.name} are not those that the run began with")
         self._check_shapes(saved.state.params)
         self.state = self.backend.put(saved.state)
         self.generator.bit_generator.state = self.generator_state = saved.generator
@@ -232,6 +210,8 @@ class Trainer:
             self.stopping.best_loss = saved.best_loss
             self.stopping.best_epoch = saved.best_epoch
             self.stopping.best_params = self.backend.put(saved.best_params)
+        elif self.stopping:
+            self.stopping.started = len(saved.epochs)
 
     def _draw(self, rng: np.random.Generator) -> Params:
         return initialize(
@@ -278,28 +258,16 @@ class Trainer:
         ]
         return config.learning_rate * np.array(factors)
 
-    def _refuse_divergence(self, epoch: int, metrics: np.ndarray) -> None:
-        bad = ~np.isfinite(metrics[:, 0])
+    def _refuse_divergence(self, epoch: int, losses: list[float]) -> None:
+        """Raise RunError where a step's loss, or one after the epoch, is not finite."""
+        bad = ~np.isfinite(losses)
         if bad.any():
+            step = min(int(bad.argmax()) + 1, self.steps_per_epoch)
             raise RunError(
-                f"the loss became {metrics[bad.argmax(), 0]} at step {bad.argmax() + 1} of epoch "
-                f"{epoch + 1}; try a smaller learning_rate than {self.config.learning_rate:g}, "
-                "scaled inputs, or clip_norm"
+                f"the loss became {losses[bad.argmax()]} at step {step} of epoch {epoch + 1}; "
+                f"try a smaller learning_rate than {self.config.learning_rate:g}, scaled inputs, "
+                "or clip_norm"
             )
-
-
-@dataclass(frozen=True)
-class Run:
-    """What `fit` returns: the model, its history, the trainer, and the test evaluation.
-
-    record: the epoch whose weights the model has; None before the first epoch has ended.
-    """
-
-    model: Model
-    history: History
-    trainer: Trainer
-    record: EpochRecord | None
-    test: Evaluation | None
 
 
 def make_objective(config: Config, data: Dataset) -> Objective:
@@ -313,27 +281,3 @@ def make_objective(config: Config, data: Dataset) -> Objective:
         label_smoothing=config.label_smoothing,
         clip_norm=config.clip_norm,
     )
-
-
-def fit(config: Config, data: Dataset, backend: Backend | None = None, **start: Any) -> Run:
-    """Train a net on a data set and return the run.
-
-    backend: else chosen by the config's names. start: `initial`, `moments`, `order` as for
-    `Trainer`. Raises InputError for what can't be trained, RunError for a loss that diverges.
-    """
-    if backend is None:
-        backend = select_backend(config.backend, config.device, config.dtype).backend
-    trainer = Trainer(config, data, backend, **start)
-    for _ in trainer.epochs():
-        pass
-    return finish(trainer)
-
-
-def finish(trainer: Trainer) -> Run:
-    """Restore the best weights where they were kept, and evaluate the test rows once."""
-    trainer.restore_best()
-    best = trainer.stopping.best_epoch if trainer.stopping else 0
-    record = trainer.history.epochs[best - 1] if trainer.history.epochs else None
-    test = trainer.data.test
-    evaluation = trainer.evaluate(test) if len(test) else None
-    return Run(trainer.model(), trainer.history, trainer, record, evaluation)
