@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
-TOOLS = ("sh", "dirname", "basename", "cmp", "rm", "cp", "cat", "mkdir", "chmod")
+TOOLS = ("sh", "dirname", "basename", "rm", "cp", "cat", "mkdir", "chmod", "touch")
 FAKE_PYTHON = """#!/bin/sh
 echo "$*" >> "{log}"
 case "$1 $2" in
@@ -108,6 +108,25 @@ def test_no_network_and_then_one(newcomer):
     result, calls = newcomer("train")
     assert result.returncode == 0
     assert calls[-1] == "-m xpmlp.train"
+
+
+def test_a_foreign_environment_is_left_alone(newcomer, tmp_path):
+    theirs = tmp_path / "clone/.venv/precious"
+    theirs.parent.mkdir()
+    theirs.write_text("mine")
+    result, _ = newcomer("train")
+    assert result.returncode == 2
+    assert "was not made by this script and has no pip; move it away" in result.stderr
+    assert theirs.read_text() == "mine"
+
+
+def test_a_clone_that_moved_is_installed_anew(newcomer, tmp_path):
+    newcomer("train")
+    stamp = tmp_path / "clone/.venv/.xpmlp-base"
+    stamp.write_text(stamp.read_text().replace("clone", "elsewhere"))
+    _, calls = newcomer("train")
+    assert any("pip install" in call for call in calls)
+    assert not any("venv" in call for call in calls)
 
 
 def test_the_scripts_are_executable():

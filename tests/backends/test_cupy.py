@@ -12,8 +12,11 @@ import pytest
 from tests.conftest import load_or_skip
 from tests.problems import make_dataset
 from xpmlp.errors import RunError
+from xpmlp.nn.initializers import initialize
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import fit
+from xpmlp.training.gradient_check import check_gradients
+from xpmlp.types import Batch
 
 
 class FakeDevice:
@@ -41,9 +44,9 @@ class FakeOutOfMemoryError(Exception):
 @pytest.fixture
 def cupy_backend(monkeypatch):
     def on_device(function):
-        def checked(*arguments):
-            assert FakeDevice.depth > 0, "off the device"
-            return function(*arguments)
+        def checked(*arguments, **options):
+            assert FakeDevice.depth > 0, f"{function} off the device"
+            return function(*arguments, **options)
 
         return checked
 
@@ -60,8 +63,9 @@ def cupy_backend(monkeypatch):
         ),
     )
     namespace = types.ModuleType("array_api_compat.cupy")
-    vars(namespace).update(vars(array_api_compat.numpy))
-    namespace.matmul = on_device(array_api_compat.numpy.matmul)
+    for name, value in vars(array_api_compat.numpy).items():
+        computes = callable(value) and not isinstance(value, type) and not name.startswith("_")
+        setattr(namespace, name, on_device(value) if computes else value)
     monkeypatch.setitem(sys.modules, "cupy", fake)
     monkeypatch.setitem(sys.modules, "array_api_compat.cupy", namespace)
     monkeypatch.setattr(array_api_compat, "cupy", namespace, raising=False)
@@ -79,6 +83,19 @@ def test_a_whole_run_stays_on_the_device(cupy_backend):
         np.testing.assert_array_equal(mine.W, theirs.W)
         np.testing.assert_array_equal(mine.b, theirs.b)
     assert FakeDevice.depth == 0
+
+
+def test_gradients_are_checked_on_the_device(cupy_backend):
+    data = make_dataset()
+    params = initialize(np, np.random.default_rng(0), (4, 5, 3), bias_std=0.5)
+    checks = check_gradients(
+        cupy_backend,
+        params,
+        Batch(data.train.x, data.train.y),
+        activations=("tanh",),
+        loss="softmax_cross_entropy",
+    )
+    assert [check.verdict for check in checks] == ["CORRECT"] * 4
 
 
 def test_it_describes_the_gpu(cupy_backend):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpmlp.backends.base import Backend
+from xpmlp.errors import InputError
 from xpmlp.nn.activations import ACTIVATIONS
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import forward, loss_and_grads
@@ -21,6 +22,7 @@ from xpmlp.types import Affine, Array, Batch, Params
 EPSILON = 1e-5
 TOLERANCE = 1e-6
 FLOOR = 1e-8
+MEMBER_ENTRIES = 2**20
 
 
 @dataclass(frozen=True)
@@ -59,24 +61,46 @@ def check_gradients(
     """Return a verdict for each W and b, in the order of the layers.
 
     backend: of dtype float64. params and batch: host arrays, W: (D, H), b: (H,), x: (N, D).
-    numeric = (J(θ + ε) - J(θ - ε)) / 2ε with J the loss plus the penalty.
+    numeric = (J(θ + ε) - J(θ - ε)) / 2ε with J the loss plus the penalty. Raises InputError for
+    a backend of float32.
     Equation: DERIVATION.md, "gradient-check".
     """
-    params, batch = backend.put(params), backend.put(batch)
+    if backend.dtype != "float64":
+        raise InputError(f"central differences need float64, and the backend has {backend.dtype}")
     options: dict[str, Any] = {"activations": activations, "loss": loss, "l2": l2, "l1": l1}
     options["label_smoothing"] = label_smoothing
-    exact = loss_and_grads(backend.xp, params, batch, **options).grads
     checks = []
-    for i, layer in enumerate(params):
-        for leaf in Affine._fields:
-            shifts = _shifts(backend, getattr(layer, leaf), epsilon)
-            above = _evaluate(backend, _moved(params, i, leaf, shifts), batch, options)
-            below = _evaluate(backend, _moved(params, i, leaf, -shifts), batch, options)
-            numeric = (above.objective - below.objective) / (2.0 * epsilon)
-            analytic = backend.to_numpy(getattr(exact[i], leaf)).reshape(-1)
-            crossed = (above.sides != below.sides).any(axis=-1)
-            checks.append(_compare(f"{leaf}{i + 1}", analytic, numeric, crossed))
+    with backend.running():
+        params, batch = backend.put(params), backend.put(batch)
+        exact = loss_and_grads(backend.xp, params, batch, **options).grads
+        for i in range(len(params)):
+            for leaf in Affine._fields:
+                analytic = backend.to_numpy(getattr(exact[i], leaf)).reshape(-1)
+                numeric, crossed = _differences(backend, params, i, leaf, batch, options, epsilon)
+                checks.append(_compare(f"{leaf}{i + 1}", analytic, numeric, crossed))
     return checks
+
+
+def _differences(
+    backend: Backend,
+    params: Params,
+    i: int,
+    leaf: str,
+    batch: Batch,
+    options: dict[str, Any],
+    epsilon: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the central difference of every entry of an array, and whether it crosses a kink."""
+    size = math.prod(getattr(params[i], leaf).shape)
+    members = max(1, MEMBER_ENTRIES // size)
+    numeric, crossed = [], []
+    for start in range(0, size, members):
+        shifts = _shifts(backend, getattr(params[i], leaf), start, members, epsilon)
+        above = _evaluate(backend, _moved(params, i, leaf, shifts), batch, options)
+        below = _evaluate(backend, _moved(params, i, leaf, -shifts), batch, options)
+        numeric.append((above.objective - below.objective) / (2.0 * epsilon))
+        crossed.append((above.sides != below.sides).any(axis=-1))
+    return np.concatenate(numeric), np.concatenate(crossed)
 
 
 class _Members(NamedTuple):
@@ -86,11 +110,13 @@ class _Members(NamedTuple):
     sides: np.ndarray
 
 
-def _shifts(backend: Backend, theta: Array, epsilon: float) -> Array:
-    """Return ε in one entry of θ at a time: (n, *θ.shape) for its n entries."""
-    shape = tuple(theta.shape)
-    n = math.prod(shape)
-    return backend.asarray(epsilon * np.eye(n).reshape(n, *shape))
+def _shifts(backend: Backend, theta: Array, start: int, members: int, epsilon: float) -> Array:
+    """Return ε in one entry of θ at a time, from entry `start`: (at most members, *θ.shape)."""
+    size = math.prod(theta.shape)
+    entries = np.arange(start, min(start + members, size))
+    shifts = np.zeros((len(entries), size))
+    shifts[np.arange(len(entries)), entries] = epsilon
+    return backend.asarray(shifts.reshape(-1, *theta.shape))
 
 
 def _moved(params: Params, i: int, leaf: str, shifts: Array) -> Params:
