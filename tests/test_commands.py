@@ -122,6 +122,10 @@ def test_no_fallback_refuses(capsys, tmp_path):
         (["--lerning-rate", "1"], "unrecognized arguments: --lerning-rate"),
         (["--config", "none.toml"], "can't read the configuration none.toml"),
         (["--resume", "nowhere"], "nowhere holds no run to resume"),
+        (["--resume", ""], "argument --resume: the path is empty"),
+        (["--out", " "], "argument --out: the path is empty"),
+        (["--hidden", "99999999999"], "it must be widths from 1 to 10,000,000"),
+        (["--clip-norm", "1e300"], "clip_norm is 1e+300, more than float32 can hold"),
         (["--resume", "x", "--seed", "3"], "--seed can't be given; only --epochs"),
         (["--backend", "cupy"], "backend cupy can't run on device auto: no NVIDIA driver"),
         (["--backend", "numpy", "--device", "cuda"], "backend numpy does not run on cuda"),
@@ -235,6 +239,89 @@ def test_ctrl_c_saves_and_the_run_goes_on_to_the_same_end(capsys, tmp_path):
     np.testing.assert_allclose(one.params[0].W, two.params[0].W, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_while_saving_are_waited_out(capsys, monkeypatch, tmp_path, number):
+    save = Model.save
+
+    def pestered(self, path):
+        for _ in range(3):
+            os.kill(os.getpid(), number)
+        save(self, path)
+
+    monkeypatch.setattr(Model, "save", pestered)
+    code, _, err = run(capsys, *QUICK, "--out", "one")
+    assert code == 0, err
+    assert Model.load(tmp_path / "one/model.safetensors").n_parameters == 42
+    assert (tmp_path / "one/summary.json").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no /dev/full on Windows")
+@pytest.mark.parametrize("end", ["| head -1", "> /dev/full", ">&-", "2>&-", "--json >&- 2>&-"])
+def test_an_output_that_fails_does_not_end_the_run(end, tmp_path):
+    command = f"{sys.executable} -m xpmlp.train {' '.join(QUICK)} --out one {end}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    assert json.loads((tmp_path / "one/summary.json").read_text())["epochs"] == 3
+
+
+def test_a_disk_that_fills_up_loses_only_what_does_not_fit(capsys, monkeypatch, tmp_path):
+    def full(self, trainer):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("xpmlp.reporting.run_directory.RunDirectory.save_checkpoint", full)
+    code, _, err = run(capsys, *QUICK, "--out", "one")
+    assert code == 1
+    assert "warning: no checkpoint could be written: No space left on device" in err
+    assert "can't write one/checkpoint.safetensors: No space left on device" in err
+    assert Model.load(tmp_path / "one/model.safetensors").n_parameters == 42
+    assert (tmp_path / "one/history.csv").exists()
+
+
+def test_pictures_that_fail_cost_a_warning(capsys, monkeypatch):
+    def broken(*arguments):
+        raise ValueError("no ink")
+
+    monkeypatch.setattr("xpmlp.reporting.pictures.write_pictures", broken)
+    code, _, err = run(capsys, *QUICK[:-1])
+    assert code == 0
+    assert "warning: the pictures could not be drawn: ValueError: no ink" in err
+
+
+def test_what_can_not_be_resumed(capsys, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("".join(f"{i},{i * i % 7},{i % 2}\n" for i in range(40)))
+    options = ["--dataset", "table.csv", "--hidden", "4", "--no-plots", "--epochs", "3"]
+    assert run(capsys, *options, "--out", "one")[0] == 0
+    code, _, err = run(capsys, "--resume", "one", "--epochs", "2")
+    assert code == 2
+    assert "one has done 3 of 2 epochs, so there is nothing to train" in err
+    assert "epochs = 3" in (tmp_path / "one/config.toml").read_text()
+    table.write_text("".join(f"{i},{i * i % 5},{i % 2}\n" for i in range(40)))
+    code, _, err = run(capsys, "--resume", "one", "--epochs", "5")
+    assert code == 2
+    assert "are not those that the run began with" in err
+
+
+def test_resuming_with_early_stopping_begins_to_count_there(capsys):
+    options = ["--dataset", "iris", "--hidden", "4", "--no-plots", "--quiet"]
+    run(capsys, *options, "--epochs", "6", "--out", "one")
+    resume = ["--resume", "one", "--epochs", "40", "--early-stopping", "3", "--no-plots"]
+    code, out, err = run(capsys, *resume, "--json", "--quiet")
+    assert code == 0, err
+    assert json.loads(out)["epochs"] >= 9
+    assert "note: the cosine schedule depends on the number of epochs" in err
+
+
+def test_a_folder_of_something_else_is_not_overwritten(capsys, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/history.csv").write_text("precious")
+    code, _, err = run(capsys, *QUICK, "--out", "mine")
+    assert code == 2
+    assert "mine already holds history.csv" in err
+    assert (tmp_path / "mine/history.csv").read_text() == "precious"
+
+
 def test_ctrl_c_twice_stops_at_once(capsys, monkeypatch, tmp_path):
     def interrupted(self):
         yield from ()
@@ -298,6 +385,7 @@ def test_gradcheck_finds_a_wrong_derivative(capsys, monkeypatch):
 
 def test_gradcheck_refuses_bad_input(capsys):
     assert gradcheck.main(["--depth", "4"]) == 2
+    assert gradcheck.main(["--seed", "-1"]) == 2
     assert gradcheck.main(["--loss", "hinge"]) == 2
     assert gradcheck.main(["--activation", "cos"]) == 2
     err = capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -237,6 +238,7 @@ def _run_epochs(
 
 def _draw(run: "Run", directory: "RunDirectory") -> None:
     """Draw the pictures; one that fails costs a warning, not the run."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         directory.save_pictures(run)
     except Exception as error:

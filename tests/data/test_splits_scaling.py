@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xpmlp.data.registry import load_dataset
 from xpmlp.data.scaling import scale_parts
 from xpmlp.data.source import Source
 from xpmlp.data.splits import count_rows, split
@@ -194,3 +195,9 @@ def test_overflow_is_refused():
 def test_unknown_scale():
     with pytest.raises(InputError, match=r"unknown scale 'units'.*'unit'"):
         scaled_parts([np.array(ROWS)], "units", None, "float64")
+
+
+def test_two_rows_are_one_to_train_on_and_one_to_test(tmp_path):
+    (tmp_path / "two.csv").write_text("1,2,0\n3,4,1\n")
+    data = load_dataset(str(tmp_path / "two.csv"))
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [1, 0, 1]

@@ -144,12 +144,12 @@ def test_refused_files(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"\xff\xfe1,2\n")
     refused(tmp_path / "a.csv", "UTF-8")
     (tmp_path / "a.npz").write_bytes(b"not a zip archive")
-    refused(tmp_path / "a.npz", "not an archive")
+    refused(tmp_path / "a.npz", "not a whole .npz archive")
     (tmp_path / "b.npz").write_bytes(b"PK\x03\x04 broken")
-    refused(tmp_path / "b.npz", "not an archive")
+    refused(tmp_path / "b.npz", "not a whole .npz archive")
     with (tmp_path / "c.npz").open("wb") as file:
         np.save(file, np.zeros(3))
-    refused(tmp_path / "c.npz", "not an archive")
+    refused(tmp_path / "c.npz", "not a whole .npz archive")
     whole = bytearray(archive(tmp_path, x=np.arange(900.0).reshape(300, 3)).read_bytes())
     whole[100:140] = bytes(40)
     (tmp_path / "d.npz").write_bytes(whole)
@@ -220,12 +220,27 @@ class Trap:
         return (sprung.append, ("!",))
 
 
+def test_npz_one_hot_labels_are_classes(tmp_path):
+    path = tmp_path / "rows.npz"
+    np.savez(path, x=np.eye(3), y=np.eye(3)[[2, 0, 2]])
+    found = read_table(path)
+    assert (found.task, found.class_names, found.y.tolist()) == (
+        "classification",
+        ("0", "2"),
+        [1, 0, 1],
+    )
+    np.savez(path, x=np.eye(3), y=np.eye(3) * 0.5)
+    assert read_table(path).task == "regression"
+    np.savez(path, x=np.eye(3), y=np.array([["a", "b"]] * 3))
+    refused(path, "text labels must have shape (N,), got (3, 2)")
+
+
 def test_npz_never_unpickles(tmp_path):
     x = np.empty((2, 1), dtype=object)
     x[:] = Trap()
     path = archive(tmp_path, x=x, y=np.arange(2))
     sprung.clear()
-    refused(path, "plain arrays")
+    refused(path, "not a whole .npz archive")
     assert sprung == []
     with np.load(path, allow_pickle=True) as trusting:
         assert trusting["x"].shape == (2, 1)

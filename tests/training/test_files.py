@@ -1,5 +1,7 @@
 """Models and checkpoints on disk: they come back as they were, or are refused."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import fit
 from xpmlp.training.model import Model
-from xpmlp.training.tensors import write_tensors
+from xpmlp.training.tensors import read_tensors, write_tensors
 from xpmlp.training.trainer import Trainer
 
 
@@ -63,6 +65,25 @@ def test_damaged_files_are_refused(run, tmp_path):
     write_tensors(path, {"x": np.zeros(2)}, {})
     with pytest.raises(InputError, match="holds something else, not xpmlp-model-1"):
         Model.load(path)
+
+
+def test_files_with_damaged_contents_are_refused(run, tmp_path):
+    path = tmp_path / "file.safetensors"
+    run.model.save(path)
+    tensors, metadata = read_tensors(path, "xpmlp-model-1")
+    about = json.loads(metadata["architecture"])
+    for changes in ({"sizes": [4, 5, 4, 7]}, {"loss": "hinge"}, {"activations": ["tahn"]}):
+        damaged = {**metadata, "architecture": json.dumps(about | changes)}
+        write_tensors(path, tensors, damaged)
+        with pytest.raises(InputError, match="file.safetensors is damaged|unknown"):
+            Model.load(path)
+    write_tensors(path, {}, metadata)
+    with pytest.raises(InputError, match="file.safetensors is damaged: KeyError: 'layers.0.W'"):
+        Model.load(path)
+    for about in ("{", "{}", "[]", json.dumps({"n_layers": "two"})):
+        write_tensors(path, tensors, {"format": "xpmlp-checkpoint-1", "about": about})
+        with pytest.raises(InputError, match="file.safetensors is damaged"):
+            Checkpoint.load(path)
 
 
 def test_a_checkpoint_of_another_net_is_refused(run):

@@ -219,6 +219,19 @@ def test_data_that_cannot_be_trained_on(numpy_backend):
     empty = Dataset("none", "classification", none, none, data.test, data.class_names)
     with pytest.raises(InputError, match="none has no training rows"):
         Trainer(SMALL, empty, numpy_backend)
+    for y, message in (
+        (data.train.y + 3, "labels from 3 to 5, but there are 3 classes"),
+        (data.train.y - 1, "labels from -1 to 1"),
+        (data.train.y.astype(float), "y must be class indices"),
+        (data.train.y[:-1], r"x has shape \(30, 4\), y \(29,\)"),
+    ):
+        odd = Dataset("odd", "classification", Rows(data.train.x, y), none, none, ("a", "b", "c"))
+        with pytest.raises(InputError, match=message):
+            Trainer(SMALL, odd, numpy_backend)
+    nan = Rows(np.full_like(data.train.x, np.nan), data.train.y)
+    odd = Dataset("odd", "classification", nan, none, none, ("a", "b", "c"))
+    with pytest.raises(InputError, match="odd, train rows: x contains NaN or infinity"):
+        Trainer(SMALL, odd, numpy_backend)
     unvalidated = Dataset("few", "classification", data.train, none, data.test, data.class_names)
     with pytest.raises(InputError, match="early_stopping needs validation rows"):
         Trainer(SMALL.replace(early_stopping=3), unvalidated, numpy_backend)

@@ -29,7 +29,7 @@ def split(source: Source, validation: float | int | None, seed: int) -> tuple[Pa
         train, test = hold_out(train, size, seed, _TEST)
     n = len(train[1])
     if validation is None:
-        validation = source.tail if source.tail and 2 * source.tail <= n else 0.1
+        validation = source.tail if source.tail and 2 * source.tail <= n else 0.1 * (n > 1)
     size = count_rows(validation, n)
     if size == 0 or source.tail is not None:
         x, y = train

@@ -223,9 +223,12 @@ def _npz_arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
             for x, y in _NPZ_NAMES:
                 if x in names and y in names:
                     return archive[names[x]], archive[names[y]]
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or 'damaged'}") from error
     except Exception as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: not an archive of plain arrays: {reason}") from error
+        raise InputError(
+            f"{path}: not a whole .npz archive of numbers and texts, as numpy.savez writes it"
+        ) from error
     found = ", ".join(sorted(names.values())) or "nothing"
     raise InputError(f"{path}: expected arrays x and y (or images and labels), found {found}")
 
@@ -234,10 +237,15 @@ def _array_targets(labels: np.ndarray, path: Path) -> Targets:
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.dtype.kind == "U":
-        return _classes(labels.reshape(-1), path)
+        if labels.ndim == 2:
+            raise InputError(f"{path}: text labels must have shape (N,), got {labels.shape}")
+        return _classes(labels, path)
     values = labels.astype(np.float64)
     _require_finite(values.reshape(len(values), -1), "labels", path)
-    return Targets("regression", values) if values.ndim == 2 else _number_targets(values, path)
+    if values.ndim == 1:
+        return _number_targets(values, path)
+    one_hot = np.isin(values, (0.0, 1.0)).all() and (values.sum(axis=1) == 1.0).all()
+    return _classes(values.argmax(axis=1), path) if one_hot else Targets("regression", values)
 
 
 def _require_finite(values: np.ndarray, what: str, path: Path) -> None:
