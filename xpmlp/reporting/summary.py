@@ -92,7 +92,7 @@ def _training(config: Config, batch_size: int) -> str:
             f"{config.optimizer}, learning rate {config.learning_rate:g} ({config.lr_schedule})",
             *penalties,
             f"batch {batch_size:,}",
-            f"{config.epochs} epochs",
+            f"{config.epochs} epoch{'s' * (config.epochs > 1)}",
             f"seed {config.seed}",
         ]
     )

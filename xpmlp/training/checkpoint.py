@@ -4,7 +4,6 @@ The state of the generator that orders the batches is JSON text, since PCG64's i
 wide. Arrays are stored as the run's dtype has them, so a run may go on with another backend.
 """
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -64,14 +63,14 @@ class Checkpoint:
             "best_epoch": self.best_epoch,
             "best_loss": self.best_loss,
         }
-        write_tensors(path, tensors, {"format": FORMAT, "about": json.dumps(about)})
+        write_tensors(path, tensors, FORMAT, about)
 
     @classmethod
     def load(cls, path: str | Path) -> "Checkpoint":
         """Read the file. Raises InputError where it is missing, damaged or of another kind."""
-        tensors, metadata = read_tensors(path, FORMAT)
+        tensors, about = read_tensors(path, FORMAT)
         with damage_explained(path):
-            return cls._unpack(tensors, json.loads(metadata["about"]))
+            return cls._unpack(tensors, about)
 
     @classmethod
     def _unpack(cls, tensors: Tensors, about: dict[str, Any]) -> "Checkpoint":

@@ -1,6 +1,5 @@
 """A trained network on the host: what predicts, is saved, and is opened again."""
 
-import json
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -89,18 +88,17 @@ class Model:
             "dataset": self.dataset,
             "scale": self.scale,
         }
-        metadata = {"format": FORMAT, "architecture": json.dumps(architecture)}
         tensors = pack("layers", self.params)
         if self.scaling is not None:
             tensors |= {f"inputs.{name}": a for name, a in self.scaling._asdict().items()}
-        write_tensors(path, tensors, metadata)
+        write_tensors(path, tensors, FORMAT, architecture)
 
     @classmethod
     def load(cls, path: str | Path) -> "Model":
         """Open a saved model. Raises InputError where it is missing, damaged or not a model."""
-        tensors, metadata = read_tensors(path, FORMAT)
+        tensors, about = read_tensors(path, FORMAT)
         with damage_explained(path):
-            return cls._unpack(tensors, json.loads(metadata["architecture"]))
+            return cls._unpack(tensors, about)
 
     @classmethod
     def _unpack(cls, tensors: Tensors, about: dict[str, Any]) -> "Model":

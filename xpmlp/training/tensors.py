@@ -1,15 +1,18 @@
 """Trees of arrays in safetensors files: flat names in, trees out, writes that can't be torn."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from xpmlp.errors import InputError
 from xpmlp.types import Affine, Params
 
+METADATA_KEY = "xpmlp"
 Tensors = dict[str, np.ndarray]
 
 
@@ -39,21 +42,31 @@ def damage_explained(path: str | Path) -> Iterator[None]:
         raise InputError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 
-def write_tensors(path: str | Path, tensors: Tensors, metadata: dict[str, str]) -> None:
-    """Write a safetensors file in one piece: an interrupted write leaves the old file."""
+def write_tensors(
+    path: str | Path, tensors: Tensors, file_format: str, about: dict[str, Any]
+) -> None:
+    """Write a safetensors file in one piece: an interrupted write leaves the old file.
+
+    `about` goes into the metadata as JSON under a single key, since the library writes several
+    keys in a random order: the same arrays give the same bytes.
+    """
     from safetensors.numpy import save
 
     path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_bytes(save(tensors, metadata))
+        metadata = json.dumps({"format": file_format, **about})
+        partial.write_bytes(save(tensors, {METADATA_KEY: metadata}))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def read_tensors(path: str | Path, expected_format: str) -> tuple[Tensors, dict[str, str]]:
-    """Read tensors and metadata. Raises InputError where the file is missing or of other kind."""
+def read_tensors(path: str | Path, file_format: str) -> tuple[Tensors, dict[str, Any]]:
+    """Return what `write_tensors` wrote: arrays and `about`.
+
+    Raises InputError where the file is missing, damaged or of another format.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -64,8 +77,10 @@ def read_tensors(path: str | Path, expected_format: str) -> tuple[Tensors, dict[
         raise InputError(f"{path} does not exist") from error
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} is not a whole safetensors file: {error}") from error
-    if metadata.get("format") != expected_format:
+    with damage_explained(path):
+        about = dict(json.loads(metadata.get(METADATA_KEY, "{}")))
+    if about.get("format") != file_format:
         raise InputError(
-            f"{path} holds {metadata.get('format') or 'something else'}, not {expected_format}"
+            f"{path} holds {about.get('format') or 'something else'}, not {file_format}"
         )
-    return tensors, metadata
+    return tensors, about
