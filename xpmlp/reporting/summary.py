@@ -2,6 +2,7 @@
 
 import math
 import platform
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,7 @@ def summarize(
         "device_name": about["device_name"],
         "python": platform.python_version(),
         "xpmlp": __version__,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "run_dir": run_dir,
     }
     return {name: _finite(value) for name, value in figures.items()}

@@ -105,6 +105,7 @@ class Trainer:
     def _epoch(self, epoch: int) -> EpochRecord:
         """Train and evaluate one epoch; nothing is kept of one that did not get to its end."""
         started = time.perf_counter()
+        self.generator.bit_generator.state = self.generator_state
         plan = self._plan(epoch)
         state, metrics = self.backend.run_epoch(self.step, self.state, self.train, plan, self.hyper)
         self.backend.synchronize(state)
@@ -202,7 +203,7 @@ class Trainer:
             raise InputError(f"the rows of {self.data.name} are not those that the run began with")
         self._check_shapes(saved.state.params)
         self.state = self.backend.put(saved.state)
-        self.generator.bit_generator.state = self.generator_state = saved.generator
+        self.generator_state = saved.generator
         self.history.epochs = list(saved.epochs)
         self.history.step_parts = list(saved.steps)
         self.history.rate_parts = list(saved.rates)
