@@ -187,9 +187,9 @@ def _train(
     from xpmlp.training.fitting import finish
 
     stream = sys.stderr if arguments.json else sys.stdout
-    progress = make_progress(trainer, quiet=arguments.quiet, stream=stream)
     if not arguments.quiet:
         show(header(trainer), stream)
+    progress = make_progress(trainer, quiet=arguments.quiet, stream=stream)
     failure: RunError | None = None
     with graceful_interrupt() as stop:
         try:

@@ -1,4 +1,4 @@
-"""The words that every floor shares: arrays, parameters, and what goes into a step.
+"""The words that all of xpmlp shares: arrays, parameters, and what goes into a step.
 
 Arrays and namespaces are typed `Any`: the Python Array API standard defines what they can
 do, and array-api-strict, in the tests, checks that nothing beyond it is used.

@@ -93,7 +93,7 @@ def test_loss_per_step_draws_the_batches_and_their_mean():
     np.testing.assert_array_equal(faint.get_ydata(), loss)
     np.testing.assert_array_equal(strong.get_ydata(), running_mean(loss, 3))
     assert faint.get_alpha() < 0.5
-    assert axes.get_legend().get_title().get_text() == "mean of 3 steps"
+    assert axes.get_legend().get_title().get_text() == "means of 3 steps; faint: single steps"
     assert axes.get_yscale() == "linear"
 
 

@@ -121,7 +121,7 @@ def test_predicted_against_true():
     first, second = (points.get_offsets() for points in axes.collections)
     np.testing.assert_array_equal(first, [[1, 1], [2, 4]])
     np.testing.assert_array_equal(second, [[10, 12], [20, 20]])
-    assert axes.get_title(loc="left") == "root mean square error 1.414"
+    assert axes.get_title(loc="left") == "test root mean square error 1.414"
     assert axes.lines[0].get_slope() == 1
 
 

@@ -2,8 +2,8 @@
 
 Each takes the logits z: (..., N, C), the targets, and optional row weights w: (..., N) with
 Σw > 0, and returns the weighted mean over rows Σwℓ/Σw, shape (...,), with its gradient dz,
-shape and dtype of z. Without weights every row counts 1. Targets are trusted: whoever loads
-data checks them. Row weights: DERIVATION.md, "row-weights".
+shape and dtype of z. A row's share is ω = w/Σw, and 1/N without weights. Targets are trusted:
+whoever loads data checks them. Row weights: DERIVATION.md, "row-weights".
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def softmax_cross_entropy(
     weights: Array | None = None,
     label_smoothing: float = 0.0,
 ) -> tuple[Array, Array]:
-    """Return ℓ = -Σ_c t_c ln p_c with p = softmax(z), and dz = p - t.
+    """Return the mean over rows of ℓ = -Σ_c t_c ln p_c with p = softmax(z), and dz = ω(p - t).
 
     t: class indices (..., N) of an integer dtype, or rows of probabilities (..., N, C), each
     summing to one. With label smoothing s, t becomes (1 - s)t + s/C. ln p comes by
@@ -60,7 +60,7 @@ def softmax_cross_entropy(
 def binary_cross_entropy(
     xp: Namespace, z: Array, t: Array, weights: Array | None = None
 ) -> tuple[Array, Array]:
-    """Return ℓ = Σ_o softplus(z_o) - t_o z_o, and dz = σ(z) - t.
+    """Return the mean over rows of ℓ = Σ_o softplus(z_o) - t_o z_o, and dz = ω(σ(z) - t).
 
     The same as -Σ t ln p + (1 - t) ln(1 - p) with p = σ(z), without its overflow; softplus comes
     in two parts, so that t z cancels against the large one exactly. t: (..., N, C)
@@ -74,7 +74,7 @@ def binary_cross_entropy(
 def mean_squared_error(
     xp: Namespace, z: Array, t: Array, weights: Array | None = None
 ) -> tuple[Array, Array]:
-    """Return ℓ = ½ Σ_o (z_o - t_o)², and dz = z - t.
+    """Return the mean over rows of ℓ = ½ Σ_o (z_o - t_o)², and dz = ω(z - t).
 
     t: (..., N, C) of z's dtype. The ½ and the sum over outputs are this project's convention.
     Equations: DERIVATION.md, "mean-squared-error", "mse-gradient".

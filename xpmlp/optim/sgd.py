@@ -43,7 +43,7 @@ def update_momentum(
 ) -> tuple[Params, Moments]:
     """Return W - ηv with v ← μv + g, as PyTorch and optax do.
 
-    Recipes with v ← μv + ηg, W ← W - v take the same path at a constant rate, with a v that
+    Texts with v ← μv + ηg, W ← W - v take the same path at a constant rate, with a v that
     is η times this one. Equation: DERIVATION.md, "momentum".
     """
     v = _velocity(xp, grads, moments[0], hyper)

@@ -202,7 +202,7 @@ def _finish_steps(axes: "Axes", steps: int, steps_per_epoch: int) -> None:
     integer_ticks(axes.xaxis)
     window = smoothing_window(steps, steps_per_epoch)
     axes.legend(
-        title=f"mean of {window} steps" if window > 1 else None,
+        title=f"means of {window} steps; faint: single steps" if window > 1 else None,
         title_fontsize=SMALL_TEXT_SIZE,
         loc="best",
         fontsize=SMALL_TEXT_SIZE,

@@ -110,7 +110,7 @@ def predicted_against_true(true: np.ndarray, predicted: np.ndarray) -> "Figure":
     figure = new_figure(6, 5.4)
     axes = figure.subplots()
     error = float(np.sqrt(np.mean((predicted - true) ** 2)))
-    dress(axes, "true value", "predicted value", f"root mean square error {error:.4g}")
+    dress(axes, "true value", "predicted value", f"test root mean square error {error:.4g}")
     chosen = np.arange(len(true))
     if len(true) > DRAWN_VALUES:
         chosen = np.random.default_rng(0).choice(len(true), DRAWN_VALUES, replace=False)
@@ -125,6 +125,7 @@ def predicted_against_true(true: np.ndarray, predicted: np.ndarray) -> "Figure":
             label=f"output {output + 1}" if true.shape[1] > 1 else "test rows",
         )
     middle = float(true.mean())
+    axes.set_aspect("equal", adjustable="datalim")
     axes.axline((middle, middle), slope=1, color=GREY, linestyle="--", linewidth=1, label="equal")
     axes.legend(loc="best", fontsize=SMALL_TEXT_SIZE, frameon=False)
     return figure

@@ -114,6 +114,7 @@ def _outcomes(run: "Run", logits: np.ndarray) -> Named:
             misclassified(
                 test.x[worst].reshape(-1, *model.image_shape),
                 captions,
-                f"{len(worst)} of {wrong:,} misclassified test rows, most certain first",
+                f"{len(worst)} of {wrong:,} misclassified test rows, most certain first: "
+                "true → predicted",
             ),
         )

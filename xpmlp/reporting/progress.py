@@ -31,9 +31,11 @@ class Bar:
         """Move the bar by one epoch."""
         figures = {"loss": f"{record.train_loss:.4f}"}
         if record.train_accuracy is not None:
-            figures["acc"] = f"{record.train_accuracy:.4f}"
+            figures["accuracy"] = f"{record.train_accuracy:.4f}"
         if record.validation_accuracy is not None:
-            figures["val"] = f"{record.validation_accuracy:.4f}"
+            figures["val_accuracy"] = f"{record.validation_accuracy:.4f}"
+        elif record.validation_loss is not None:
+            figures["val_loss"] = f"{record.validation_loss:.4f}"
         figures["rows/s"] = f"{record.images_per_second:,.0f}"
         self.bar.set_postfix(figures, refresh=False)
         self.bar.update()

@@ -53,6 +53,9 @@ def decision_regions(model: "Model", train: "Rows", test: "Rows") -> "Figure":
     scaled = " (scaled)" if model.scale != "none" else ""
     names = model.feature_names or ("x1", "x2")
     dress(axes, *(printable(name, 40) + scaled for name in names))
+    axes.set_title(
+        "predicted class, paler where less certain", fontsize=SMALL_TEXT_SIZE, loc="left"
+    )
     axes.grid(visible=False)
     _add_legend(figure, axes, model.class_names, colours)
     return figure

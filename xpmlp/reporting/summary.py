@@ -116,11 +116,12 @@ def epoch_line(record: EpochRecord, epochs: int) -> str:
 def summary_text(run: Run, figures: dict[str, Any]) -> str:
     """Return the table of losses and accuracies, the time, and where the results are."""
     data = run.trainer.data
-    lines = [f"{'':<12}{'loss':>10}{'accuracy':>11}{'rows':>10}"]
+    accuracies = "accuracy" if data.class_names else ""
+    lines = [f"{'':<12}{'loss':>10}{accuracies:>11}{'rows':>10}"]
     for name, part in (("train", data.train), ("validation", data.validation), ("test", data.test)):
         loss, accuracy = figures[f"{name}_loss"], figures[f"{name}_accuracy"]
         if loss is not None:
-            shown = f"{accuracy:.4f}" if accuracy is not None else "-"
+            shown = f"{accuracy:.4f}" if accuracy is not None else ""
             lines.append(f"{name:<12}{loss:>10.4f}{shown:>11}{len(part):>10,}")
     if run.trainer.stopping and run.trainer.stopping.best_epoch:
         lines.append(f"best weights from epoch {figures['best_epoch']} of {figures['epochs']}")

@@ -43,7 +43,11 @@ class Config:
     """
 
     dataset: str = _option(
-        "auto", "data", "name, or path of a .csv, .dat or .npz file", metavar="NAME|FILE"
+        "auto",
+        "data",
+        "mnist, fashion-mnist, notmnist, digits, iris, moons, xor, spirals, ellipse, a .csv, "
+        ".dat or .npz file, or auto: mnist, else digits",
+        metavar="NAME|FILE",
     )
     data_dir: str | None = _option(
         None, "data", "folder with data sets, before the cache", str, metavar="DIR"
@@ -51,7 +55,8 @@ class Config:
     validation: float | int | None = _option(
         None,
         "data",
-        "rows held out for validation: a share below 1, a count, or 0",
+        "rows held out for validation: a share below 1, a count, or 0; else the last 10,000 of "
+        "mnist and fashion-mnist, or a tenth",
         float,
         metavar="N",
         parse=number,
@@ -69,7 +74,12 @@ class Config:
     )
     loss: str = _option("auto", "net", "loss", choices=LOSS_NAMES)
     label_smoothing: float = _option(0.0, "net", "share of each target spread evenly", metavar="S")
-    init: str = _option("auto", "net", "law of the initial weights", choices=INITIALIZERS)
+    init: str = _option(
+        "auto",
+        "net",
+        "law of the initial weights (auto: xavier or he, by activation)",
+        choices=INITIALIZERS,
+    )
     init_std: float = _option(0.01, "net", "standard deviation for --init normal", metavar="STD")
     init_bias_std: float = _option(
         0.0, "net", "standard deviation of the initial biases", metavar="STD"
@@ -78,7 +88,12 @@ class Config:
     optimizer: str = _option("momentum", "training", "optimiser", choices=tuple(OPTIMIZERS))
     learning_rate: float = _option(0.1, "training", "base learning rate", metavar="RATE")
     momentum: float = _option(0.9, "training", "for momentum and nesterov", metavar="MU")
-    lr_schedule: str = _option("cosine", "training", "schedule", choices=tuple(SCHEDULES))
+    lr_schedule: str = _option(
+        "cosine",
+        "training",
+        "rate over time (step: ×0.1 after 1/2 and 3/4)",
+        choices=tuple(SCHEDULES),
+    )
     lr_decay: float = _option(
         0.95, "training", "factor per epoch of the exponential schedule", metavar="F"
     )

@@ -68,12 +68,12 @@ class Model:
         return z
 
     def predict_outputs(self, x: Any) -> np.ndarray:
-        """Return (N, C): probabilities for the cross-entropies, values for squared error."""
+        """Return (N, C) for scaled x: probabilities, or for squared error the values."""
         outputs: np.ndarray = LOSSES[self.loss].predict(np, self.logits(x))
         return outputs
 
     def predict(self, x: Any) -> np.ndarray:
-        """Return class indices (N,), or for regression the values (N, C)."""
+        """Return class indices (N,), or for regression values (N, C), for scaled inputs x."""
         return decide(self.logits(x)) if self.class_names else self.logits(x)
 
     def save(self, path: str | Path) -> None:
