@@ -170,3 +170,18 @@ def test_an_epoch_moves_its_order_its_rates_and_its_metrics_and_no_more(backend,
     uploads = [shape for name, shape in moves if name == "asarray"]
     assert sum(np.prod(shape, dtype=int) for shape in uploads) == 30 + 5
     assert [shape for name, shape in moves if name == "to_numpy"] == [(5, 5)]
+
+
+def test_synchronize_waits_for_jax():
+    """A long chain of products is handed over at once and done only after the wait."""
+    backend = load_or_skip("jax")
+    x = backend.asarray(np.eye(900))
+
+    def chain(x):
+        for _ in range(12):
+            x = backend.xp.matmul(x, x)
+        return x
+
+    result = backend.compile(chain)(x)
+    backend.synchronize((result, None))
+    assert result.is_ready()

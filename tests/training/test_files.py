@@ -6,6 +6,7 @@ from safetensors.numpy import save
 
 from tests.conftest import load_or_skip
 from tests.problems import make_dataset
+from xpmlp.data.registry import load_dataset
 from xpmlp.errors import InputError
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import Config
@@ -29,6 +30,22 @@ def test_a_model_comes_back(run, tmp_path):
     assert again.class_names == ("a", "b", "c")
     assert (again.sizes, again.n_parameters) == ((4, 5, 4, 3), 64)
     assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+@pytest.mark.parametrize("scale", ["none", "unit", "standard"])
+def test_a_model_scales_raw_rows_as_its_training_did(scale, tmp_path):
+    rng = np.random.default_rng(0)
+    raw = rng.normal(50, 20, (40, 2))
+    table = np.column_stack([raw, np.arange(40) % 2])
+    np.savetxt(tmp_path / "table.csv", table, delimiter=",", fmt=["%.17g", "%.17g", "%d"])
+    data = load_dataset(str(tmp_path / "table.csv"), scale=scale, dtype="float64")
+    model = fit(Config(hidden=(3,), epochs=1, dtype="float64"), data).model
+    model.save(tmp_path / "model.safetensors")
+    scaled = Model.load(tmp_path / "model.safetensors").scale_inputs(raw)
+    known = np.concatenate([data.train.x, data.validation.x, data.test.x])
+    nearest = np.abs(scaled[:, None] - known[None]).max(axis=-1).min(axis=1)
+    assert nearest.max() < 1e-12
+    assert (scale == "none") == np.allclose(scaled, raw)
 
 
 def test_a_model_refuses_other_inputs(run):

@@ -208,6 +208,19 @@ def test_a_diverging_loss_ends_the_run_and_keeps_the_last_good_weights(numpy_bac
     assert trainer.checkpoint().epochs == []
 
 
+@pytest.mark.parametrize("validated", [True, False])
+def test_the_last_update_may_diverge_too(numpy_backend, validated):
+    """One step an epoch: its loss is that before the update, and finite; the next is not."""
+    config = SMALL.replace(batch_size=0, learning_rate=1e300, epochs=1, optimizer="sgd")
+    data = make_dataset()
+    held_out = data.validation if validated else Rows(data.train.x[:0], data.train.y[:0])
+    data = Dataset("odd", data.task, data.train, held_out, data.test, data.class_names)
+    trainer = Trainer(config, data, numpy_backend)
+    with pytest.raises(RunError, match="of epoch 1; try a smaller learning_rate"):
+        list(trainer.epochs())
+    assert np.isfinite(trainer.model().params[0].W).all()
+
+
 def test_weights_of_another_shape_are_refused(numpy_backend):
     params = initialize(np, np.random.default_rng(0), (4, 5, 3))
     with pytest.raises(InputError, match=r"\(4, 5\), \(5, 3\)\] don't fit .*\(4, 6\), \(6, 3\)"):
