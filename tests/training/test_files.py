@@ -86,7 +86,7 @@ def test_damaged_files_are_refused(run, tmp_path):
 def test_files_with_damaged_contents_are_refused(run, tmp_path):
     path = tmp_path / "file.safetensors"
     run.model.save(path)
-    tensors, about = read_tensors(path, "xpmlp-model-1")
+    tensors, about = read_tensors(path, "xpmlp-model-1", lambda *parts: parts)
     for changes in ({"sizes": [4, 5, 4, 7]}, {"loss": "hinge"}, {"activations": ["tahn"]}):
         write_tensors(path, tensors, "xpmlp-model-1", about | changes)
         with pytest.raises(InputError, match="file.safetensors is damaged|unknown"):

@@ -13,14 +13,7 @@ import numpy as np
 from xpmlp.training.config import Config
 from xpmlp.training.history import EpochRecord
 from xpmlp.training.step import TrainState
-from xpmlp.training.tensors import (
-    Tensors,
-    damage_explained,
-    pack,
-    read_tensors,
-    unpack,
-    write_tensors,
-)
+from xpmlp.training.tensors import Tensors, pack, read_tensors, unpack, write_tensors
 from xpmlp.types import Params
 
 FORMAT = "xpmlp-checkpoint-1"
@@ -68,9 +61,7 @@ class Checkpoint:
     @classmethod
     def load(cls, path: str | Path) -> "Checkpoint":
         """Read the file. Raises InputError where it is missing, damaged or of another kind."""
-        tensors, about = read_tensors(path, FORMAT)
-        with damage_explained(path):
-            return cls._unpack(tensors, about)
+        return read_tensors(path, FORMAT, cls._unpack)
 
     @classmethod
     def _unpack(cls, tensors: Tensors, about: dict[str, Any]) -> "Checkpoint":

@@ -11,14 +11,7 @@ from xpmlp.data.dataset import Scaling
 from xpmlp.errors import InputError, unknown_name
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import forward, hidden_activations
-from xpmlp.training.tensors import (
-    Tensors,
-    damage_explained,
-    pack,
-    read_tensors,
-    unpack,
-    write_tensors,
-)
+from xpmlp.training.tensors import Tensors, pack, read_tensors, unpack, write_tensors
 from xpmlp.types import Params
 
 FORMAT = "xpmlp-model-1"
@@ -96,9 +89,7 @@ class Model:
     @classmethod
     def load(cls, path: str | Path) -> "Model":
         """Open a saved model. Raises InputError where it is missing, damaged or not a model."""
-        tensors, about = read_tensors(path, FORMAT)
-        with damage_explained(path):
-            return cls._unpack(tensors, about)
+        return read_tensors(path, FORMAT, cls._unpack)
 
     @classmethod
     def _unpack(cls, tensors: Tensors, about: dict[str, Any]) -> "Model":

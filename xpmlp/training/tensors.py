@@ -2,10 +2,9 @@
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from xpmlp.types import Affine, Params
 
 METADATA_KEY = "xpmlp"
 Tensors = dict[str, np.ndarray]
+Built = TypeVar("Built")
 
 
 def pack(prefix: str, params: Params) -> Tensors:
@@ -31,15 +31,6 @@ def unpack(prefix: str, tensors: Tensors, n_layers: int) -> Params:
         Affine(*(tensors[f"{prefix}.{i}.{leaf}"] for leaf in Affine._fields))
         for i in range(n_layers)
     )
-
-
-@contextmanager
-def damage_explained(path: str | Path) -> Iterator[None]:
-    """Turn what a damaged file's contents raise into one InputError with its name."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 
 def write_tensors(
@@ -62,10 +53,13 @@ def write_tensors(
         partial.unlink(missing_ok=True)
 
 
-def read_tensors(path: str | Path, file_format: str) -> tuple[Tensors, dict[str, Any]]:
-    """Return what `write_tensors` wrote: arrays and `about`.
+def read_tensors(
+    path: str | Path, file_format: str, build: Callable[[Tensors, dict[str, Any]], Built]
+) -> Built:
+    """Return what `build` makes of the arrays and of `about` that `write_tensors` wrote.
 
-    Raises InputError where the file is missing, damaged or of another format.
+    Raises InputError where the file is missing, of another format, or damaged, also where
+    `build` can make nothing of what it holds.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -77,10 +71,10 @@ def read_tensors(path: str | Path, file_format: str) -> tuple[Tensors, dict[str,
         raise InputError(f"{path} does not exist") from error
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} is not a whole safetensors file: {error}") from error
-    with damage_explained(path):
+    try:
         about = dict(json.loads(metadata.get(METADATA_KEY, "{}")))
-    if about.get("format") != file_format:
-        raise InputError(
-            f"{path} holds {about.get('format') or 'something else'}, not {file_format}"
-        )
-    return tensors, about
+        if about.get("format") == file_format:
+            return build(tensors, about)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+    raise InputError(f"{path} holds {about.get('format') or 'something else'}, not {file_format}")
