@@ -12,12 +12,12 @@ import tomllib
 import numpy as np
 import pytest
 
-from tests.conftest import load_or_skip
 from xpmlp import __main__ as overview
-from xpmlp import gradcheck, train
+from xpmlp import train
 from xpmlp.backends import registry
-from xpmlp.nn import activations
+from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.model import Model
+from xpmlp.training.trainer import Trainer
 
 QUICK = ["--dataset", "xor", "--hidden", "8", "--epochs", "3", "--no-plots"]
 REQUIRED = {
@@ -266,13 +266,13 @@ def test_an_output_that_fails_does_not_end_the_run(end, tmp_path):
 
 
 def test_a_disk_that_fills_up_loses_only_what_does_not_fit(capsys, monkeypatch, tmp_path):
-    def full(self, trainer):
+    def full(self, path):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("xpmlp.reporting.run_directory.RunDirectory.save_checkpoint", full)
+    monkeypatch.setattr("xpmlp.training.checkpoint.Checkpoint.save", full)
     code, _, err = run(capsys, *QUICK, "--out", "one")
     assert code == 1
-    assert "warning: no checkpoint could be written: No space left on device" in err
+    assert "warning: can't write one/checkpoint.safetensors: No space left on device" in err
     assert "can't write one/checkpoint.safetensors: No space left on device" in err
     assert Model.load(tmp_path / "one/model.safetensors").n_parameters == 42
     assert (tmp_path / "one/history.csv").exists()
@@ -301,6 +301,36 @@ def test_what_can_not_be_resumed(capsys, tmp_path):
     code, _, err = run(capsys, "--resume", "one", "--epochs", "5")
     assert code == 2
     assert "are not those that the run began with" in err
+
+
+def test_a_run_that_stopped_early_says_so(capsys):
+    options = ["--dataset", "iris", "--hidden", "30", "--no-plots", "--quiet"]
+    options += ["--learning-rate", "0.3", "--lr-schedule", "constant", "--early-stopping", "2"]
+    assert run(capsys, *options, "--epochs", "500", "--out", "one")[0] == 0
+    code, _, err = run(capsys, "--resume", "one")
+    assert code == 2
+    assert "one stopped early after" in err
+    assert "to go on, give a larger --early-stopping" in err
+    more = ["--early-stopping", "4", "--no-plots", "--quiet"]
+    assert run(capsys, "--resume", "one", *more)[0] == 0
+
+
+def test_what_was_learnt_survives_a_bug_in_an_epoch(capsys, monkeypatch, tmp_path):
+    """The third epoch breaks; the second is in the checkpoint, from which the run goes on."""
+    epoch = Trainer._epoch
+
+    def broken(self, number):
+        if number == 2:
+            raise ZeroDivisionError("a bug")
+        return epoch(self, number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_epoch", broken)
+        code, _, err = run(capsys, *QUICK, "--out", "one")
+    assert code == 1
+    assert "ZeroDivisionError: a bug" in err
+    assert len(Checkpoint.load(tmp_path / "one/checkpoint.safetensors").epochs) == 2
+    assert run(capsys, "--resume", "one", "--no-plots")[0] == 0
 
 
 def test_resuming_with_early_stopping_begins_to_count_there(capsys):
@@ -356,39 +386,3 @@ def test_the_overview_lists_commands_that_exist(capsys):
     assert overview.main(["trian"]) == 2
     assert "unknown command 'trian' (did you mean 'train'?)" in capsys.readouterr().err
     assert overview.main(["--version"]) == 0
-
-
-def test_gradcheck_finds_all_correct(capsys):
-    assert gradcheck.main([]) == 0
-    out = capsys.readouterr().out
-    assert len(out.splitlines()) == 337
-    assert "336 nets, 1968 arrays, 0 WRONG" in out
-    assert "WRONG" not in out.rsplit("\n", 2)[0]
-
-
-@pytest.mark.parametrize("name", ["torch", "jax", "array-api-strict"])
-def test_gradcheck_on_other_libraries(name, capsys):
-    load_or_skip(name)
-    options = ["--backend", name, "--quiet", "--activation", "relu", "gelu", "--depth", "2"]
-    assert gradcheck.main(options) == 0
-    assert "24 nets, 144 arrays, 0 WRONG" in capsys.readouterr().out
-
-
-def test_gradcheck_finds_a_wrong_derivative(capsys, monkeypatch):
-    right = activations.ACTIVATIONS["tanh"]
-    wrong = right._replace(derivative=lambda xp, z, a: 1.0 + a * a)
-    monkeypatch.setitem(activations.ACTIVATIONS, "tanh", wrong)
-    assert gradcheck.main(["--activation", "tanh", "--depth", "1"]) == 1
-    out = capsys.readouterr().out
-    assert "W1 WRONG  b1 WRONG  W2 CORRECT  b2 CORRECT" in out
-
-
-def test_gradcheck_refuses_bad_input(capsys):
-    assert gradcheck.main(["--depth", "4"]) == 2
-    assert gradcheck.main(["--seed", "-1"]) == 2
-    assert gradcheck.main(["--loss", "hinge"]) == 2
-    assert gradcheck.main(["--activation", "cos"]) == 2
-    err = capsys.readouterr().err
-    assert "depths are from 0 to 3" in err
-    assert "unknown loss 'hinge'" in err
-    assert "unknown activation 'cos'" in err

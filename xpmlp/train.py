@@ -136,7 +136,7 @@ def _saved_run(arguments: argparse.Namespace) -> "Checkpoint | None":
 def resolve_config(arguments: argparse.Namespace, saved: "Checkpoint | None" = None) -> Config:
     """Return the config of the flags, over that of --config or of the run that goes on.
 
-    Raises InputError for a run that has all its epochs already.
+    Raises InputError for a run that has all its epochs already, or that stopped early.
     """
     flags = config_values(arguments)
     if saved is None:
@@ -147,6 +147,11 @@ def resolve_config(arguments: argparse.Namespace, saved: "Checkpoint | None" = N
         raise InputError(
             f"{arguments.resume} has done {done} of {config.epochs} epochs, so there is nothing "
             f"to train; ask for more with --epochs"
+        )
+    if saved.best_loss is not None and done - saved.best_epoch >= (config.early_stopping or done):
+        raise InputError(
+            f"{arguments.resume} stopped early after {done} epochs, the best of them "
+            f"{saved.best_epoch}; to go on, give a larger --early-stopping"
         )
     if config.epochs != saved.config.epochs and config.lr_schedule not in TIMELESS:
         warn(
@@ -191,6 +196,7 @@ def _train(
         show(header(trainer), stream)
     progress = make_progress(trainer, quiet=arguments.quiet, stream=stream)
     failure: RunError | None = None
+    problems: list[str] = []
     with graceful_interrupt() as stop:
         try:
             _run_epochs(trainer, directory, progress, stop)
@@ -198,11 +204,13 @@ def _train(
             stop.requested = True
         except RunError as error:
             failure = error
-        stop.saving = True
-        progress.close()
+        finally:
+            stop.saving = True
+            progress.close()
+            problems += directory.save_checkpoint(trainer)
         run = finish(trainer)
         figures = summarize(run, selection, str(directory.path), stop.requested, failure)
-        problems = directory.save_results(run, figures)
+        problems += directory.save_results(run, figures)
         if arguments.json:
             show(json.dumps(figures, indent=2, allow_nan=False), sys.stdout)
         elif not arguments.quiet:
@@ -229,10 +237,8 @@ def _run_epochs(
         if stop.requested:
             return
         if time.monotonic() >= next_save:
-            try:
-                directory.save_checkpoint(trainer)
-            except OSError as error:
-                warn(f"warning: no checkpoint could be written: {error.strerror}")
+            for problem in directory.save_checkpoint(trainer):
+                warn(f"warning: can't write {problem}")
             next_save = time.monotonic() + SECONDS_BETWEEN_CHECKPOINTS
 
 

@@ -165,7 +165,7 @@ def _draw_steps(axes: "Axes", curve: Curve, steps_per_epoch: int, look: Look) ->
         low, high = (outline(running_mean(edge, window))[1] for edge in (curve.low, curve.high))
         axes.fill_between(steps, low, high, color=look.colour, alpha=0.2, linewidth=0)
     elif window > 1 and look.raw:
-        axes.plot(*outline(curve.values), color=look.colour, alpha=0.25, linewidth=0.7)
+        axes.plot(*outline(curve.values), color=look.colour, alpha=0.25, linewidth=0.7, zorder=1.5)
     axes.plot(
         steps,
         smooth,
@@ -174,6 +174,7 @@ def _draw_steps(axes: "Axes", curve: Curve, steps_per_epoch: int, look: Look) ->
         linestyle=look.style,
         marker="o" if len(steps) == 1 else None,
         label=curve.label,
+        zorder=3,
     )
 
 

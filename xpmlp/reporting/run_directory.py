@@ -51,19 +51,25 @@ class RunDirectory:
         """Write the config anew, as a run that goes on may have more epochs."""
         (self.path / CONFIG).write_text(config.to_toml(), encoding="utf-8")
 
-    def save_checkpoint(self, trainer: Trainer) -> None:
-        """Write what `--resume` needs, in one piece."""
-        trainer.checkpoint().save(self.path / CHECKPOINT)
+    def save_checkpoint(self, trainer: Trainer) -> list[str]:
+        """Write what `--resume` needs, in one piece; return what could not be written."""
+        return self._attempt(
+            {CHECKPOINT: lambda: trainer.checkpoint().save(self.path / CHECKPOINT)}
+        )
 
     def save_results(self, run: Run, figures: dict[str, Any]) -> list[str]:
-        """Write weights, checkpoint, summary and tables; return what could not be written."""
+        """Write weights, summary and tables; return what could not be written."""
         summary = json.dumps(figures, indent=2, allow_nan=False) + "\n"
-        saves: dict[str, Callable[[], object]] = {
-            MODEL: lambda: run.model.save(self.path / MODEL),
-            CHECKPOINT: lambda: self.save_checkpoint(run.trainer),
-            SUMMARY: lambda: (self.path / SUMMARY).write_text(summary),
-            " and ".join(TABLES): lambda: run.history.write(self.path),
-        }
+        return self._attempt(
+            {
+                MODEL: lambda: run.model.save(self.path / MODEL),
+                SUMMARY: lambda: (self.path / SUMMARY).write_text(summary),
+                " and ".join(TABLES): lambda: run.history.write(self.path),
+            }
+        )
+
+    def _attempt(self, saves: dict[str, Callable[[], object]]) -> list[str]:
+        """Write each file that can be written; return a line for each that can't."""
         problems = []
         for name, save in saves.items():
             try:

@@ -1,0 +1,43 @@
+"""The gradcheck command: it finds what is right, and what is wrong."""
+
+import pytest
+
+from tests.conftest import load_or_skip
+from xpmlp import gradcheck
+from xpmlp.nn import activations
+
+
+def test_gradcheck_finds_all_correct(capsys):
+    assert gradcheck.main([]) == 0
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) == 337
+    assert "336 nets, 1968 arrays, 0 WRONG" in out
+    assert "WRONG" not in out.rsplit("\n", 2)[0]
+
+
+@pytest.mark.parametrize("name", ["torch", "jax", "array-api-strict"])
+def test_gradcheck_on_other_libraries(name, capsys):
+    load_or_skip(name)
+    options = ["--backend", name, "--quiet", "--activation", "relu", "gelu", "--depth", "2"]
+    assert gradcheck.main(options) == 0
+    assert "24 nets, 144 arrays, 0 WRONG" in capsys.readouterr().out
+
+
+def test_gradcheck_finds_a_wrong_derivative(capsys, monkeypatch):
+    right = activations.ACTIVATIONS["tanh"]
+    wrong = right._replace(derivative=lambda xp, z, a: 1.0 + a * a)
+    monkeypatch.setitem(activations.ACTIVATIONS, "tanh", wrong)
+    assert gradcheck.main(["--activation", "tanh", "--depth", "1"]) == 1
+    out = capsys.readouterr().out
+    assert "W1 WRONG  b1 WRONG  W2 CORRECT  b2 CORRECT" in out
+
+
+def test_gradcheck_refuses_bad_input(capsys):
+    assert gradcheck.main(["--depth", "4"]) == 2
+    assert gradcheck.main(["--seed", "-1"]) == 2
+    assert gradcheck.main(["--loss", "hinge"]) == 2
+    assert gradcheck.main(["--activation", "cos"]) == 2
+    err = capsys.readouterr().err
+    assert "depths are from 0 to 3" in err
+    assert "unknown loss 'hinge'" in err
+    assert "unknown activation 'cos'" in err
