@@ -20,6 +20,7 @@ FLOORS = {
     **dict.fromkeys(("nn", "optim", "backends", "data"), 1),
     "training": 2,
     **dict.fromkeys(("reporting", "interrupt"), 3),
+    "recipes": 4,
 }
 TOP_FLOOR = 4
 SOURCES = sorted(ROOT.rglob("*.py"))

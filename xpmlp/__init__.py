@@ -20,6 +20,7 @@ _PUBLIC = {
     "load_dataset": "xpmlp.data.registry",
     "select_backend": "xpmlp.backends.registry",
     "fit": "xpmlp.training.fitting",
+    "fit_many": "xpmlp.training.fitting",
     "Trainer": "xpmlp.training.trainer",
     "Run": "xpmlp.training.fitting",
     "Model": "xpmlp.training.model",

@@ -75,7 +75,7 @@ def _help(item: Field[Any]) -> str:
     if choices := item.metadata.get("choices"):
         parts.append(": " + ", ".join(choices))
     default = item.default
-    if default not in (None, 0.0) or item.name.endswith("seed"):
+    if default not in (None, 0.0, ()) or item.name.endswith("seed"):
         shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
         parts.append(f" [{shown}]")
     return "".join(parts).replace("%", "%%")
@@ -84,7 +84,7 @@ def _help(item: Field[Any]) -> str:
 def _shape(item: Field[Any]) -> dict[str, Any]:
     about = item.metadata
     shape = {"type": about.get("parse", about["kind"]), "metavar": about.get("metavar", "NAME")}
-    return shape | ({"nargs": "*"} if isinstance(item.default, tuple) else {})
+    return shape | ({"nargs": about.get("nargs", "*")} if isinstance(item.default, tuple) else {})
 
 
 def path(text: str) -> Path:

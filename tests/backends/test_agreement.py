@@ -134,9 +134,9 @@ def test_members_may_have_their_own_order_and_rate(backend):
 def test_jax_traces_the_step_once_for_the_scan_and_once_for_the_tail(monkeypatch):
     """Python sees the step twice however many steps and epochs run: the rest is compiled."""
     backend, seen = load_or_skip("jax"), []
-    from xpmlp.training import trainer
+    from xpmlp.training import problem
 
-    make_step = trainer.make_step
+    make_step = problem.make_step
 
     def counted(xp, objective):
         step = make_step(xp, objective)
@@ -147,7 +147,7 @@ def test_jax_traces_the_step_once_for_the_scan_and_once_for_the_tail(monkeypatch
 
         return noted
 
-    monkeypatch.setattr(trainer, "make_step", counted)
+    monkeypatch.setattr(problem, "make_step", counted)
     config = Config(hidden=(5,), epochs=6, batch_size=7, dtype="float64", backend="jax")
     run = fit(config, make_dataset(), backend)
     assert len(run.history.steps) == 6 * 5
@@ -165,8 +165,8 @@ def test_an_epoch_moves_its_order_its_rates_and_its_metrics_and_no_more(backend,
             return move(array)
 
         monkeypatch.setattr(backend, name, noted)
-    plan = trainer._plan(1)
-    backend.run_epoch(trainer.step, trainer.state, trainer.train, plan, trainer.hyper)
+    plan, problem = trainer.plan(), trainer.problem
+    backend.run_epoch(problem.step, trainer.state, problem.train, plan, trainer.hyper)
     uploads = [shape for name, shape in moves if name == "asarray"]
     assert sum(np.prod(shape, dtype=int) for shape in uploads) == 30 + 5
     assert [shape for name, shape in moves if name == "to_numpy"] == [(5, 5)]

@@ -52,7 +52,10 @@ def test_one_epoch_by_hand(numpy_backend):
 
 def test_every_row_is_seen_once_per_epoch(numpy_backend):
     trainer = Trainer(SMALL, make_dataset(rows=90), numpy_backend)
-    plans = [trainer._plan(epoch) for epoch in range(3)]
+    plans = []
+    for _ in range(3):
+        plans.append(trainer.plan())
+        next(trainer.epochs())
     for plan in plans:
         assert sorted(plan.order) == list(range(30))
         assert len(plan.learning_rates) == 4
@@ -186,7 +189,8 @@ def test_an_epoch_cut_short_leaves_no_trace(numpy_backend, monkeypatch):
     epochs = trainer.epochs()
     next(epochs)
     with monkeypatch.context() as patch:
-        patch.setattr(trainer, "_scores", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+        cut = lambda *a: (_ for _ in ()).throw(KeyboardInterrupt)  # noqa: E731
+        patch.setattr(trainer.problem.evaluator, "scores", cut)
         with pytest.raises(KeyboardInterrupt):
             next(epochs)
     saved = trainer.checkpoint()

@@ -13,6 +13,7 @@ import numpy as np
 from xpmlp.errors import RunError
 from xpmlp.types import Array, Batch, Hyper, Namespace
 
+CPU_ENSEMBLE_MULTIPLICATIONS = 100_000
 Step = Callable[[Any, Batch, Hyper], tuple[Any, Array]]
 
 
@@ -93,6 +94,14 @@ class Backend:
             state, values = step(state, batch, hyper._replace(learning_rate=rates[i, ...]))
             metrics.append(values)
         return state, self.to_numpy(self.xp.stack(metrics))
+
+    def prefers_ensembles(self, multiplications: int) -> bool:
+        """Tell whether nets train faster as one ensemble than one after the other.
+
+        multiplications: of one net's forward pass over a batch. A GPU is never filled by a small
+        net; on a CPU an ensemble pays while a step is mostly the overhead of its calls.
+        """
+        return self.device != "cpu" or multiplications < CPU_ENSEMBLE_MULTIPLICATIONS
 
     def synchronize(self, tree: Any) -> None:
         """Wait until the device has computed the arrays of nested tuples."""

@@ -39,7 +39,7 @@ class Dataset:
     class_names: one per class, in the order of the indices; empty for regression.
     feature_names: one per column of x; empty for images.
     image_shape: (height, width) where the rows are images, else None.
-    scale: the scaling that was applied: `none`, `unit` or `standard`.
+    scale: the scaling that was applied: `none`, `center`, `unit` or `standard`.
     scaling: its numbers, None where the rows came without.
     note: one plain line that a person should see (what `auto` chose and why), or "".
     """

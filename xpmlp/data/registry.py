@@ -58,8 +58,8 @@ def load_dataset(
         XPMLP_DATA_DIR where it is set. Then comes the user's cache, then a download.
     validation: fraction or number of training rows for validation, 0 for none; None means the
         last 10,000 of MNIST and Fashion-MNIST, and a tenth of other sets.
-    scale: `none`, `unit` or `standard`, with statistics from the training rows alone; None
-        means `unit` for pixels and `none` for all else.
+    scale: `none`, `center`, `unit` or `standard`, with statistics from the training rows
+        alone; None means `unit` for pixels and `none` for all else.
     seed: chooses the rows that are held out, and the points of `moons` and `spirals`.
     dtype: `float32` or `float64`, that of x.
 

@@ -7,7 +7,7 @@ import numpy as np
 from xpmlp.data.dataset import Scaling
 from xpmlp.errors import InputError, unknown_name
 
-SCALES = ("none", "unit", "standard")
+SCALES = ("none", "center", "unit", "standard")
 
 _CHUNK = 4096
 
@@ -18,6 +18,7 @@ def scale_parts(
     """Return the parts, each (N, D), scaled and in `dtype`; the first holds the training rows.
 
     none: the values as they are.
+    center: x - mean, with the mean of each column of the training rows.
     unit: pixels divided by `full_scale`; other data (x - low) / (high - low), with the lowest
         and highest of each column of the training rows.
     standard: (x - mean) / deviation of each column of the training rows.
@@ -49,6 +50,8 @@ def _statistics(x: np.ndarray, scale: str) -> Scaling:
     if scale == "unit":
         return Scaling(low, np.where(constant, 1.0, high - low))
     mean = x.mean(axis=0, dtype=np.float64)
+    if scale == "center":
+        return Scaling(np.where(constant, low, mean), np.ones(len(mean)))
     squares = sum(np.square(x[rows] - mean).sum(axis=0) for rows in _chunks(len(x)))
     deviation = np.sqrt(squares / len(x))
     return Scaling(np.where(constant, low, mean), np.where(constant, 1.0, deviation))

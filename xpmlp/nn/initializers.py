@@ -44,27 +44,32 @@ def initialize(
     *,
     activations: Sequence[str] = (),
     init: str = "auto",
-    std: float = 0.01,
+    std: float | Sequence[float] = 0.01,
     bias_std: float = 0.0,
 ) -> Params:
     """Return parameters for layers of the given sizes (D, H₁, …, C), float64.
 
     Layer by layer, W is drawn and then b. `auto` is Xavier (normal) below identity, sigmoid
     and tanh, and for the output layer, and He (normal) below the others; `std` is that of
-    `normal`. Biases are zero, or N(0, bias_std²). Raises InputError for an unknown name or a
-    size below one.
+    `normal`, one for all layers or one per layer. Biases are zero, or N(0, bias_std²).
+    Raises InputError for an unknown name or a size below one.
     """
     if init not in INITIALIZERS:
         raise unknown_name("initialiser", init, INITIALIZERS)
     if len(sizes) < 2 or min(sizes) < 1:
         raise InputError(f"a net needs two or more layer sizes, each at least 1, got {list(sizes)}")
     layers = []
+    n_layers = len(sizes) - 1
+    stds = (std,) if isinstance(std, float | int) else tuple(std)
+    stds *= n_layers if len(stds) == 1 else 1
+    if len(stds) != n_layers:
+        raise InputError(f"{len(stds)} standard deviations for {n_layers} layers")
     for i, (d, h) in enumerate(pairwise(sizes)):
         rule = init
         if init == "auto":
             sigmoidal = i >= len(activations) or activations[i] in _SIGMOIDAL
             rule = "xavier_normal" if sigmoidal else "he_normal"
-        W = _weights(xp, rng, rule, std, (d, h))
+        W = _weights(xp, rng, rule, stds[i], (d, h))
         b = bias_std * rng.standard_normal((h,)) if bias_std else xp.zeros((h,), dtype=xp.float64)
         layers.append(Affine(W, b))
     return tuple(layers)

@@ -18,7 +18,7 @@ from xpmlp.optim.schedules import SCHEDULES
 RESUMABLE = ("epochs", "device", "backend", "data_dir", "early_stopping")
 LARGEST = {"float32": 3.4028235e38, "float64": sys.float_info.max}
 WIDEST = 10**7
-SCALES = ("none", "unit", "standard")
+SCALES = ("none", "center", "unit", "standard")
 LOSS_NAMES = ("auto", *LOSSES)
 
 
@@ -27,9 +27,16 @@ def number(text: str) -> float | int:
     return int(text) if text.isdecimal() else float(text)
 
 
+def seed_list(text: str) -> tuple[int, ...]:
+    """Return the seeds of a count, `10` for 0 to 9, or of a list, `0,3,7`."""
+    if text.isdecimal():
+        return tuple(range(int(text)))
+    return tuple(int(seed) for seed in text.split(",") if seed)
+
+
 def _option(default: Any, group: str, text: str, kind: type | None = None, **more: Any) -> Any:
     """Declare a field: its type (else that of the default), and what the command line says."""
-    example = default[0] if isinstance(default, tuple) else default
+    example = default[0] if isinstance(default, tuple) and default else default
     metadata = {"group": group, "help": text, "kind": kind or type(example), **more}
     return field(default=default, metadata=metadata)
 
@@ -80,7 +87,12 @@ class Config:
         "law of the initial weights (auto: xavier or he, by activation)",
         choices=INITIALIZERS,
     )
-    init_std: float = _option(0.01, "net", "standard deviation for --init normal", metavar="STD")
+    init_std: tuple[float, ...] = _option(
+        (0.01,),
+        "net",
+        "standard deviation for --init normal: one for all layers, or one per layer",
+        metavar="STD",
+    )
     init_bias_std: float = _option(
         0.0, "net", "standard deviation of the initial biases", metavar="STD"
     )
@@ -88,6 +100,9 @@ class Config:
     optimizer: str = _option("momentum", "training", "optimiser", choices=tuple(OPTIMIZERS))
     learning_rate: float = _option(0.1, "training", "base learning rate", metavar="RATE")
     momentum: float = _option(0.9, "training", "for momentum and nesterov", metavar="MU")
+    init_velocity: float = _option(
+        0.0, "training", "initial velocity of momentum and nesterov", metavar="V"
+    )
     lr_schedule: str = _option(
         "cosine",
         "training",
@@ -112,12 +127,24 @@ class Config:
         metavar="PATIENCE",
     )
     seed: int = _option(0, "training", "seed of initial weights and batch order", metavar="N")
+    seeds: tuple[int, ...] = _option(
+        (),
+        "training",
+        "train one net per seed, together: a count (10: 0 to 9) or a list (0,3,7)",
+        int,
+        metavar="N|LIST",
+        parse=seed_list,
+        nargs=None,
+    )
 
     device: str = _option("auto", "machine", "auto, cpu, cuda or cuda:N", metavar="DEVICE")
     backend: str = _option("auto", "machine", "array library", choices=("auto", *BACKENDS))
     dtype: str = _option("float32", "machine", "floating-point type", choices=DTYPES)
 
     def __post_init__(self) -> None:
+        seeds: Any = self.seeds
+        if _is_a(int, seeds):
+            object.__setattr__(self, "seeds", range(seeds))
         for item in fields(self):
             object.__setattr__(self, item.name, _plain(item.default, getattr(self, item.name)))
         _check_types(self)
@@ -158,6 +185,10 @@ class Config:
         """Return a copy with some options changed."""
         return replace(self, **changes)
 
+    def members(self) -> list["Config"]:
+        """Return the config of each seed's own run: of `seeds`, or of `seed` where none are."""
+        return [self.replace(seed=seed, seeds=()) for seed in self.seeds or (self.seed,)]
+
 
 def read_toml(path: str | Path) -> dict[str, Any]:
     """Read a TOML file's table. Raises InputError where it is missing or damaged."""
@@ -175,7 +206,7 @@ def _plain(default: Any, value: Any) -> Any:
         return value.item()
     if not isinstance(default, tuple):
         return value
-    if isinstance(value, list | tuple) or hasattr(value, "tolist"):
+    if isinstance(value, list | tuple | range) or hasattr(value, "tolist"):
         return tuple(_plain(None, single) for single in value)
     return (value,)
 
@@ -220,7 +251,7 @@ def _check_values(config: Config) -> None:
         ("hidden", all(1 <= n <= WIDEST for n in config.hidden), f"widths from 1 to {WIDEST:,}"),
         ("validation", (config.validation or 0) >= 0, "a share below 1, a count, or 0"),
         ("label_smoothing", 0 <= config.label_smoothing < 1, "in [0, 1)"),
-        ("init_std", config.init_std >= 0, "0 or more"),
+        ("init_std", min(config.init_std, default=-1) >= 0, "0 or more"),
         ("init_bias_std", config.init_bias_std >= 0, "0 or more"),
         ("learning_rate", config.learning_rate > 0, "above 0"),
         ("momentum", 0 <= config.momentum < 1, "in [0, 1)"),
@@ -232,6 +263,8 @@ def _check_values(config: Config) -> None:
         ("epochs", config.epochs >= 1, "1 or more"),
         ("early_stopping", config.early_stopping is None or config.early_stopping > 0, "1 or more"),
         ("seed", config.seed >= 0, "0 or more"),
+        ("seeds", all(seed >= 0 for seed in config.seeds), "0 or more"),
+        ("seeds", len({*config.seeds}) == len(config.seeds), "different from each other"),
         ("data_seed", 0 <= config.data_seed < 2**32, "from 0 to 4294967295"),
     )
     for name, good, expected in limits:
@@ -239,5 +272,12 @@ def _check_values(config: Config) -> None:
             raise InputError(f"{name} is {getattr(config, name)}; it must be {expected}")
     if config.early_stopping and config.validation == 0:
         raise InputError("early_stopping needs validation rows, and validation is 0")
+    if config.init_velocity and config.optimizer not in ("momentum", "nesterov"):
+        raise InputError(f"init_velocity goes with momentum or nesterov, not {config.optimizer}")
+    if len(config.init_std) not in (1, len(config.hidden) + 1):
+        raise InputError(
+            f"{len(config.init_std)} values of init_std for {len(config.hidden) + 1} layers; "
+            "give one for all, or one per layer"
+        )
     if config.label_smoothing and config.loss not in ("auto", "softmax_cross_entropy"):
         raise InputError(f"label_smoothing goes with softmax_cross_entropy, not {config.loss}")

@@ -1,5 +1,6 @@
 """Loss and accuracy over many rows, in large batches on the device."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -41,28 +42,46 @@ class Evaluator:
         self.backend, self.classify = backend, classify
         self.evaluation = backend.compile(make_evaluation(backend.xp, objective, classify))
 
-    def parts(self, params: Params, rows: Batch) -> list[Part]:
+    def scores(self, params: Params, sets: Sequence[Batch]) -> list[list[Score | None]]:
+        """Return, for each of K members, its score over each set of rows, None over an empty one.
+
+        params: W (K, D, H), or (D, H) for a single net. All sets come in one download.
+        """
+        parts = [self._parts(params, rows) for rows in sets]
+        table = self._fetch([part for of_set in parts for part in of_set])
+        ends = np.cumsum([len(of_set) for of_set in parts])
+        tables = np.split(table, ends[:-1])
+        return [
+            [self._score(rows[..., k]) if len(rows) else None for rows in tables]
+            for k in range(table.shape[-1])
+        ]
+
+    def evaluate(self, params: Params, rows: Batch) -> Evaluation:
+        """Return score and logits of a single net over rows on the device."""
+        parts = self._parts(params, rows)
+        logits = np.concatenate([self.backend.to_numpy(part.logits) for part in parts])
+        return Evaluation(*self._score(self._fetch(parts)[..., 0]), logits)
+
+    def _parts(self, params: Params, rows: Batch) -> list[Part]:
         """Evaluate rows on the device, a large batch at a time; nothing is fetched."""
-        parts, n = [], rows.x.shape[0]
-        for start in range(0, n, EVALUATION_ROWS):
-            stop = min(start + EVALUATION_ROWS, n)
+        members = params[0].W.shape[0] if params[0].W.ndim == 3 else 1
+        parts, n, most = [], rows.x.shape[0], max(1, EVALUATION_ROWS // members)
+        for start in range(0, n, most):
+            stop = min(start + most, n)
             batch = Batch(rows.x[start:stop, ...], rows.t[start:stop, ...])
             parts.append(Part(stop - start, *self.evaluation(params, batch)))
         return parts
 
-    def fetch(self, parts: list[Part]) -> np.ndarray:
-        """Fetch, for every part, its rows, its mean loss and, with classes, its right rows."""
+    def _fetch(self, parts: list[Part]) -> np.ndarray:
+        """Return, for every part, its rows, mean loss and, with classes, right rows: (P, m, K)."""
         metrics = self.backend.to_numpy(self.backend.xp.stack([part.metrics for part in parts]))
-        return np.column_stack([[part.rows for part in parts], metrics.astype(np.float64)])
+        metrics = metrics.astype(np.float64).reshape(*metrics.shape[:2], -1)
+        rows = np.array([float(part.rows) for part in parts])
+        counts = np.broadcast_to(rows[:, None, None], (len(parts), 1, metrics.shape[2]))
+        return np.concatenate([counts, metrics], axis=1)
 
-    def score(self, table: np.ndarray) -> Score:
-        """Return the score over all rows of what was fetched."""
+    def _score(self, table: np.ndarray) -> Score:
+        """Return one net's score over all parts, (P, m)."""
         rows = table[:, 0]
         loss = float(rows @ table[:, 1] / rows.sum())
         return Score(loss, float(table[:, 2].sum() / rows.sum()) if self.classify else None)
-
-    def evaluate(self, params: Params, rows: Batch) -> Evaluation:
-        """Return score and logits over rows on the device."""
-        parts = self.parts(params, rows)
-        logits = np.concatenate([self.backend.to_numpy(part.logits) for part in parts])
-        return Evaluation(*self.score(self.fetch(parts)), logits)

@@ -1,43 +1,36 @@
 """The training loop: epochs of compiled steps, evaluation after each, and what came of it."""
 
-import time
-import zlib
 from collections.abc import Callable, Iterator
-from functools import cached_property, partial
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from xpmlp.backends.base import Backend, EpochPlan
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import InputError, RunError
+from xpmlp.leaves import map_leaves
 from xpmlp.nn.initializers import initialize
-from xpmlp.nn.network import hidden_activations
 from xpmlp.optim.schedules import SCHEDULES, Place
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import RESUMABLE, Config
 from xpmlp.training.early_stopping import EarlyStopping
-from xpmlp.training.evaluation import Evaluation, Evaluator, Score
+from xpmlp.training.evaluation import Evaluation
 from xpmlp.training.history import EpochRecord, History
+from xpmlp.training.members import EpochResult, train_epoch
 from xpmlp.training.model import Model
-from xpmlp.training.step import (
-    Objective,
-    TrainState,
-    initial_state,
-    make_step,
-    metric_names,
-)
-from xpmlp.training.targets import check_dataset, make_targets, output_size, resolve_loss
-from xpmlp.types import Batch, Hyper, Params
+from xpmlp.training.problem import Problem
+from xpmlp.training.step import TrainState, metric_names
+from xpmlp.types import Hyper, Params
 
 
 class Trainer:
     """One run in progress.
 
     initial: parameters to start from (host arrays), else drawn from config.seed.
-    moments: the optimiser's initial moments, else zeros.
+    moments: the optimiser's initial moments, else zeros, or velocities of config.init_velocity.
     order: the row order (N,) of an epoch, counted from 0, else drawn from config.seed.
+    problem: that of another trainer with the same net, data and backend, to share its compiled
+        steps and uploaded rows.
     Raises InputError where config and data don't fit together.
     """
 
@@ -50,36 +43,31 @@ class Trainer:
         initial: Params | None = None,
         moments: tuple[Params, ...] | None = None,
         order: Callable[[int], np.ndarray] | None = None,
+        problem: Problem | None = None,
     ) -> None:
-        check_dataset(data)
+        self.problem = problem or Problem(config, data, backend)
         if config.early_stopping and len(data.validation) == 0:
             raise InputError("early_stopping needs validation rows, and there are none")
         self.config, self.data, self.backend = config, data, backend
-        self.objective = make_objective(config, data)
+        self.objective = self.problem.objective
         weights_seed, order_seed = np.random.SeedSequence(config.seed).spawn(2)
         self.generator = np.random.default_rng(order_seed)
         self.generator_state = self.generator.bit_generator.state
         self.order = order
-        self.history = History(metric_names(self.objective, len(self._sizes()) - 1))
+        self.history = History(metric_names(self.objective, len(self.problem.sizes) - 1))
         self.stopping = EarlyStopping(config.early_stopping) if config.early_stopping else None
         with backend.running():
             params = initial or self._draw(np.random.default_rng(weights_seed))
             self._check_shapes(params)
-            self._compile()
+            numbers = (config.learning_rate, config.l2, config.l1, config.momentum)
+            self.hyper = backend.put(Hyper(*map(np.float64, numbers)))
             self.state = self._initial_state(params, moments)
-            self.train = self.upload(data.train)
-            self.validation = self.upload(data.validation)
-
-    def _compile(self) -> None:
-        backend, xp = self.backend, self.backend.xp
-        self.step = backend.compile(make_step(xp, self.objective))
-        self.evaluator = Evaluator(backend, self.objective, self.data.task == "classification")
-        numbers = (self.config.learning_rate, self.config.l2, self.config.l1, self.config.momentum)
-        self.hyper = backend.put(Hyper(*map(np.float64, numbers)))
 
     def _initial_state(self, params: Params, moments: tuple[Params, ...] | None) -> TrainState:
-        start = self.backend.compile(partial(initial_state, self.backend.xp, self.objective))
-        state: TrainState = start(*self.backend.put((params, np.asarray(0))))
+        state: TrainState = self.problem.start(*self.backend.put((params, np.asarray(0))))
+        velocity = self.config.init_velocity
+        if velocity and moments is None:
+            moments = (map_leaves(lambda leaf: np.full(leaf.shape, velocity), params),)
         return state if moments is None else state._replace(moments=self.backend.put(moments))
 
     @property
@@ -93,25 +81,47 @@ class Trainer:
         """Steps of an epoch, the ragged last one included."""
         return -(-len(self.data.train) // self.batch_size)
 
-    def epochs(self) -> Iterator[EpochRecord]:
-        """Train until the configured number of epochs, or until early stopping says so."""
-        while (done := len(self.history.epochs)) < self.config.epochs:
-            if self.stopping and self.stopping.should_stop(done):
-                return
-            with self.backend.running():
-                record = self._epoch(done)
-            yield record
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, or early stopping says so."""
+        done = len(self.history.epochs)
+        stopped = self.stopping is not None and self.stopping.should_stop(done)
+        return stopped or done >= self.config.epochs
 
-    def _epoch(self, epoch: int) -> EpochRecord:
-        """Train and evaluate one epoch; nothing is kept of one that did not get to its end."""
-        started = time.perf_counter()
+    @property
+    def prefers_company(self) -> bool:
+        """Whether several such nets train faster as one ensemble than one by one."""
+        work = self.problem.multiplications(self.batch_size)
+        return self.backend.prefers_ensembles(work)
+
+    def epochs(self) -> Iterator[EpochRecord]:
+        """Train until the configured number of epochs, or until early stopping says so.
+
+        Raises RunError where the loss diverges; the weights are then those of the epoch before.
+        """
+        while not self.finished:
+            (outcome,) = train_epoch([self])
+            if isinstance(outcome, RunError):
+                raise outcome
+            yield outcome
+
+    def plan(self) -> EpochPlan:
+        """Return the order of rows and the learning rates of the next epoch."""
+        epoch, order = len(self.history.epochs), None
         self.generator.bit_generator.state = self.generator_state
-        plan = self._plan(epoch)
-        state, metrics = self.backend.run_epoch(self.step, self.state, self.train, plan, self.hyper)
-        self.backend.synchronize(state)
-        seconds = time.perf_counter() - started
-        train, validation = self._scores(state.params)
-        losses = [*metrics[:, 0], train.loss, *((validation.loss,) if validation else ())]
+        if self.order is not None:
+            order = self.order(epoch)
+        elif self.steps_per_epoch > 1:
+            order = self.generator.permutation(len(self.data.train))
+        return EpochPlan(order, self.batch_size, self._rates(epoch))
+
+    def accept(self, plan: EpochPlan, result: EpochResult) -> EpochRecord:
+        """Take the result of the epoch that `plan` began; before this nothing of it is kept.
+
+        Raises RunError, and takes nothing, where a loss is not finite.
+        """
+        epoch, train, validation = len(self.history.epochs), result.train, result.validation
+        losses = [*result.metrics[:, 0], train.loss, *((validation.loss,) if validation else ())]
         self._refuse_divergence(epoch, losses)
         record = EpochRecord(
             epoch=epoch + 1,
@@ -120,35 +130,22 @@ class Trainer:
             train_accuracy=train.accuracy,
             validation_loss=validation.loss if validation else None,
             validation_accuracy=validation.accuracy if validation else None,
-            seconds=seconds,
-            images_per_second=len(self.data.train) / seconds,
+            seconds=result.seconds,
+            images_per_second=len(self.data.train) / result.seconds,
         )
         if self.stopping and validation:
-            self.stopping.update(epoch + 1, validation.loss, state.params)
-        self.state = state
+            self.stopping.update(epoch + 1, validation.loss, result.state.params)
+        self.state = result.state
         self.generator_state = self.generator.bit_generator.state
-        self.history.append(record, metrics, plan.learning_rates)
+        self.history.append(record, result.metrics, plan.learning_rates)
         return record
-
-    def _scores(self, params: Params) -> tuple[Score, Score | None]:
-        """Return the scores of training and validation rows; both come in one download."""
-        train = self.evaluator.parts(params, self.train)
-        validation = self.evaluator.parts(params, self.validation)
-        table = self.evaluator.fetch([*train, *validation])
-        held_out = self.evaluator.score(table[len(train) :]) if validation else None
-        return self.evaluator.score(table[: len(train)]), held_out
 
     def evaluate(self, rows: Rows) -> Evaluation:
         """Return loss, accuracy and logits of `params` over host rows, of which there are some."""
         with self.backend.running():
-            return self.evaluator.evaluate(self.params, self.upload(rows))
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A checksum of the training rows and of the names of the classes."""
-        rows, names = self.data.train, "\0".join(self.data.class_names)
-        buffers: list[Any] = [*map(np.ascontiguousarray, (rows.x, rows.y)), names.encode()]
-        return "-".join(f"{zlib.crc32(buffer):08x}" for buffer in buffers)
+            known = rows is self.data.test
+            batch = self.problem.test if known else self.problem.upload(rows)
+            return self.problem.evaluator.evaluate(self.params, batch)
 
     @property
     def params(self) -> Params:
@@ -175,7 +172,7 @@ class Trainer:
         best, names = self.stopping or EarlyStopping(0), self.history.metric_names
         return Checkpoint(
             config=self.config,
-            fingerprint=self.fingerprint,
+            fingerprint=self.problem.fingerprint,
             state=self.backend.fetch(self.state),
             generator=dict(self.generator_state),
             epochs=self.history.epochs,
@@ -199,7 +196,7 @@ class Trainer:
         ]
         if changed:
             raise InputError(f"the checkpoint is of a run with another {', '.join(changed)}")
-        if self.fingerprint != saved.fingerprint:
+        if self.problem.fingerprint != saved.fingerprint:
             raise InputError(f"the rows of {self.data.name} are not those that the run began with")
         self._check_shapes(saved.state.params)
         self.state = self.backend.put(saved.state)
@@ -218,36 +215,18 @@ class Trainer:
         return initialize(
             np,
             rng,
-            self._sizes(),
+            self.problem.sizes,
             activations=self.objective.activations,
             init=self.config.init,
             std=self.config.init_std,
             bias_std=self.config.init_bias_std,
         )
 
-    def _sizes(self) -> tuple[int, ...]:
-        outputs = output_size(self.objective.loss, self.data)
-        return (self.data.n_features, *self.config.hidden, outputs)
-
     def _check_shapes(self, params: Params) -> None:
-        sizes = self._sizes()
-        expected = list(pairwise(sizes))
+        expected = list(pairwise(self.problem.sizes))
         given = [tuple(layer.W.shape) for layer in params]
         if given != expected or any(layer.b.shape != layer.W.shape[-1:] for layer in params):
             raise InputError(f"weights of shapes {given} don't fit the net's {expected}")
-
-    def upload(self, rows: Rows) -> Batch:
-        """Put rows with their targets on the device."""
-        targets = make_targets(self.objective.loss, self.data, rows)
-        return Batch(self.backend.asarray(rows.x), self.backend.asarray(targets))
-
-    def _plan(self, epoch: int) -> EpochPlan:
-        order = None
-        if self.order is not None:
-            order = self.order(epoch)
-        elif self.steps_per_epoch > 1:
-            order = self.generator.permutation(len(self.data.train))
-        return EpochPlan(order, self.batch_size, self._rates(epoch))
 
     def _rates(self, epoch: int) -> np.ndarray:
         config, per_epoch = self.config, self.steps_per_epoch
@@ -269,16 +248,3 @@ class Trainer:
                 f"try a smaller learning_rate than {self.config.learning_rate:g}, scaled inputs, "
                 "or clip_norm"
             )
-
-
-def make_objective(config: Config, data: Dataset) -> Objective:
-    """Return the names that a config means for this data set."""
-    return Objective(
-        activations=hidden_activations(config.activation, len(config.hidden)),
-        loss=resolve_loss(config.loss, data),
-        optimizer=config.optimizer,
-        l2=config.l2 > 0,
-        l1=config.l1 > 0,
-        label_smoothing=config.label_smoothing,
-        clip_norm=config.clip_norm,
-    )

@@ -1,0 +1,74 @@
+"""What trainers of one kind of net on one data set share: compiled steps, rows on the device."""
+
+import zlib
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from xpmlp.backends.base import Backend
+from xpmlp.data.dataset import Dataset, Rows
+from xpmlp.nn.network import hidden_activations
+from xpmlp.training.config import Config
+from xpmlp.training.evaluation import Evaluator
+from xpmlp.training.step import Objective, initial_state, make_step
+from xpmlp.training.targets import check_dataset, make_targets, output_size, resolve_loss
+from xpmlp.types import Batch
+
+
+class Problem:
+    """Data, backend and net, with the steps that are compiled for them.
+
+    objective and sizes come from the config; nothing else of it counts here, so that trainers
+    with other seeds, rates, penalties' sizes or batches share it. Raises InputError where
+    config and data don't fit together.
+    """
+
+    def __init__(self, config: Config, data: Dataset, backend: Backend) -> None:
+        check_dataset(data)
+        self.data, self.backend = data, backend
+        self.objective, self.sizes = net_of(config, data)
+        self.classify = data.task == "classification"
+        xp = backend.xp
+        with backend.running():
+            self.step = backend.compile(make_step(xp, self.objective))
+            self.start = backend.compile(partial(initial_state, xp, self.objective))
+            self.evaluator = Evaluator(backend, self.objective, self.classify)
+            self.train = self.upload(data.train)
+            self.validation = self.upload(data.validation)
+
+    @cached_property
+    def test(self) -> Batch:
+        """The test rows, uploaded when they are first asked for."""
+        return self.upload(self.data.test)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A checksum of the training rows and of the names of the classes."""
+        rows, names = self.data.train, "\0".join(self.data.class_names)
+        buffers: list[Any] = [*map(np.ascontiguousarray, (rows.x, rows.y)), names.encode()]
+        return "-".join(f"{zlib.crc32(buffer):08x}" for buffer in buffers)
+
+    def upload(self, rows: Rows) -> Batch:
+        """Put rows with their targets on the device."""
+        targets = make_targets(self.objective.loss, self.data, rows)
+        return Batch(self.backend.asarray(rows.x), self.backend.asarray(targets))
+
+    def multiplications(self, batch_size: int) -> int:
+        """Return the multiplications of a forward pass over one batch."""
+        return batch_size * sum(d * h for d, h in zip(self.sizes, self.sizes[1:], strict=False))
+
+
+def net_of(config: Config, data: Dataset) -> tuple[Objective, tuple[int, ...]]:
+    """Return what a config means for this data set: the objective, and the layers' widths."""
+    loss = resolve_loss(config.loss, data)
+    objective = Objective(
+        activations=hidden_activations(config.activation, len(config.hidden)),
+        loss=loss,
+        optimizer=config.optimizer,
+        l2=config.l2 > 0,
+        l1=config.l1 > 0,
+        label_smoothing=config.label_smoothing,
+        clip_norm=config.clip_norm,
+    )
+    return objective, (data.n_features, *config.hidden, output_size(loss, data))
