@@ -317,15 +317,15 @@ def test_a_run_that_stopped_early_says_so(capsys):
 
 def test_what_was_learnt_survives_a_bug_in_an_epoch(capsys, monkeypatch, tmp_path):
     """The third epoch breaks; the second is in the checkpoint, from which the run goes on."""
-    epoch = Trainer._epoch
+    accept = Trainer.accept
 
-    def broken(self, number):
-        if number == 2:
+    def broken(self, plan, result):
+        if len(self.history.epochs) == 2:
             raise ZeroDivisionError("a bug")
-        return epoch(self, number)
+        return accept(self, plan, result)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_epoch", broken)
+        patch.setattr(Trainer, "accept", broken)
         code, _, err = run(capsys, *QUICK, "--out", "one")
     assert code == 1
     assert "ZeroDivisionError: a bug" in err
@@ -359,7 +359,7 @@ def test_ctrl_c_twice_stops_at_once(capsys, monkeypatch, tmp_path):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
 
-    monkeypatch.setattr("xpmlp.training.trainer.Trainer.epochs", interrupted)
+    monkeypatch.setattr("xpmlp.training.members.Members.epochs", interrupted)
     code, _, err = run(capsys, *QUICK, "--out", "one")
     assert code == 130
     assert "interrupted and saved" in err

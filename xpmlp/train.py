@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xpmlp.commands import (
     EXIT_INTERRUPTED,
@@ -19,9 +19,8 @@ from xpmlp.commands import (
     run_as_program,
 )
 from xpmlp.console import show, warn
-from xpmlp.errors import InputError, RunError
-from xpmlp.optim.schedules import TIMELESS
-from xpmlp.training.config import RESUMABLE, Config, read_toml
+from xpmlp.errors import RunError
+from xpmlp.training.config import Config, read_toml
 
 if TYPE_CHECKING:
     from xpmlp.backends.registry import Selection
@@ -29,9 +28,8 @@ if TYPE_CHECKING:
     from xpmlp.interrupt import StopRequest
     from xpmlp.reporting.progress import Progress
     from xpmlp.reporting.run_directory import RunDirectory
-    from xpmlp.training.checkpoint import Checkpoint
     from xpmlp.training.fitting import Run
-    from xpmlp.training.trainer import Trainer
+    from xpmlp.training.members import Members
 
 PROGRAM = "xpmlp train"
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
@@ -82,13 +80,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_command(arguments: argparse.Namespace) -> int:
     """Train as the arguments say. Raises XpmlpError with a line for people."""
-    saved = _saved_run(arguments)
-    config = resolve_config(arguments, saved)
+    from xpmlp.saved_run import SavedRun
+
+    saved = SavedRun.find(arguments) if arguments.resume else None
+    config = saved.config_with(arguments) if saved else config_of(arguments)
 
     from xpmlp.backends.registry import select_backend
     from xpmlp.reporting.run_directory import RunDirectory
-    from xpmlp.training.fitting import load_for
-    from xpmlp.training.trainer import Trainer
+    from xpmlp.training.fitting import load_for, make_members
 
     selection = select_backend(
         config.backend, config.device, config.dtype, fallback=not arguments.no_fallback
@@ -102,63 +101,21 @@ def run_command(arguments: argparse.Namespace) -> int:
     if data.note:
         warn(f"note: {data.note}")
     config = _resolved(config, selection, data)
-    trainer = Trainer(config, data, selection.backend)
+    members = make_members(config.members(), data, selection.backend)
     if saved:
-        trainer.resume(saved)
-        directory = RunDirectory(arguments.resume)
-        directory.save_config(config)
+        saved.resume(members)
+        directory = RunDirectory(saved.path, config)
+        directory.save_config()
     else:
         directory = RunDirectory.create(arguments.out, config)
-    return _train(arguments, trainer, selection, directory)
+    return _train(arguments, members, selection, directory)
 
 
-def _saved_run(arguments: argparse.Namespace) -> "Checkpoint | None":
-    """Return the checkpoint of the run to --resume."""
-    if not arguments.resume:
-        return None
-    fixed = [f"--{name.replace('_', '-')}" for name in config_values(arguments)]
-    fixed += [f"--{name}" for name in ("config", "out") if getattr(arguments, name)]
-    allowed = [f"--{name.replace('_', '-')}" for name in RESUMABLE]
-    if wrong := [flag for flag in fixed if flag not in allowed]:
-        raise InputError(
-            f"--resume goes on with the run as it was, so {', '.join(wrong)} can't be given; "
-            f"only {', '.join(allowed)} can"
-        )
-    from xpmlp.reporting.run_directory import CHECKPOINT
-    from xpmlp.training.checkpoint import Checkpoint
-
-    path = arguments.resume / CHECKPOINT
-    if not path.is_file():
-        raise InputError(f"{arguments.resume} holds no run to resume ({path} is missing)")
-    return Checkpoint.load(path)
-
-
-def resolve_config(arguments: argparse.Namespace, saved: "Checkpoint | None" = None) -> Config:
-    """Return the config of the flags, over that of --config or of the run that goes on.
-
-    Raises InputError for a run that has all its epochs already, or that stopped early.
-    """
-    flags = config_values(arguments)
-    if saved is None:
-        base = read_toml(arguments.config) if arguments.config else {}
-        return Config.from_dict(base | flags, str(arguments.config or "the command line"))
-    config, done = saved.config.replace(**flags), len(saved.epochs)
-    if config.epochs <= done:
-        raise InputError(
-            f"{arguments.resume} has done {done} of {config.epochs} epochs, so there is nothing "
-            f"to train; ask for more with --epochs"
-        )
-    if saved.best_loss is not None and done - saved.best_epoch >= (config.early_stopping or done):
-        raise InputError(
-            f"{arguments.resume} stopped early after {done} epochs, the best of them "
-            f"{saved.best_epoch}; to go on, give a larger --early-stopping"
-        )
-    if config.epochs != saved.config.epochs and config.lr_schedule not in TIMELESS:
-        warn(
-            f"note: the {config.lr_schedule} schedule depends on the number of epochs; from here "
-            f"on it is that of a run of {config.epochs} instead of {saved.config.epochs}"
-        )
-    return config
+def config_of(arguments: argparse.Namespace) -> Config:
+    """Return the config of the flags, over that of --config."""
+    base = read_toml(arguments.config) if arguments.config else {}
+    values = base | config_values(arguments)
+    return Config.from_dict(values, str(arguments.config or "the command line"))
 
 
 def _resolved(config: Config, selection: "Selection", data: "Dataset") -> Config:
@@ -181,25 +138,26 @@ def _resolved(config: Config, selection: "Selection", data: "Dataset") -> Config
 
 def _train(
     arguments: argparse.Namespace,
-    trainer: "Trainer",
+    members: "Members",
     selection: "Selection",
     directory: "RunDirectory",
 ) -> int:
     """Train to the end, to Ctrl-C or to a failure, and save whatever was learnt."""
     from xpmlp.interrupt import graceful_interrupt
     from xpmlp.reporting.progress import make_progress
-    from xpmlp.reporting.summary import header, summarize, summary_text
+    from xpmlp.reporting.summary import header
     from xpmlp.training.fitting import finish
 
+    trainers = members.trainers
     stream = sys.stderr if arguments.json else sys.stdout
     if not arguments.quiet:
-        show(header(trainer), stream)
-    progress = make_progress(trainer, quiet=arguments.quiet, stream=stream)
+        show(header(trainers), stream)
+    progress = make_progress(trainers, quiet=arguments.quiet, stream=stream)
     failure: RunError | None = None
     problems: list[str] = []
     with graceful_interrupt() as stop:
         try:
-            _run_epochs(trainer, directory, progress, stop)
+            _run_epochs(members, directory, progress, stop)
         except KeyboardInterrupt:
             stop.requested = True
         except RunError as error:
@@ -207,18 +165,20 @@ def _train(
         finally:
             stop.saving = True
             progress.close()
-            problems += directory.save_checkpoint(trainer)
-        run = finish(trainer)
-        figures = summarize(run, selection, str(directory.path), stop.requested, failure)
-        problems += directory.save_results(run, figures)
+            problems += directory.save_checkpoints(trainers)
+        failures = [members.failures.get(i, failure) for i in range(len(trainers))]
+        runs = [finish(trainer) for trainer in trainers]
+        figures, text, unsaved = _save_results(runs, selection, directory, stop, failures)
+        problems += unsaved
         if arguments.json:
             show(json.dumps(figures, indent=2, allow_nan=False), sys.stdout)
         elif not arguments.quiet:
-            show(summary_text(run, figures), stream)
-        if not (failure or problems or stop.requested or arguments.no_plots):
-            _draw(run, directory)
-    if failure:
-        raise failure
+            show(text, stream)
+        failed = any(failures)
+        if not (failed or problems or stop.requested or arguments.no_plots):
+            _draw(runs, directory)
+    if failed:
+        raise _joint_failure(failures, directory)
     if problems:
         raise RunError(f"can't write {'; '.join(problems)}")
     if stop.requested:
@@ -228,25 +188,60 @@ def _train(
 
 
 def _run_epochs(
-    trainer: "Trainer", directory: "RunDirectory", progress: "Progress", stop: "StopRequest"
+    members: "Members", directory: "RunDirectory", progress: "Progress", stop: "StopRequest"
 ) -> None:
     """Train until the end or a wish to stop; save after the first epoch and now and then."""
     next_save = 0.0
-    for record in trainer.epochs():
-        progress.show(record)
+    for records in members.epochs():
+        if records:
+            progress.show(records)
         if stop.requested:
             return
         if time.monotonic() >= next_save:
-            for problem in directory.save_checkpoint(trainer):
+            for problem in directory.save_checkpoints(members.trainers):
                 warn(f"warning: can't write {problem}")
             next_save = time.monotonic() + SECONDS_BETWEEN_CHECKPOINTS
 
 
-def _draw(run: "Run", directory: "RunDirectory") -> None:
+def _save_results(
+    runs: "list[Run]",
+    selection: "Selection",
+    directory: "RunDirectory",
+    stop: "StopRequest",
+    failures: "list[RunError | None]",
+) -> tuple[dict[str, Any], str, list[str]]:
+    """Save every net's results; return the run's figures, its summary, what was not written."""
+    from xpmlp.reporting.seed_summary import seeds_text, summarize_seeds
+    from xpmlp.reporting.summary import summarize, summary_text
+
+    each, problems = [], []
+    for run, place, failure in zip(runs, directory.members, failures, strict=True):
+        each.append(summarize(run, selection, str(place.path), stop.requested, failure))
+        problems += place.save_results(run, each[-1])
+    if not directory.config.seeds:
+        return each[0], summary_text(runs[0], each[0]), problems
+    figures = summarize_seeds(each, str(directory.path))
+    return figures, seeds_text(figures), [*problems, *directory.save_summary(figures)]
+
+
+def _joint_failure(failures: "list[RunError | None]", directory: "RunDirectory") -> RunError:
+    """Return the failure of a run: that of its net, or of its seeds by number."""
+    different = {str(failure): failure for failure in failures if failure}
+    if len(different) == 1 and all(failures):
+        return next(iter(different.values()))
+    named = [
+        f"seed {config.seed}: {failure}"
+        for config, failure in zip(directory.config.members(), failures, strict=True)
+        if failure
+    ]
+    return RunError(" | ".join(named))
+
+
+def _draw(runs: "list[Run]", directory: "RunDirectory") -> None:
     """Draw the pictures; one that fails costs a warning, not the run."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
-        directory.save_pictures(run)
+        directory.save_pictures(runs)
     except Exception as error:
         warn(f"warning: the pictures could not be drawn: {type(error).__name__}: {error}")
 

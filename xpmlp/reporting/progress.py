@@ -1,10 +1,11 @@
 """How a run in progress is shown: a bar on a terminal, plain lines elsewhere, or nothing."""
 
 import sys
+from collections.abc import Sequence
 from typing import Any, Protocol, TextIO
 
 from xpmlp.console import show
-from xpmlp.reporting.summary import epoch_line
+from xpmlp.reporting.summary import epoch_line, mean_record
 from xpmlp.training.history import EpochRecord
 from xpmlp.training.trainer import Trainer
 
@@ -12,8 +13,8 @@ from xpmlp.training.trainer import Trainer
 class Progress(Protocol):
     """Shows epochs as they end."""
 
-    def show(self, record: EpochRecord) -> None:
-        """Show one finished epoch."""
+    def show(self, records: Sequence[EpochRecord]) -> None:
+        """Show one finished epoch of a net, or of each of several."""
 
     def close(self) -> None:
         """Take the bar away, or do nothing."""
@@ -27,8 +28,9 @@ class Bar:
 
         self.bar: Any = tqdm(total=epochs, initial=done, unit="epoch", leave=False)
 
-    def show(self, record: EpochRecord) -> None:
-        """Move the bar by one epoch."""
+    def show(self, records: Sequence[EpochRecord]) -> None:
+        """Move the bar to the epoch."""
+        record = mean_record(records)
         figures = {"loss": f"{record.train_loss:.4f}"}
         if record.train_accuracy is not None:
             figures["accuracy"] = f"{record.train_accuracy:.4f}"
@@ -38,7 +40,7 @@ class Bar:
             figures["val_loss"] = f"{record.validation_loss:.4f}"
         figures["rows/s"] = f"{record.images_per_second:,.0f}"
         self.bar.set_postfix(figures, refresh=False)
-        self.bar.update()
+        self.bar.update(record.epoch - self.bar.n)
 
     def close(self) -> None:
         """Take the bar away."""
@@ -52,10 +54,11 @@ class Lines:
         self.epochs, self.stream = epochs, stream
         self.every = max(1, epochs // 50)
 
-    def show(self, record: EpochRecord) -> None:
+    def show(self, records: Sequence[EpochRecord]) -> None:
         """Print the epoch if it is its turn."""
-        if record.epoch % self.every == 0 or record.epoch in (1, self.epochs):
-            show(epoch_line(record, self.epochs), self.stream)
+        epoch = records[0].epoch
+        if epoch % self.every == 0 or epoch in (1, self.epochs):
+            show(epoch_line(records, self.epochs), self.stream)
 
     def close(self) -> None:
         """Do nothing."""
@@ -64,16 +67,17 @@ class Lines:
 class Silence:
     """Shows nothing."""
 
-    def show(self, record: EpochRecord) -> None:
+    def show(self, records: Sequence[EpochRecord]) -> None:
         """Do nothing."""
 
     def close(self) -> None:
         """Do nothing."""
 
 
-def make_progress(trainer: Trainer, *, quiet: bool, stream: TextIO) -> Progress:
+def make_progress(trainers: Sequence[Trainer], *, quiet: bool, stream: TextIO) -> Progress:
     """Return the bar where stderr is a terminal, else lines on the stream, or silence."""
     if quiet:
         return Silence()
-    epochs, done = trainer.config.epochs, len(trainer.history.epochs)
+    epochs = trainers[0].config.epochs
+    done = min(len(trainer.history.epochs) for trainer in trainers)
     return Bar(epochs, done) if sys.stderr.isatty() else Lines(epochs, stream)

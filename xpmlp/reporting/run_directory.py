@@ -1,8 +1,9 @@
 """The folder of a run: what is in it, and how it is kept from being overwritten."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,16 @@ TABLES = ("history.csv", "steps.csv")
 
 
 class RunDirectory:
-    """config.toml, history.csv, steps.csv, model.safetensors, checkpoint, summary, pictures."""
+    """config.toml, history.csv, steps.csv, model.safetensors, checkpoint, summary, pictures.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    A run of several seeds has config.toml, summary.json and pictures over all of them, and a
+    folder seed-N for each. members: where each net's files go; of a single net, here.
+    """
+
+    def __init__(self, path: Path, config: Config) -> None:
+        self.path, self.config = path, config
+        own = [RunDirectory(path / f"seed-{c.seed}", c) for c in config.members() if config.seeds]
+        self.members = own or [self]
 
     @classmethod
     def create(cls, out: Path | None, config: Config) -> "RunDirectory":
@@ -43,30 +50,43 @@ class RunDirectory:
                     )
             with (path / CONFIG).open("x", encoding="utf-8") as file:
                 file.write(config.to_toml())
+            directory = cls(path, config)
+            directory.save_config()
         except OSError as error:
             raise InputError(f"can't write results to {path}: {error.strerror}") from error
-        return cls(path)
+        return directory
 
-    def save_config(self, config: Config) -> None:
-        """Write the config anew, as a run that goes on may have more epochs."""
-        (self.path / CONFIG).write_text(config.to_toml(), encoding="utf-8")
+    def save_config(self) -> None:
+        """Write the config, and those of the members; a run that goes on may have another."""
+        for place in dict.fromkeys((self, *self.members)):
+            place.path.mkdir(exist_ok=True)
+            (place.path / CONFIG).write_text(place.config.to_toml(), encoding="utf-8")
 
-    def save_checkpoint(self, trainer: Trainer) -> list[str]:
-        """Write what `--resume` needs, in one piece; return what could not be written."""
-        return self._attempt(
-            {CHECKPOINT: lambda: trainer.checkpoint().save(self.path / CHECKPOINT)}
-        )
+    def save_checkpoints(self, trainers: Sequence[Trainer]) -> list[str]:
+        """Write what `--resume` needs of each member; return what could not be written."""
+        problems = []
+        for place, trainer in zip(self.members, trainers, strict=True):
+            problems += place._attempt(
+                {CHECKPOINT: partial(_save_checkpoint, trainer, place.path / CHECKPOINT)}
+            )
+        return problems
 
     def save_results(self, run: Run, figures: dict[str, Any]) -> list[str]:
-        """Write weights, summary and tables; return what could not be written."""
+        """Write one net's weights, summary and tables; return what could not be written."""
+        return [
+            *self._attempt(
+                {
+                    MODEL: lambda: run.model.save(self.path / MODEL),
+                    " and ".join(TABLES): lambda: run.history.write(self.path),
+                }
+            ),
+            *self.save_summary(figures),
+        ]
+
+    def save_summary(self, figures: dict[str, Any]) -> list[str]:
+        """Write the figures as JSON; return what could not be written."""
         summary = json.dumps(figures, indent=2, allow_nan=False) + "\n"
-        return self._attempt(
-            {
-                MODEL: lambda: run.model.save(self.path / MODEL),
-                SUMMARY: lambda: (self.path / SUMMARY).write_text(summary),
-                " and ".join(TABLES): lambda: run.history.write(self.path),
-            }
-        )
+        return self._attempt({SUMMARY: lambda: (self.path / SUMMARY).write_text(summary)})
 
     def _attempt(self, saves: dict[str, Callable[[], object]]) -> list[str]:
         """Write each file that can be written; return a line for each that can't."""
@@ -78,11 +98,17 @@ class RunDirectory:
                 problems.append(f"{self.path / name}: {error.strerror}")
         return problems
 
-    def save_pictures(self, run: Run) -> list[Path]:
-        """Draw every picture that applies to the run."""
-        from xpmlp.reporting.pictures import write_pictures
+    def save_pictures(self, runs: Sequence[Run]) -> list[Path]:
+        """Draw every picture that applies to the run, or to all its seeds together."""
+        from xpmlp.reporting.pictures import write_pictures, write_seed_pictures
 
-        return write_pictures(run, self.path)
+        if self.config.seeds:
+            return write_seed_pictures(runs, self.path)
+        return write_pictures(runs[0], self.path)
+
+
+def _save_checkpoint(trainer: Trainer, path: Path) -> None:
+    trainer.checkpoint().save(path)
 
 
 def _unused(parent: Path, dataset: str) -> Path:

@@ -2,6 +2,8 @@
 
 import math
 import platform
+from collections.abc import Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 from xpmlp import __version__
 from xpmlp.backends.registry import Selection
 from xpmlp.errors import RunError
+from xpmlp.reporting.seed_summary import count, named_seeds
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import Run
 from xpmlp.training.history import EpochRecord
@@ -65,8 +68,9 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def header(trainer: Trainer) -> str:
+def header(trainers: Sequence[Trainer]) -> str:
     """Return the lines that stand above a run: data, net, training, machine."""
+    trainer = trainers[0]
     data, config, about = trainer.data, trainer.config, trainer.backend.describe()
     model = trainer.model()
     parts = {"training": data.train, "validation": data.validation, "test": data.test}
@@ -78,7 +82,7 @@ def header(trainer: Trainer) -> str:
         [
             f"data      {data.name}: {rows} rows; {data.n_features} inputs, {outputs}",
             f"net       {net}, {activations}, {model.n_parameters:,} parameters, {model.loss}",
-            f"training  {_training(config, trainer.batch_size)}",
+            f"training  {_training(config, trainer.batch_size)}, {_seeds(trainers)}",
             f"machine   {about['library']} on {about['device']} ({about['device_name']}), "
             f"{config.dtype}",
         ]
@@ -94,15 +98,34 @@ def _training(config: Config, batch_size: int) -> str:
             f"{config.optimizer}, learning rate {config.learning_rate:g} ({config.lr_schedule})",
             *penalties,
             f"batch {batch_size:,}",
-            f"{config.epochs} epoch{'s' * (config.epochs > 1)}",
-            f"seed {config.seed}",
+            count(config.epochs, "epoch"),
         ]
     )
 
 
-def epoch_line(record: EpochRecord, epochs: int) -> str:
-    """Return one epoch as a line of text."""
-    parts = [f"epoch {record.epoch}/{epochs}", f"loss {record.train_loss:.4f}"]
+def _seeds(trainers: Sequence[Trainer]) -> str:
+    seeds = [trainer.config.seed for trainer in trainers]
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {named_seeds(seeds)}"
+
+
+def mean_record(records: Sequence[EpochRecord]) -> EpochRecord:
+    """Return the mean of every figure over the members of an epoch."""
+    if len(records) == 1:
+        return records[0]
+    means = {}
+    for item in fields(EpochRecord):
+        values = [getattr(record, item.name) for record in records]
+        means[item.name] = None if None in values else float(np.mean(values))
+    return EpochRecord(**{**means, "epoch": records[0].epoch})
+
+
+def epoch_line(records: Sequence[EpochRecord], epochs: int) -> str:
+    """Return one epoch, or the means of several members', as a line of text."""
+    record = mean_record(records)
+    parts = [f"epoch {record.epoch}/{epochs}"]
+    if len(records) > 1:
+        parts.append(f"means of {len(records)}:")
+    parts.append(f"loss {record.train_loss:.4f}")
     if record.train_accuracy is not None:
         parts.append(f"accuracy {record.train_accuracy:.4f}")
     if record.validation_loss is not None:

@@ -27,11 +27,13 @@ def number(text: str) -> float | int:
     return int(text) if text.isdecimal() else float(text)
 
 
-def seed_list(text: str) -> tuple[int, ...]:
-    """Return the seeds of a count, `10` for 0 to 9, or of a list, `0,3,7`."""
-    if text.isdecimal():
-        return tuple(range(int(text)))
-    return tuple(int(seed) for seed in text.split(",") if seed)
+def count_or_list(text: str) -> tuple[int, ...]:
+    """Return the seeds of a count, `10` for 0 to 9, or of a list, `0,3,7`; never none."""
+    if not text.isdecimal():
+        return tuple(int(seed) for seed in text.split(",") if seed)
+    if int(text) == 0:
+        raise ValueError("no seeds")
+    return tuple(range(int(text)))
 
 
 def _option(default: Any, group: str, text: str, kind: type | None = None, **more: Any) -> Any:
@@ -133,7 +135,7 @@ class Config:
         "train one net per seed, together: a count (10: 0 to 9) or a list (0,3,7)",
         int,
         metavar="N|LIST",
-        parse=seed_list,
+        parse=count_or_list,
         nargs=None,
     )
 

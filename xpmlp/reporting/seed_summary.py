@@ -1,0 +1,100 @@
+"""What a run of several seeds came to: mean, standard deviation and extremes over them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+SHARED = (
+    "dataset",
+    "backend",
+    "device",
+    "device_requested",
+    "fallback_reason",
+    "parameters",
+    "peak_memory_bytes",
+    "dtype",
+    "library",
+    "device_name",
+    "python",
+    "xpmlp",
+    "finished",
+)
+PARTS = ("train", "validation", "test")
+SPREAD = tuple(f"{part}_{figure}" for part in PARTS for figure in ("loss", "accuracy"))
+
+
+def summarize_seeds(members: Sequence[dict[str, Any]], run_dir: str) -> dict[str, Any]:
+    """Return the figures of a whole run from those of its members, as `summarize` gives them.
+
+    Each loss and accuracy becomes its mean, standard deviation (of a sample, None for a single
+    seed), lowest and highest over the members that did not fail. seconds_per_epoch: of all
+    members together.
+    """
+    good = [member for member in members if not member["failure"]]
+    seconds = [member["seconds_per_epoch"] for member in good if member["seconds_per_epoch"]]
+    rates = [member["images_per_second"] for member in good if member["images_per_second"]]
+    return {
+        **{name: members[0][name] for name in SHARED},
+        "seeds": [member["seed"] for member in members],
+        "failed_seeds": {str(m["seed"]): m["failure"] for m in members if m["failure"]},
+        "epochs": max(member["epochs"] for member in members),
+        "interrupted": members[0]["interrupted"],
+        **{name: spread([member[name] for member in good]) for name in SPREAD},
+        "seconds_per_epoch": sum(seconds) or None,
+        "images_per_second": float(np.mean(rates)) if rates else None,
+        "run_dir": run_dir,
+        "members": list(members),
+    }
+
+
+def spread(values: Sequence[float | None]) -> dict[str, float | None] | None:
+    """Return mean, sample standard deviation, lowest and highest; None where a value is None."""
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values):
+        return None
+    return {
+        "mean": float(np.mean(known)),
+        "std": float(np.std(known, ddof=1)) if len(known) > 1 else None,
+        "lowest": min(known),
+        "highest": max(known),
+    }
+
+
+def seeds_text(figures: dict[str, Any]) -> str:
+    """Return the table of means, spreads and extremes, the time, and where the results are."""
+    heading = f"{'':<11}{'loss':<38}{'accuracy' if figures['train_accuracy'] else ''}"
+    lines = [heading.rstrip()]
+    for part in PARTS:
+        cells = [_cell(figures[f"{part}_{figure}"]) for figure in ("loss", "accuracy")]
+        if cells[0]:
+            lines.append(f"{part:<11}{cells[0]:<38}{cells[1]}".rstrip())
+    good = len(figures["seeds"]) - len(figures["failed_seeds"])
+    lines.append(f"mean ± standard deviation (lowest to highest) over {count(good, 'seed')}")
+    lines += [f"seed {seed} failed: {why}" for seed, why in figures["failed_seeds"].items()]
+    if figures["seconds_per_epoch"]:
+        lines.append(
+            f"{figures['seconds_per_epoch']:.3g} s per epoch of all seeds (medians), "
+            f"{figures['images_per_second']:,.0f} rows/s"
+        )
+    lines.append(f"results in {figures['run_dir']}, those of each seed in seed-N")
+    return "\n".join(lines)
+
+
+def _cell(figure: dict[str, float | None] | None) -> str:
+    if figure is None:
+        return ""
+    deviation = "" if figure["std"] is None else f" ± {figure['std']:.4f}"
+    return f"{figure['mean']:.4f}{deviation}  ({figure['lowest']:.4f} to {figure['highest']:.4f})"
+
+
+def count(number: int, noun: str) -> str:
+    """Return `1 seed`, `2 seeds`."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def named_seeds(seeds: Sequence[int]) -> str:
+    """Return `0 to 9` for a range of seeds, else the list `0, 3, 7`."""
+    if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))
