@@ -3,10 +3,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.data.registry import load_dataset
 from xpmlp.data.scaling import scale_parts
 from xpmlp.data.source import Source
-from xpmlp.data.splits import count_rows, split
+from xpmlp.data.splits import count_rows, resplit, split
 from xpmlp.errors import InputError
 
 
@@ -111,6 +112,48 @@ def test_sizes_that_leave_nothing(wanted):
         count_rows(wanted, 10)
 
 
+def numbered_dataset():
+    """Rows 0 to 29 in three parts, of 12, 8 and 10 rows."""
+    x, y = np.arange(30, dtype=np.float32)[:, None], np.arange(30) % 3
+    first, second, third = (Rows(x[a:b], y[a:b]) for a, b in ((0, 12), (12, 20), (20, 30)))
+    names = ("a", "b", "c")
+    return Dataset("numbered", "classification", first, second, third, names, note="kept")
+
+
+def dataset_ids(data):
+    return [part.x[:, 0].astype(int).tolist() for part in (data.train, data.validation, data.test)]
+
+
+@pytest.mark.parametrize(("train", "validation"), [(20, 4), (1, 0), (30, 0), (25, 5)])
+def test_resplit_merges_shuffles_and_splits(train, validation):
+    data = resplit(numbered_dataset(), 5, train, validation)
+    found = dataset_ids(data)
+    assert list(map(len, found)) == [train, validation, 30 - train - validation]
+    together = [row for part in found for row in part]
+    assert sorted(together) == list(range(30))
+    assert together != list(range(30))
+    for part in (data.train, data.validation, data.test):
+        np.testing.assert_array_equal(part.y, part.x[:, 0] % 3)
+        assert part.x.dtype == np.float32
+        assert part.x.flags.c_contiguous
+    assert (data.note, data.class_names) == ("kept", ("a", "b", "c"))
+
+
+def test_resplit_depends_on_the_seed_alone():
+    def ids_of(seed, train):
+        parts = dataset_ids(resplit(numbered_dataset(), seed, train, 3))
+        return [row for part in parts for row in part]
+
+    assert ids_of(1, 20) == ids_of(1, 7)
+    assert ids_of(1, 20) != ids_of(2, 20)
+
+
+@pytest.mark.parametrize(("train", "validation"), [(0, 5), (5, -1), (28, 3), (31, 0)])
+def test_resplit_refuses_more_rows_than_there_are(train, validation):
+    with pytest.raises(InputError, match=r"numbered: 30 rows can't be split"):
+        resplit(numbered_dataset(), 0, train, validation)
+
+
 def scaled_parts(parts, scale, full_scale, dtype):
     """Scale, and check that the returned numbers say what was done."""
     results, scaling = scale_parts(parts, scale, full_scale, dtype)
@@ -139,6 +182,12 @@ def test_unit_by_hand():
     np.testing.assert_allclose(train[:, 0], [0.0, 2 / 7, 1.0], rtol=1e-15)
     np.testing.assert_array_equal(train[:, 1:], 0.0)
     np.testing.assert_allclose(other, [[9 / 7, 1.0, 0.0]], rtol=1e-15)
+
+
+def test_center_by_hand():
+    train, other = scaled_parts([np.array(ROWS), np.array(OTHER)], "center", None, "float64")
+    np.testing.assert_array_equal(train, [[-3, 0, 0], [-1, 0, 0], [4, 0, 0]])
+    np.testing.assert_array_equal(other, [[6, 1, 0]])
 
 
 @pytest.mark.parametrize("scale", ["unit", "standard"])
