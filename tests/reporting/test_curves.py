@@ -8,15 +8,19 @@ from hypothesis.extra.numpy import arrays
 
 from xpmlp.reporting.curves import (
     Curve,
+    EpochPanel,
     epoch_curves,
+    epoch_panels,
     gradient_magnitude,
     loss_per_step,
     outline,
     running_mean,
     smoothing_window,
+    stack_runs,
 )
 from xpmlp.reporting.style import PALETTE, save
 
+NAN = np.nan
 POSITIVE = arrays(float, st.integers(1, 60), elements=st.floats(1e-6, 1e6))
 
 
@@ -25,9 +29,28 @@ def lines(axes):
     return {line.get_label(): line for line in axes.lines if line.get_label()[0] != "_"}
 
 
+def note(figure):
+    """What the legend of a figure says above its entries."""
+    return figure.legends[0].get_title().get_text()
+
+
+def band(axes):
+    """The lower and upper edge of the only band of axes, by step."""
+    (drawn,) = axes.collections
+    edges = {}
+    for step, value in drawn.get_paths()[0].vertices:
+        edges.setdefault(step, set()).add(value)
+    return {step: (min(values), max(values)) for step, values in edges.items()}
+
+
 def test_running_mean_by_hand():
     values = np.array([3.0, 6.0, 9.0, 0.0])
     np.testing.assert_allclose(running_mean(values, 3), [4.5, 6.0, 5.0, 4.5])
+
+
+def test_running_mean_leaves_out_what_is_not_there():
+    values = np.array([NAN, 6.0, 9.0, 0.0, NAN])
+    np.testing.assert_allclose(running_mean(values, 3), [NAN, 7.5, 5.0, 4.5, NAN])
 
 
 def test_running_mean_of_one_step_is_the_values():
@@ -52,6 +75,7 @@ def test_running_mean_is_the_mean_of_each_window(values, half):
         (3000, 1, 1),  # full batches: nothing to smooth
         (1, 1, 1),
         (60, 6, 5),  # an epoch
+        (10_500, 7, 51),  # 1/200 of a run of many epochs
         (100, 50, 11),  # the least
         (5000, 400, 99),  # 1/50 of the run
         (600_000, 60_000, 999),  # the most
@@ -93,7 +117,7 @@ def test_loss_per_step_draws_the_batches_and_their_mean():
     np.testing.assert_array_equal(faint.get_ydata(), loss)
     np.testing.assert_array_equal(strong.get_ydata(), running_mean(loss, 3))
     assert faint.get_alpha() < 0.5
-    assert axes.get_legend().get_title().get_text() == "means of 3 steps; faint: single steps"
+    assert note(axes.figure) == "means of 3 steps; faint: single steps"
     assert axes.get_yscale() == "linear"
 
 
@@ -128,14 +152,69 @@ def test_full_batches_need_no_second_scale():
     assert len(axes.lines) == 1
 
 
-def test_band_reaches_from_the_lowest_to_the_highest_run():
-    runs = np.array([[1.0, 2.0, 3.0], [3.0, 4.0, 8.0]])
+def test_stacked_runs_are_padded():
+    stacked = stack_runs([np.array([1.0, 2.0]), np.array([3.0]), np.array([4.0, 5.0])])
+    np.testing.assert_array_equal(stacked, [[1, 2], [3, NAN], [4, 5]])
+
+
+def test_mean_and_deviation_of_runs_by_hand():
+    runs = np.array([[1.0, 2.0, 3.0, NAN], [3.0, 5.0, NAN, NAN], [5.0, 8.0, 7.0, 6.0]])
     curve = Curve.of_runs("loss", runs)
-    axes = loss_per_step([curve], steps_per_epoch=1).axes[0]
-    np.testing.assert_array_equal(axes.lines[0].get_ydata(), [2.0, 3.0, 5.5])
-    (band,) = axes.collections
-    corners = {tuple(point) for point in band.get_paths()[0].vertices}
-    assert {(1, 1), (2, 2), (3, 3), (1, 3), (2, 4), (3, 8)} <= corners
+    np.testing.assert_allclose(curve.values, [3.0, 5.0, 5.0, 6.0])
+    np.testing.assert_allclose(curve.deviation, [2.0, 3.0, np.sqrt(8.0), NAN])
+
+
+@given(arrays(float, st.tuples(st.integers(2, 6), st.integers(1, 9)), elements=st.floats(-9, 9)))
+def test_deviation_is_that_of_a_sample(runs):
+    curve = Curve.of_runs("loss", runs)
+    np.testing.assert_allclose(curve.values, runs.mean(axis=0), atol=1e-14)
+    np.testing.assert_allclose(curve.deviation, runs.std(axis=0, ddof=1), atol=1e-13)
+
+
+def test_one_run_is_itself_and_has_no_band():
+    run = np.array([0.1, NAN, 0.3])
+    curve = Curve.of_runs("loss", run[None])
+    np.testing.assert_array_equal(curve.values, run)
+    assert curve.deviation is None
+    figure = epoch_curves([curve])
+    assert not figure.axes[0].collections
+    assert note(figure) == ""
+
+
+def test_band_is_one_deviation_wide():
+    curve = Curve.of_runs("loss", np.array([[1.0, 2.0, 3.0], [3.0, 5.0, 9.0]]))
+    figure = loss_per_step([curve], steps_per_epoch=1)
+    (axes,) = figure.axes
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), [2.0, 3.5, 6.0])
+    root = np.sqrt(2)
+    for step, mean, deviation in ((1, 2, root), (2, 3.5, 1.5 * root), (3, 6, 3 * root)):
+        np.testing.assert_allclose(band(axes)[step], (mean - deviation, mean + deviation))
+    assert note(figure) == "mean ± standard deviation of 2 seeds"
+
+
+def test_runs_are_smoothed_before_their_deviation_is_taken():
+    noise = np.tile([1.0, -1.0], 20)
+    runs = np.stack([5.0 + noise, 5.0 - noise])  # the same but for noise that cancels
+    figure = loss_per_step([Curve.of_runs("loss", runs)], steps_per_epoch=40)
+    low, high = band(figure.axes[0])[20]
+    assert high - low < 0.3 < 2 * np.sqrt(2)
+    assert note(figure) == "means of 11 steps; mean ± standard deviation of 2 seeds"
+
+
+def test_note_tells_how_many_runs_are_left():
+    curve = Curve.of_runs("training", stack_runs([np.ones(4), np.ones(2), np.ones(3)]))
+    assert note(epoch_curves([curve])) == "mean ± standard deviation of 1 to 3 seeds"
+
+
+def test_band_below_zero_runs_out_of_a_log_axis(tmp_path):
+    runs = np.array([[90.0, 9.0, 1.0], [110.0, 11.0, 1e-9], [100.0, 10.0, 2.0]])
+    figure = epoch_curves([Curve.of_runs("training", runs)])
+    save(figure, tmp_path / "loss.png")
+    (axes,) = figure.axes
+    assert axes.get_yscale() == "log"
+    assert band(axes)[3][0] < 0.02
+    low, high = axes.get_ylim()
+    assert 0.4 < low < 1 < 110 < high
 
 
 def test_gradients_of_a_layer_share_a_colour():
@@ -189,3 +268,42 @@ def test_ticks_are_whole_epochs(epochs, tmp_path):
 def test_constant_loss(steps, tmp_path):
     save(loss_per_step([Curve("loss", np.full(steps, 2.3))], 1), tmp_path / "loss.png")
     save(loss_per_step([Curve("loss", np.full(steps, 2.3))], steps), tmp_path / "loss.png")
+
+
+def test_panels_share_a_scale_and_a_legend(tmp_path):
+    train, validation = np.array([0.9, 0.5, 0.2]), np.array([0.9, 0.6, 0.8])
+    figure = epoch_panels(
+        [
+            EpochPanel("alone", [Curve("validation", validation)]),
+            EpochPanel("both", [Curve("training", train), Curve("validation", validation)], 2),
+        ]
+    )
+    save(figure, tmp_path / "panels.png")
+    left, right = figure.axes
+    assert left.get_ylim() == right.get_ylim()
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["alone", "both"]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", ""]
+    assert lines(left)["validation"].get_color() == lines(right)["validation"].get_color()
+    assert lines(right)["training"].get_color() != lines(right)["validation"].get_color()
+    assert list(lines(right)["best epoch (2)"].get_xdata()) == [2, 2]
+    entries = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert sorted(entries) == ["best epoch (2)", "training", "validation"]
+
+
+@pytest.mark.parametrize("curves", [1, 4, 8])
+def test_legend_covers_no_panel(curves, tmp_path):
+    runs = np.random.default_rng(0).uniform(0.1, 1, (3, 12))
+    drawn = [Curve.of_runs(f"rate 0.00{i}, validation", runs * i + i) for i in range(curves)]
+    for figure in (
+        epoch_curves(drawn, drawn),
+        epoch_panels([EpochPanel("one", drawn), EpochPanel("two", drawn)]),
+        loss_per_step(drawn, 4),
+        gradient_magnitude(drawn, drawn, 4),
+    ):
+        save(figure, tmp_path / "legend.png")
+        legend = figure.legends[0].get_window_extent()
+        assert figure.bbox.x0 <= legend.x0 < legend.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= legend.y0
+        for axes in figure.axes:
+            assert axes.get_tightbbox().y0 >= legend.y1
+            assert axes.get_window_extent().height > 0.4 * figure.bbox.height

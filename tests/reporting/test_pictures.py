@@ -11,7 +11,12 @@ import pytest
 
 from xpmlp.backends.registry import load
 from xpmlp.data.dataset import Dataset, Rows
-from xpmlp.reporting.pictures import pictures, write_pictures
+from xpmlp.reporting.pictures import (
+    pictures,
+    seed_pictures,
+    write_pictures,
+    write_seed_pictures,
+)
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import Run, finish, fit
 from xpmlp.training.trainer import Trainer
@@ -218,3 +223,43 @@ import xpmlp.reporting.pictures
 assert not {"matplotlib", "sklearn"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_seeds_together(tmp_path):
+    runs = [train(dataset(), seed=seed, batch_size=0, epochs=6) for seed in range(3)]
+    paths = write_seed_pictures(runs, tmp_path)
+    assert [path.name for path in paths] == CURVES
+    assert sorted(paths) == sorted(tmp_path.iterdir())
+    drawn = {
+        name: {line.get_label(): line.get_ydata() for axes in figure.axes for line in axes.lines}
+        for name, figure in seed_pictures(runs)
+    }
+    for label, name in (("‖dW₁‖", "norm_dW1"), ("‖db₂‖", "norm_db2")):
+        values = [run.history.metric(name) for run in runs]
+        np.testing.assert_allclose(
+            drawn["gradient-magnitude"][label], np.mean(values, axis=0), rtol=1e-14
+        )
+    accuracies = [run.history.epoch_values("validation_accuracy") for run in runs]
+    np.testing.assert_allclose(
+        drawn["epochs"]["validation"], np.mean(accuracies, axis=0), rtol=1e-14
+    )
+    for _, figure in seed_pictures(runs):
+        assert figure.legends[0].get_title().get_text() == "mean ± standard deviation of 3 seeds"
+        assert all(axes.collections for axes in figure.axes)
+
+
+def test_seeds_that_stopped_at_different_epochs(tmp_path):
+    runs = [train(dataset(), epochs=epochs) for epochs in (1, 3, 2)]
+    assert [path.name for path in write_seed_pictures(runs, tmp_path)] == CURVES
+    loss = dict(seed_pictures(runs))["epochs"].axes[0]
+    assert len(loss.lines[0].get_ydata()) == 3
+    last = runs[1].history.epochs[-1].train_loss
+    assert loss.lines[0].get_ydata()[-1] == last
+
+
+def test_seeds_before_the_first_epoch_has_ended(tmp_path):
+    trainer = Trainer(Config(hidden=(4,)), dataset(), load("numpy", "cpu", "float32"))
+    unfinished = finish(trainer)
+    assert write_seed_pictures([unfinished, unfinished], tmp_path) == []
+    paths = write_seed_pictures([unfinished, train(dataset())], tmp_path)
+    assert [path.name for path in paths] == CURVES

@@ -5,7 +5,9 @@ import pytest
 
 from xpmlp.data.dataset import Rows
 from xpmlp.reporting.regions import (
+    Panel,
     chosen_outputs,
+    decision_panels,
     decision_regions,
     limits,
     plane_points,
@@ -47,8 +49,9 @@ def test_points_start_at_the_lower_left():
 
 
 def test_limits_have_a_margin_even_around_one_value():
-    low, high = limits(np.array([[0.0, 7.0], [100.0, 7.0]]))
-    np.testing.assert_allclose([low, high], [[-8, 6.92], [108, 7.08]])
+    rows = np.array([[0.0, 7.0], [100.0, 7.0]])
+    np.testing.assert_allclose(limits(np.tile(rows, (20, 1))), [[-8, 6.92], [108, 7.08]])
+    np.testing.assert_allclose(limits(rows), [[-25, 6.75], [125, 7.25]])
 
 
 @pytest.mark.parametrize(
@@ -146,3 +149,99 @@ def test_legend_does_not_cover_the_plane(tmp_path):
     legend, plane = figure.legends[0].get_window_extent(), figure.axes[0].get_window_extent()
     assert legend.x0 >= plane.x1
     assert legend.x1 <= figure.bbox.x1
+
+
+def above(threshold: float) -> Model:
+    """Class 1 where x2 is above a threshold."""
+    layer = Affine(np.array([[0.0], [9.0]]), np.array([-9.0 * threshold]))
+    return Model((layer,), (), "binary_cross_entropy", ("no", "yes"))
+
+
+def drawn_rows(axes):
+    """Place, colour and edge of every row in axes."""
+    return [
+        (tuple(place), tuple(colour[:3]), tuple(points.get_edgecolors()[0][:3]))
+        for points in axes.collections
+        if len(points.get_offsets())
+        for place, colour in zip(points.get_offsets(), points.get_facecolors(), strict=True)
+    ]
+
+
+def test_panels_colour_rows_by_class_or_by_prediction():
+    x = np.array([[0.0, -1.0], [1.0, 1.0], [2.0, 3.0]])
+    part = Rows(x, np.array([0, 1, 0]))  # the last is predicted 1
+    figure = decision_panels(
+        [
+            Panel("the data", None, part),
+            Panel("classes", above(0), part),
+            Panel("predictions", above(0), part, predicted=True),
+        ]
+    )
+    no, yes = map(tuple, class_colours(2))
+    white, black = (1, 1, 1), (0, 0, 0)
+    by_class = {((0, -1), no, white), ((1, 1), yes, white), ((2, 3), no, white)}
+    by_prediction = {((0, -1), no, white), ((1, 1), yes, white), ((2, 3), yes, black)}
+    drawn = [set(drawn_rows(axes)) for axes in figure.axes]
+    assert drawn == [by_class, by_class, by_prediction]
+    assert [len(axes.images) for axes in figure.axes] == [0, 1, 1]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "the data",
+        "classes",
+        "predictions",
+    ]
+    notes = [axes.texts[0].get_text() for axes in figure.axes]
+    assert notes == ["3 rows", "3 rows, 1 wrong", "3 rows, 1 wrong"]
+    entries = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert entries == ["class no", "class yes", "wrongly predicted"]
+
+
+def test_panels_have_the_same_limits():
+    net = above(0)
+    near, far = Rows(np.zeros((1, 2)), np.array([0])), Rows(np.full((1, 2), 10.0), np.array([1]))
+    figure = decision_panels([Panel("near", net, near), Panel("far", net, far)])
+    expected = limits(np.concatenate([near.x, far.x]))
+    for axes in figure.axes:
+        np.testing.assert_allclose([axes.get_xlim()[0], axes.get_ylim()[0]], expected[0])
+        np.testing.assert_allclose([axes.get_xlim()[1], axes.get_ylim()[1]], expected[1])
+
+
+def test_rows_alone_have_numbered_classes():
+    part = Rows(np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([0, 2]))
+    figure = decision_panels([Panel("the data", None, part)])
+    entries = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert entries == ["class 0", "class 1", "class 2"]
+    assert figure.legends[0].get_title().get_text() == ""
+
+
+def test_of_many_rows_the_panels_draw_a_part_but_count_all():
+    x = np.random.default_rng(0).normal(size=(2000, 2))
+    wrong = Rows(x, (x[:, 1] <= 0).astype(int))
+    axes = decision_panels([Panel("all wrong", above(0), wrong, predicted=True)]).axes[0]
+    assert axes.texts[0].get_text() == "2,000 rows (1,500 drawn), 2,000 wrong"
+    assert len(drawn_rows(axes)) == 1500
+
+
+@pytest.mark.parametrize(
+    ("panels", "columns", "lines"), [(1, 1, 1), (2, 2, 1), (3, 3, 1), (4, 2, 2), (5, 3, 2)]
+)
+def test_four_panels_take_two_lines(panels, columns, lines, tmp_path):
+    net = model(3, "softmax_cross_entropy")
+    figure = decision_panels([Panel("spirals", net, rows(net, 9))] * panels)
+    save(figure, tmp_path / "panels.png")
+    assert len(figure.axes) == panels
+    boxes = [axes.get_window_extent() for axes in figure.axes]
+    assert len({round(box.x0) for box in boxes}) == columns
+    assert len({round(box.y0) for box in boxes}) == lines
+    legend = figure.legends[0].get_window_extent()
+    for axes, box in zip(figure.axes, boxes, strict=True):
+        assert axes.get_tightbbox().y0 >= legend.y1
+        assert axes.get_tightbbox().y1 <= figure.bbox.y1
+        assert box.width == pytest.approx(boxes[0].width, abs=0.5)
+
+
+def test_few_rows_are_drawn_large():
+    sizes = {}
+    for count in (4, 40, 400):
+        part = rows(model(2, "softmax_cross_entropy"), count)
+        sizes[count] = decision_panels([Panel("", None, part)]).axes[0].collections[0].get_sizes()
+    assert sizes[4] > 3 * sizes[40] > 3 * sizes[400] == 3 * 18

@@ -6,7 +6,7 @@ from matplotlib.colors import to_rgb
 
 from xpmlp.reporting.style import save
 from xpmlp.reporting.tiles import caption_gap, square_columns, tile
-from xpmlp.reporting.weights import first_layer_weights, largest_units
+from xpmlp.reporting.weights import first_layer_weights, largest_units, weight_panels
 
 NAN = np.nan
 
@@ -94,3 +94,28 @@ def test_weights_that_are_all_zero(tmp_path):
     figure = first_layer_weights(np.zeros((4, 3)), (2, 2))
     assert figure.axes[0].images[0].get_clim() == (-1, 1)
     save(figure, tmp_path / "weights.png")
+
+
+def test_panels_share_a_scale():
+    small, large = np.array([[1.0, -2.0]]), np.array([[0.5, 7.0]])
+    figure = weight_panels([("small", small), ("large", large)], (1, 1))
+    left, right, bar = figure.axes
+    assert left.images[0].get_clim() == right.images[0].get_clim() == (-7, 7)
+    assert [left.get_title(), right.get_title(), bar.get_ylabel()] == ["small", "large", "weight"]
+
+
+def test_a_unit_has_the_same_place_before_and_after():
+    before, after = np.array([[1.0, 3.0, 2.0]]), np.array([[8.0, 1.0, 2.0]])
+    panels = weight_panels([("before", before), ("after", after)], (1, 1)).axes[:2]
+    drawn = [axes.images[0].get_array().compressed().tolist() for axes in panels]
+    assert drawn == [[1, 3, 2], [8, 1, 2]]  # the norms of both together fall
+
+
+def test_nets_of_different_width(tmp_path):
+    rng = np.random.default_rng(0)
+    narrow, wide = rng.normal(size=(16, 4)), rng.normal(size=(16, 100))
+    figure = weight_panels([("4 units", narrow), ("100 units", wide)], (4, 4))
+    save(figure, tmp_path / "weights.png")
+    titles = [axes.get_title() for axes in figure.axes[:2]]
+    assert titles == ["4 units", "100 units: 64 of 100 units"]
+    assert all(len(axes.images) == 1 for axes in figure.axes[:2])

@@ -1,6 +1,9 @@
-"""How training went: loss per step, loss and accuracy per epoch, size of the gradients."""
+"""How training went: loss per step, loss and accuracy per epoch, size of the gradients.
 
-from collections.abc import Sequence
+A line is one run, or the mean of runs of several seeds in a band of one standard deviation.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +16,7 @@ from xpmlp.reporting.style import (
     TEXT_SIZE,
     dress,
     integer_ticks,
+    legend_below,
     new_figure,
 )
 
@@ -21,36 +25,77 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARKED_POINTS = 40
+THICK_POINTS = 300
 LOG_DECADES = 1.5
 DRAWN_BINS = 2000
 LONGEST_WINDOW = 999
+FAINT = 0.25
 
 
 @dataclass(frozen=True)
 class Curve:
     """One line of a picture: values (S,), a value per step or epoch, NaN where there is none.
 
-    low, high: (S,), the edges of a band around the line, such as the extremes of many runs.
+    runs: (K, S), the runs whose mean the values are, NaN where a run has stopped.
     """
 
     label: str
     values: np.ndarray
-    low: np.ndarray | None = None
-    high: np.ndarray | None = None
+    runs: np.ndarray | None = None
 
     @classmethod
     def of_runs(cls, label: str, values: np.ndarray) -> "Curve":
-        """Return the mean of K runs, values (K, S), in a band from the lowest to the highest."""
-        return cls(label, values.mean(axis=0), values.min(axis=0), values.max(axis=0))
+        """Return the mean of K runs, values (K, S), over those that are not NaN.
+
+        It is drawn in a band of ± one standard deviation; a single run has none.
+        """
+        mean = _ratio(np.nansum(values, axis=0), _count(values))
+        return cls(label, mean, values if len(values) > 1 else None)
+
+    @property
+    def deviation(self) -> np.ndarray | None:
+        """The standard deviation of the n runs of a sample, √(Σ(v - mean)² / (n - 1)), (S,).
+
+        It is NaN where n < 2, and None for a single run.
+        """
+        if self.runs is None:
+            return None
+        squares = np.nansum((self.runs - self.values) ** 2, axis=0)
+        deviation: np.ndarray = np.sqrt(_ratio(squares, _count(self.runs) - 1))
+        return deviation
+
+    def smooth(self, window: int) -> "Curve":
+        """Return the running mean of the values, or the mean of the runs' running means."""
+        if self.runs is None:
+            return Curve(self.label, running_mean(self.values, window))
+        return Curve.of_runs(self.label, np.stack([running_mean(r, window) for r in self.runs]))
+
+
+@dataclass(frozen=True)
+class EpochPanel:
+    """One panel of `epoch_panels`. best_epoch: from 1, marked by a vertical line."""
+
+    title: str
+    curves: Sequence[Curve]
+    best_epoch: int | None = None
 
 
 class Look(NamedTuple):
-    """How a line is drawn, and whether the values that it smooths are drawn behind it."""
+    """How a line is drawn, and whether what lies behind it is: its band or single values."""
 
     colour: str
     width: float = 1.8
     style: str = "-"
-    raw: bool = True
+    spread: bool = True
+    faint: float = FAINT
+
+
+def stack_runs(runs: Sequence[np.ndarray]) -> np.ndarray:
+    """Return (K, S) of K runs (S_k,), the shorter ones padded with NaN to the longest."""
+    stacked = np.full((len(runs), max(map(len, runs))), np.nan)
+    for row, run in zip(stacked, runs, strict=True):
+        row[: len(run)] = run
+    return stacked
 
 
 def loss_per_step(curves: Sequence[Curve], steps_per_epoch: int) -> "Figure":
@@ -58,16 +103,17 @@ def loss_per_step(curves: Sequence[Curve], steps_per_epoch: int) -> "Figure":
 
     All curves share the axes. Log axis where a running mean spans more than 1.5 decades.
     """
-    figure = new_figure(8, 4.8)
+    figure = new_figure(8, 5)
     axes = figure.subplots()
     dress(axes, "step", "loss")
-    for curve, colour in zip(curves, _colours(len(curves)), strict=True):
-        _draw_steps(axes, curve, steps_per_epoch, Look(colour))
-    window = smoothing_window(len(curves[0].values), steps_per_epoch)
-    smooth = [running_mean(curve.values, window) for curve in curves]
-    if spans_decades(np.concatenate(smooth)):
-        axes.set_yscale("log")
-    _finish_steps(axes, len(curves[0].values), steps_per_epoch)
+    window = smoothing_window(_longest(curves), steps_per_epoch)
+    smooth = [curve.smooth(window) for curve in curves]
+    for curve, line, colour in zip(curves, smooth, _colours(len(curves)), strict=True):
+        _draw_steps(axes, curve, line, Look(colour, faint=_faint(len(curves))))
+    if spans_decades(np.concatenate([line.values for line in smooth])):
+        _log_axis(axes)
+    _finish_steps(axes, _longest(curves), steps_per_epoch)
+    _add_legend(figure, _step_note(curves, window))
     return figure
 
 
@@ -79,17 +125,19 @@ def gradient_magnitude(
     weights, biases: one curve a layer, in the same order. Zeros fall off the log axis, which
     is there unless all is zero.
     """
-    figure = new_figure(8, 4.8)
+    figure = new_figure(8, 5)
     axes = figure.subplots()
     dress(axes, "step", "norm of the gradient")
-    colours = _colours(len(weights))
-    for curve, colour in zip(weights, colours, strict=True):
-        _draw_steps(axes, _labelled(curve), steps_per_epoch, Look(colour, 2.0))
-    for curve, colour in zip(biases, colours, strict=True):
-        _draw_steps(axes, _labelled(curve), steps_per_epoch, Look(colour, 1.0, "--", raw=False))
-    if any((curve.values > 0).any() for curve in (*weights, *biases)):
-        axes.set_yscale("log")
-    _finish_steps(axes, len(weights[0].values), steps_per_epoch)
+    curves = (*weights, *biases)
+    window = smoothing_window(_longest(curves), steps_per_epoch)
+    for W, b, colour in zip(weights, biases, _colours(len(weights)), strict=True):
+        look = Look(colour, 2.0, faint=_faint(len(weights)))
+        _draw_steps(axes, W, _labelled(W).smooth(window), look)
+        _draw_steps(axes, b, _labelled(b).smooth(window), Look(colour, 1.0, "--", spread=False))
+    if any((curve.values > 0).any() for curve in curves):
+        _log_axis(axes)
+    _finish_steps(axes, _longest(curves), steps_per_epoch)
+    _add_legend(figure, _step_note(curves, window), columns=len(weights))
     return figure
 
 
@@ -100,38 +148,63 @@ def epoch_curves(
 
     best_epoch: from 1, marked by a vertical line.
     """
-    figure = new_figure(10 if accuracies else 6.5, 4.2)
+    figure = new_figure(10 if accuracies else 6.5, 4.4)
     panels = figure.subplots(1, 2 if accuracies else 1, squeeze=False)[0]
+    colours = _label_colours([*losses, *accuracies])
     named = zip(panels, ("loss", "accuracy"), (losses, accuracies), strict=False)
     for axes, name, curves in named:
         dress(axes, "epoch", name)
-        _draw_epochs(axes, curves)
-        if best_epoch is not None:
-            axes.axvline(
-                best_epoch, color=GREY, linestyle=":", label=f"best epoch ({best_epoch})", zorder=1
-            )
-        axes.legend(loc="best", fontsize=SMALL_TEXT_SIZE, frameon=False)
+        _draw_epochs(axes, curves, colours)
+        _mark_epoch(axes, best_epoch)
     if spans_decades(np.concatenate([curve.values for curve in losses])):
-        panels[0].set_yscale("log")
+        _log_axis(panels[0])
+    _add_legend(figure, _band_note([*losses, *accuracies]))
+    return figure
+
+
+def epoch_panels(panels: Sequence[EpochPanel], ylabel: str = "loss") -> "Figure":
+    """Draw curves against the epoch in panels side by side, with one scale of values for all.
+
+    Curves of the same label have the same colour. Log axis where they span 1.5 decades.
+    """
+    figure = new_figure(1.2 + 3.4 * len(panels), 4)
+    row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    curves = [curve for panel in panels for curve in panel.curves]
+    colours = _label_colours(curves)
+    for axes, panel in zip(row, panels, strict=True):
+        dress(axes, "epoch", ylabel if axes is row[0] else "", panel.title)
+        _draw_epochs(axes, panel.curves, colours)
+        _mark_epoch(axes, panel.best_epoch)
+    if spans_decades(np.concatenate([curve.values for curve in curves])):
+        _log_axis(row[0])
+    _add_legend(figure, _band_note(curves))
     return figure
 
 
 def running_mean(values: np.ndarray, window: int) -> np.ndarray:
-    """Return (S,): the mean of the window (odd) around each of S values, cut at the ends."""
+    """Return (S,): the mean of the window (odd) around each of S values, cut at the ends.
+
+    NaN stays NaN, and counts in no mean.
+    """
     window = min(window, len(values) - 1 + len(values) % 2)
     if window <= 1:
         return values
-    ones = np.ones(window)
-    total = np.convolve(values, ones, mode="same")
-    return total / np.convolve(np.ones(len(values)), ones, mode="same")
+    ones, known = np.ones(window), ~np.isnan(values)
+    total = np.convolve(np.where(known, values, 0.0), ones, mode="same")
+    count = np.convolve(known.astype(float), ones, mode="same")
+    return np.where(known, _ratio(total, count), np.nan)
 
 
 def smoothing_window(steps: int, steps_per_epoch: int) -> int:
     """Return an odd count of steps to average: 1/50 of the run, at most an epoch.
 
-    At least 11 where the epoch has as many, and never more than 999; without batches, 1.
+    At least 11 where the epoch has as many, at least 1/200 of a run of many epochs, and never
+    more than 999; without batches, 1.
     """
-    wanted = min(steps_per_epoch, max(11, steps // 50), LONGEST_WINDOW)
+    if steps_per_epoch == 1:
+        return 1
+    within_epoch = min(steps_per_epoch, max(11, steps // 50))
+    wanted = min(max(within_epoch, steps // 200), LONGEST_WINDOW)
     return wanted - 1 + wanted % 2
 
 
@@ -158,38 +231,41 @@ def outline(values: np.ndarray, bins: int = DRAWN_BINS) -> tuple[np.ndarray, np.
     return steps, np.stack([low, high], axis=1).ravel()
 
 
-def _draw_steps(axes: "Axes", curve: Curve, steps_per_epoch: int, look: Look) -> None:
-    window = smoothing_window(len(curve.values), steps_per_epoch)
-    steps, smooth = outline(running_mean(curve.values, window))
-    if curve.low is not None and curve.high is not None:
-        low, high = (outline(running_mean(edge, window))[1] for edge in (curve.low, curve.high))
-        axes.fill_between(steps, low, high, color=look.colour, alpha=0.2, linewidth=0)
-    elif window > 1 and look.raw:
-        axes.plot(*outline(curve.values), color=look.colour, alpha=0.25, linewidth=0.7, zorder=1.5)
+def _draw_steps(axes: "Axes", curve: Curve, smooth: Curve, look: Look) -> None:
+    """Draw a curve's running mean before its band, or before the values of single steps."""
+    steps, values = outline(smooth.values)
+    if look.spread:
+        _draw_band(axes, smooth, look.colour)
+    if look.spread and curve.runs is None and smooth.values is not curve.values:
+        axes.plot(
+            *outline(curve.values),
+            color=look.colour,
+            alpha=look.faint,
+            linewidth=0.7,
+            zorder=1.5,
+        )
     axes.plot(
         steps,
-        smooth,
+        values,
         color=look.colour,
         linewidth=look.width,
         linestyle=look.style,
         marker="o" if len(steps) == 1 else None,
-        label=curve.label,
+        label=smooth.label,
         zorder=3,
     )
 
 
-def _draw_epochs(axes: "Axes", curves: Sequence[Curve]) -> None:
-    for curve, colour in zip(curves, _colours(len(curves)), strict=True):
+def _draw_epochs(axes: "Axes", curves: Sequence[Curve], colours: Mapping[str, str]) -> None:
+    for curve in curves:
         epochs = np.arange(1, len(curve.values) + 1)
-        marker = "o" if len(epochs) <= MARKED_POINTS else None
-        if curve.low is not None and curve.high is not None:
-            axes.fill_between(epochs, curve.low, curve.high, color=colour, alpha=0.2, linewidth=0)
+        _draw_band(axes, curve, colours[curve.label])
         axes.plot(
             epochs,
             curve.values,
-            color=colour,
-            linewidth=1.8,
-            marker=marker,
+            color=colours[curve.label],
+            linewidth=1.8 if len(epochs) <= THICK_POINTS else 1.1,
+            marker="o" if len(epochs) <= MARKED_POINTS else None,
             markersize=4,
             label=curve.label,
         )
@@ -197,19 +273,31 @@ def _draw_epochs(axes: "Axes", curves: Sequence[Curve]) -> None:
     axes.ticklabel_format(axis="y", useOffset=False)
 
 
+def _draw_band(axes: "Axes", curve: Curve, colour: str) -> None:
+    deviation = curve.deviation
+    if deviation is not None:
+        steps, low = outline(curve.values - deviation)
+        high = outline(curve.values + deviation)[1]
+        axes.fill_between(steps, low, high, color=colour, alpha=0.2, linewidth=0)
+
+
+def _mark_epoch(axes: "Axes", epoch: int | None) -> None:
+    if epoch is not None:
+        axes.axvline(epoch, color=GREY, linestyle=":", label=f"best epoch ({epoch})", zorder=1)
+
+
+def _log_axis(axes: "Axes") -> None:
+    """Make the y axis logarithmic, down to the lines: a band may reach to zero and below."""
+    axes.set_yscale("log")
+    if axes.collections:
+        drawn = np.concatenate([line.get_ydata() for line in axes.lines])
+        axes.set_ylim(bottom=max(axes.get_ylim()[0], drawn[drawn > 0].min() / 2))
+
+
 def _finish_steps(axes: "Axes", steps: int, steps_per_epoch: int) -> None:
-    """Add the legend, ticks at whole steps and, where an epoch has many, a scale of epochs."""
+    """Add ticks at whole steps and, where an epoch has many, a scale of epochs."""
     axes.margins(x=0.02)
     integer_ticks(axes.xaxis)
-    window = smoothing_window(steps, steps_per_epoch)
-    axes.legend(
-        title=f"means of {window} steps; faint: single steps" if window > 1 else None,
-        title_fontsize=SMALL_TEXT_SIZE,
-        loc="best",
-        fontsize=SMALL_TEXT_SIZE,
-        frameon=False,
-        ncols=2,
-    )
     if steps_per_epoch == 1 or steps < steps_per_epoch:
         return
 
@@ -226,10 +314,61 @@ def _finish_steps(axes: "Axes", steps: int, steps_per_epoch: int) -> None:
     integer_ticks(top.xaxis)
 
 
+def _band_note(curves: Sequence[Curve]) -> str:
+    """Return what the bands of curves are, such as `mean ± standard deviation of 5 seeds`."""
+    counts = [_count(curve.runs) for curve in curves if curve.runs is not None]
+    if not counts:
+        return ""
+    fewest, most = np.concatenate(counts).min(), np.concatenate(counts).max()
+    count = f"{most}" if fewest == most else f"{fewest} to {most}"
+    return f"mean ± standard deviation of {count} seeds"
+
+
+def _step_note(curves: Sequence[Curve], window: int) -> str:
+    """Return over how many steps the lines are smoothed, and what lies behind them."""
+    band = _band_note(curves)
+    return f"means of {window} steps; {band or 'faint: single steps'}" if window > 1 else band
+
+
+def _add_legend(figure: "Figure", title: str, columns: int | None = None) -> None:
+    """Put one legend of all axes below them, each label once."""
+    drawn = [axes.get_legend_handles_labels() for axes in figure.axes]
+    handles = {label: handle for pair in drawn for handle, label in zip(*pair, strict=True)}
+    legend_below(figure, list(handles.values()), title, columns)
+
+
+def _longest(curves: Sequence[Curve]) -> int:
+    return max(len(curve.values) for curve in curves)
+
+
 def _labelled(curve: Curve) -> Curve:
     """Return a curve whose label says that all is zero, as a log axis can't show it."""
     return curve if curve.values.any() else replace(curve, label=f"{curve.label} (all zero)")
 
 
+def _faint(curves: int) -> float:
+    """Return the opacity of single steps: less where many curves lie over each other."""
+    return min(FAINT, 2 * FAINT / curves)
+
+
 def _colours(count: int) -> list[str]:
     return [PALETTE[i % len(PALETTE)] for i in range(count)]
+
+
+def _label_colours(curves: Sequence[Curve]) -> dict[str, str]:
+    """Return a colour for each label."""
+    labels = dict.fromkeys(curve.label for curve in curves)
+    return dict(zip(labels, _colours(len(labels)), strict=True))
+
+
+def _count(runs: np.ndarray) -> np.ndarray:
+    """Return how many of runs (K, S) there are at each step, (S,)."""
+    count: np.ndarray = np.sum(~np.isnan(runs), axis=0)
+    return count
+
+
+def _ratio(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Return total / count, NaN where the count is not above zero."""
+    ratio = np.full(total.shape, np.nan)
+    np.divide(total, count, out=ratio, where=count > 0)
+    return ratio

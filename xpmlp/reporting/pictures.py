@@ -1,12 +1,18 @@
 """Which pictures a run gets, and the files they go to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xpmlp.reporting.curves import Curve, epoch_curves, gradient_magnitude, loss_per_step
+from xpmlp.reporting.curves import (
+    Curve,
+    epoch_curves,
+    gradient_magnitude,
+    loss_per_step,
+    stack_runs,
+)
 from xpmlp.reporting.outcomes import (
     confusion_matrix,
     misclassified,
@@ -32,46 +38,73 @@ _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 def write_pictures(run: "Run", directory: Path) -> list[Path]:
     """Write every picture that applies to a run as PNG into a folder, and return the paths."""
-    directory.mkdir(parents=True, exist_ok=True)
-    return [save(figure, directory / f"{name}.png") for name, figure in pictures(run)]
+    return _write(pictures(run), directory)
+
+
+def write_seed_pictures(runs: Sequence["Run"], directory: Path) -> list[Path]:
+    """Write the pictures of several seeds together as PNG into a folder; return the paths."""
+    return _write(seed_pictures(runs), directory)
 
 
 def pictures(run: "Run") -> Named:
     """Yield name and figure of every picture that applies to a run, drawn one at a time."""
-    if run.history.epochs:
-        stopping = run.trainer.stopping
-        yield from _training(run.history, stopping.best_epoch or None if stopping else None)
+    stopping = run.trainer.stopping
+    yield from _training([run.history], stopping.best_epoch or None if stopping else None)
     yield from _network(run)
     if run.test is not None:
         yield from _outcomes(run, run.test.logits)
 
 
-def _training(history: "History", best_epoch: int | None) -> Named:
-    steps_per_epoch = len(history.step_parts[0])
-    names = history.metric_names
-    losses = [Curve(name, history.metric(name)) for name in ("loss", "penalty") if name in names]
+def seed_pictures(runs: Sequence["Run"]) -> Named:
+    """Yield name and figure of how the runs of several seeds went, each curve with a band.
+
+    A band is the mean ± one standard deviation of the seeds that have come so far: they may
+    have stopped at different epochs.
+    """
+    yield from _training([run.history for run in runs])
+
+
+def _write(named: Named, directory: Path) -> list[Path]:
+    directory.mkdir(parents=True, exist_ok=True)
+    return [save(figure, directory / f"{name}.png") for name, figure in named]
+
+
+def _training(histories: Sequence["History"], best_epoch: int | None = None) -> Named:
+    histories = [history for history in histories if history.epochs]
+    if not histories:
+        return
+    steps_per_epoch = len(histories[0].step_parts[0])
+    names = histories[0].metric_names
+    losses = [_metric(histories, name, name) for name in ("loss", "penalty") if name in names]
     yield "loss-per-step", loss_per_step(losses, steps_per_epoch)
     yield (
         "epochs",
-        epoch_curves(_epochs(history, "loss"), _epochs(history, "accuracy"), best_epoch),
+        epoch_curves(_epochs(histories, "loss"), _epochs(histories, "accuracy"), best_epoch),
     )
-    weights, biases = (_norms(history, leaf) for leaf in "Wb")
+    weights, biases = (_norms(histories, leaf) for leaf in "Wb")
     if weights:
         yield "gradient-magnitude", gradient_magnitude(weights, biases, steps_per_epoch)
 
 
-def _epochs(history: "History", figure: str) -> list[Curve]:
+def _metric(histories: Sequence["History"], name: str, label: str) -> Curve:
+    return Curve.of_runs(label, stack_runs([history.metric(name) for history in histories]))
+
+
+def _epochs(histories: Sequence["History"], figure: str) -> list[Curve]:
     curves = [
-        Curve(label, history.epoch_values(f"{part}_{figure}")) for part, label in _PARTS.items()
+        Curve.of_runs(
+            label, stack_runs([history.epoch_values(f"{part}_{figure}") for history in histories])
+        )
+        for part, label in _PARTS.items()
     ]
     return [curve for curve in curves if np.isfinite(curve.values).any()]
 
 
-def _norms(history: "History", leaf: str) -> list[Curve]:
+def _norms(histories: Sequence["History"], leaf: str) -> list[Curve]:
     prefix = f"norm_d{leaf}"
     return [
-        Curve(f"‖d{leaf}{name.removeprefix(prefix).translate(_SUBSCRIPTS)}‖", history.metric(name))
-        for name in history.metric_names
+        _metric(histories, name, f"‖d{leaf}{name.removeprefix(prefix).translate(_SUBSCRIPTS)}‖")
+        for name in histories[0].metric_names
         if name.startswith(prefix)
     ]
 

@@ -5,12 +5,14 @@ matplotlib's settings, so that they need no display and leave nothing behind.
 """
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -18,6 +20,7 @@ DOTS_PER_INCH = 150
 TEXT_SIZE = 10
 SMALL_TEXT_SIZE = 9
 TITLE_SIZE = 12
+LEGEND_HANDLE, LEGEND_LETTER = 0.7, 0.08
 GREY = "#666666"
 LIGHT_GREY = "#D9D9D9"
 
@@ -77,12 +80,41 @@ def integer_ticks(axis: Any, count: int = 8) -> None:
     axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
-def add_colour_bar(figure: "Figure", image: Any, axes: "Axes", label: str, **options: Any) -> None:
+def add_colour_bar(
+    figure: "Figure", image: Any, axes: "Axes | list[Axes]", label: str, **options: Any
+) -> None:
     """Put a colour bar with a label to the right of axes."""
     bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=30, **options)
     bar.set_label(label, fontsize=TEXT_SIZE)
     bar.ax.tick_params(labelsize=SMALL_TEXT_SIZE)
     bar.outline.set_visible(False)
+
+
+def legend_below(
+    figure: "Figure", handles: Sequence["Artist"], title: str = "", columns: int | None = None
+) -> None:
+    """Put one legend for all axes of a figure below them, in as many columns as fit, or fewer."""
+    labels = [str(handle.get_label()) for handle in handles]
+    figure.legend(
+        handles=handles,
+        title=title or None,
+        title_fontsize=SMALL_TEXT_SIZE,
+        loc="outside lower center",
+        fontsize=SMALL_TEXT_SIZE,
+        frameon=False,
+        borderpad=0,
+        borderaxespad=0.8,
+        ncols=_fitting_columns(labels, columns or len(labels), figure.get_figwidth()),
+    )
+
+
+def _fitting_columns(labels: Sequence[str], most: int, inches: float) -> int:
+    """Return how many columns of a legend, filled one by one, fit into so many inches."""
+    for columns in range(most, 1, -1):
+        widest = [max(map(len, part)) for part in np.array_split(labels, columns) if len(part)]
+        if sum(LEGEND_HANDLE + LEGEND_LETTER * letters for letters in widest) < inches:
+            return columns
+    return 1
 
 
 def class_colours(count: int) -> np.ndarray:
@@ -115,5 +147,7 @@ def save(figure: "Figure", path: Path) -> Path:
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        if any(axes.get_aspect() != "auto" for axes in figure.axes):
+            figure.draw_without_rendering()  # a second layout, as the first takes no account of it
         figure.savefig(path, dpi=DOTS_PER_INCH, format="png")
     return path

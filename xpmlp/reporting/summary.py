@@ -3,7 +3,7 @@
 import math
 import platform
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -112,11 +112,11 @@ def mean_record(records: Sequence[EpochRecord]) -> EpochRecord:
     """Return the mean of every figure over the members of an epoch."""
     if len(records) == 1:
         return records[0]
-    means = {}
+    means: dict[str, Any] = {}
     for item in fields(EpochRecord):
         values = [getattr(record, item.name) for record in records]
         means[item.name] = None if None in values else float(np.mean(values))
-    return EpochRecord(**{**means, "epoch": records[0].epoch})
+    return replace(EpochRecord(**means), epoch=records[0].epoch)
 
 
 def epoch_line(records: Sequence[EpochRecord], epochs: int) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN_UNITS = 64
-GRID_INCHES = 6.5
+GRID_INCHES, PANEL_INCHES = 6.5, 4.6
 
 
 def first_layer_weights(
@@ -25,26 +25,58 @@ def first_layer_weights(
     names: (H,), of the classes, where the outputs are the first layer.
     """
     chosen = np.arange(W.shape[1]) if names else largest_units(W)
-    units = W.T[chosen].reshape(-1, *image_shape)
-    columns = square_columns(len(units), image_shape)
+    title = _title(len(chosen), W.shape[1], bool(names))
     captions = [printable(name, 12) for name in names]
-    gap = caption_gap(captions, image_shape[0])
-    largest = float(np.abs(units).max()) or 1.0
+    return _draw_grids([(title, W[:, chosen])], image_shape, GRID_INCHES, captions)
 
-    height, width = tile(units, columns, gap).shape
-    figure = new_figure(GRID_INCHES + 1.4, 0.7 + GRID_INCHES * min(height / width, 1.2))
-    axes = figure.subplots()
-    bare(axes, _title(len(units), W.shape[1], bool(names)))
-    image = draw_tiles(
-        axes, units, columns, gap, captions, cmap=_diverging(), vmin=-largest, vmax=largest
-    )
-    add_colour_bar(figure, image, axes, "weight")
-    return figure
+
+def weight_panels(
+    panels: Sequence[tuple[str, np.ndarray]], image_shape: tuple[int, int]
+) -> "Figure":
+    """Draw the first layers of several nets side by side, all on one scale, white for zero.
+
+    panels: a title and W (D, H) each, with D = height · width. Of more than 64 units, those
+    with the largest norm. Where all nets have as many units, that is the norm over all nets, so
+    that a unit has the same place before training and after.
+    """
+    alike = len({W.shape for _, W in panels}) == 1
+    together = np.concatenate([W for _, W in panels]) if alike else None
+    grids = []
+    for title, W in panels:
+        chosen = largest_units(W if together is None else together)
+        shown = f": {len(chosen)} of {W.shape[1]} units" if len(chosen) < W.shape[1] else ""
+        grids.append((title + shown, W[:, chosen]))
+    return _draw_grids(grids, image_shape, PANEL_INCHES)
 
 
 def largest_units(W: np.ndarray, limit: int = SHOWN_UNITS) -> np.ndarray:
     """Return the indices of up to `limit` columns of W (D, H), the largest norm first."""
     return np.argsort(-np.linalg.norm(W, axis=0), kind="stable")[:limit]
+
+
+def _draw_grids(
+    grids: Sequence[tuple[str, np.ndarray]],
+    image_shape: tuple[int, int],
+    inches: float,
+    captions: Sequence[str] = (),
+) -> "Figure":
+    """Draw titled weights (D, H), a grid of units each, so many inches wide."""
+    units = [W.T.reshape(-1, *image_shape) for _, W in grids]
+    columns = [square_columns(len(images), image_shape) for images in units]
+    gap = caption_gap(captions, image_shape[0])
+    shapes = [tile(*grid, gap).shape for grid in zip(units, columns, strict=True)]
+    tallest = max(height / width for height, width in shapes)
+    largest = max(float(np.abs(W).max()) for _, W in grids) or 1.0
+    scale = {"cmap": _diverging(), "vmin": -largest, "vmax": largest}
+
+    figure = new_figure(inches * len(grids) + 1.4, 0.7 + inches * min(tallest, 1.2))
+    row = figure.subplots(1, len(grids), squeeze=False)[0]
+    for axes, (title, _), images, width in zip(row, grids, units, columns, strict=True):
+        bare(axes, title)
+        axes.set_anchor("N")
+        drawn = draw_tiles(axes, images, width, gap, captions, **scale)
+    add_colour_bar(figure, drawn, list(row), "weight")
+    return figure
 
 
 def _diverging() -> "Colormap":

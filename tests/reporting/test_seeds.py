@@ -1,0 +1,89 @@
+"""Published figures beside ours: distances by hand, and nothing squeezed by what lies far."""
+
+import math
+
+import numpy as np
+import pytest
+
+from xpmlp.reporting.seeds import EDGE, PUBLISHED, Spread, published_and_ours
+from xpmlp.reporting.style import save
+
+OURS = [1.0, 2.0, 3.0]  # mean 2, deviation 1
+
+
+def marks(axes, height):
+    """What is drawn on a strip: marker → places."""
+    strip = [line for line in axes.lines if set(np.ravel(line.get_ydata())) == {height}]
+    return {line.get_marker(): np.ravel(line.get_xdata()).tolist() for line in strip}
+
+
+def test_spread_by_hand():
+    spread = Spread.of([0.90, 0.94, 0.92])
+    assert spread.mean == pytest.approx(0.92)
+    assert spread.deviation == pytest.approx(0.02)
+    assert spread.distance(0.97) == pytest.approx(2.5)
+    assert str(spread) == "0.920 ± 0.020"
+
+
+@pytest.mark.parametrize(
+    ("mean", "deviation", "shown"),
+    [
+        (0.96607, 0.00063, "0.96607 ± 0.00063"),
+        (77.614, 0.357, "77.61 ± 0.36"),
+        (1234.5, 67.8, "1234 ± 68"),  # half to even
+        (0.5, 0.0, "0.5"),
+    ],
+)
+def test_two_digits_of_the_deviation(mean, deviation, shown):
+    assert str(Spread(mean, deviation)) == shown
+
+
+@pytest.mark.parametrize("ours", [[0.1], [0.1] * 3])
+def test_without_a_deviation_all_else_is_infinitely_far(ours):
+    spread = Spread.of(ours)
+    assert spread.deviation == 0
+    assert spread.distance(0.1) == 0
+    assert spread.distance(0.2) == math.inf
+    assert spread.distance(0.0) == -math.inf
+
+
+def test_strips_are_in_units_of_our_deviation():
+    axes = published_and_ours([("near", 4.5, OURS), ("equal", 20.0, [10.0, 20.0, 30.0])]).axes[0]
+    assert marks(axes, 0) == {"None": [-1, 1], "o": [-1, 0, 1], "D": [2.5]}
+    assert marks(axes, 1) == {"None": [-1, 1], "o": [-1, 0, 1], "D": [0]}
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["near", "equal"]
+    texts = [text.get_text() for text in axes.texts]
+    assert texts == ["published", "4.5", "20", "ours", "2.0 ± 1.0", "20 ± 10"]
+
+
+def test_far_figures_are_arrows_at_the_edge(tmp_path):
+    rows = [("above", 14.3, OURS), ("below", -98.0, OURS), ("alone", 0.5, [0.6])]
+    figure = published_and_ours(rows)
+    save(figure, tmp_path / "seeds.png")
+    (axes,) = figure.axes
+    assert marks(axes, 0)[">"] == [EDGE]
+    assert marks(axes, 1)["<"] == [-EDGE]
+    assert marks(axes, 2) == {"o": [0], "<": [-EDGE]}
+    assert axes.get_xlim() == (-EDGE - 0.4, EDGE + 0.4)
+    distances = [text.get_text() for text in axes.texts if text.get_color() == PUBLISHED][:3]
+    assert distances == ["+12.3", "−100", "−∞"]
+
+
+def test_seeds_that_lie_far_are_in_the_picture():
+    ours = [0.0] * 99 + [1.0]  # (1 - mean) / deviation = 99 / 10
+    (axes,) = published_and_ours([("outlier", 0.0, ours)]).axes
+    assert axes.get_xlim()[1] > max(marks(axes, 0)["o"]) == pytest.approx(9.9)
+
+
+@pytest.mark.parametrize("count", [1, 12])
+def test_texts_do_not_overlap(count, tmp_path):
+    label = "validation accuracy after epoch 1, sigmoid"
+    figure = published_and_ours([(label, 0.2663, [0.96601, 0.96702])] * count)
+    save(figure, tmp_path / "seeds.png")
+    (axes,) = figure.axes
+    boxes = [text.get_window_extent() for text in (*axes.texts, *axes.get_yticklabels())]
+    boxes.append(figure.legends[0].get_window_extent())
+    for i, box in enumerate(boxes):
+        assert box.count_overlaps(boxes[:i]) == 0
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1

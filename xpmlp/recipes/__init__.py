@@ -1,0 +1,1 @@
+"""Published experiments as declarations: data, net, training, what to compare, what to draw."""

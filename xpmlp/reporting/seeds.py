@@ -1,0 +1,140 @@
+"""Published figures beside ours over many seeds, in units of our own spread."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from xpmlp.reporting.style import (
+    GREY,
+    LIGHT_GREY,
+    PALETTE,
+    SMALL_TEXT_SIZE,
+    dress,
+    legend_below,
+    new_figure,
+    printable,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ZONE = 3
+EDGE = 5.0
+STRIP_INCHES = 0.42
+OURS, PUBLISHED = PALETTE[0], PALETTE[1]
+SEED: dict[str, Any] = {"marker": "o", "markersize": 5, "color": OURS, "alpha": 0.6, "mew": 0}
+BAR: dict[str, Any] = {"color": OURS, "linewidth": 6, "alpha": 0.3, "solid_capstyle": "butt"}
+FIGURE: dict[str, Any] = {"marker": "D", "markersize": 7, "color": PUBLISHED, "zorder": 4}
+
+
+class Spread(NamedTuple):
+    """One quantity over the seeds: the mean, and the sample standard deviation (of one seed, 0)."""
+
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """Return mean and deviation of values (K,)."""
+        if np.ptp(values) == 0:
+            return cls(float(values[0]), 0.0)
+        return cls(float(np.mean(values)), float(np.std(values, ddof=1)))
+
+    def distance(self, figure: float) -> float:
+        """Return (figure - mean) / deviation; without a deviation, infinite unless equal."""
+        difference = figure - self.mean
+        if self.deviation > 0:
+            return difference / self.deviation
+        return math.copysign(math.inf, difference) if difference else 0.0
+
+    def __str__(self) -> str:
+        """Return `0.946 ± 0.017`, to two digits of the deviation."""
+        if not self.deviation > 0:
+            return f"{self.mean:.4g}"
+        decimals = max(0, 1 - math.floor(math.log10(self.deviation)))
+        return f"{self.mean:.{decimals}f} ± {self.deviation:.{decimals}f}"
+
+
+def published_and_ours(rows: Sequence[tuple[str, float, Sequence[float]]]) -> "Figure":
+    """Draw a strip per quantity: each seed, our mean ± standard deviation, the published figure.
+
+    rows: label, published figure, and our values, one per seed. The scale is (figure - our mean)
+    / our standard deviation, within ±3 shaded; a figure beyond ±5 is an arrow at the edge.
+    """
+    figure = new_figure(10, 1.7 + STRIP_INCHES * len(rows))
+    axes = figure.subplots()
+    dress(axes, "(figure − our mean) / our standard deviation")
+    axes.axvspan(-ZONE, ZONE, color=LIGHT_GREY, alpha=0.5, linewidth=0, zorder=0)
+    axes.axvline(0, color=GREY, linewidth=0.8, zorder=1)
+    axes.grid(visible=False, axis="y")
+    for height, (_, published, ours) in enumerate(rows):
+        _draw_strip(axes, height, published, ours)
+    reach = 0.4 + max(
+        EDGE, *(abs(Spread.of(ours).distance(v)) for _, _, ours in rows for v in ours)
+    )
+    axes.set_xlim(-reach, reach)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_yticks(range(len(rows)), [printable(label, 45) for label, _, _ in rows])
+    axes.tick_params(axis="y", length=0)
+    _write_figures(axes, rows)
+    legend_below(figure, _legend())
+    return figure
+
+
+def _draw_strip(axes: "Axes", height: int, published: float, ours: Sequence[float]) -> None:
+    spread = Spread.of(ours)
+    marks = [spread.distance(value) for value in ours]
+    if spread.deviation > 0:
+        axes.plot([-1, 1], [height] * 2, **BAR)
+    axes.plot(marks, [height] * len(marks), linestyle="", **SEED)
+    distance = spread.distance(published)
+    if abs(distance) <= EDGE:
+        axes.plot(distance, height, linestyle="", **FIGURE)
+        return
+    edge = math.copysign(EDGE, distance)
+    arrow = {**FIGURE, "marker": ">" if distance > 0 else "<"}
+    axes.plot(edge, height, linestyle="", **arrow)
+    axes.annotate(
+        f"{distance:+.3g}".replace("-", "−").replace("inf", "∞"),
+        (edge, height),
+        (math.copysign(9, -distance), 0),
+        textcoords="offset points",
+        ha="right" if distance > 0 else "left",
+        va="center",
+        fontsize=SMALL_TEXT_SIZE,
+        color=PUBLISHED,
+    )
+
+
+def _write_figures(axes: "Axes", rows: Sequence[tuple[str, float, Sequence[float]]]) -> None:
+    """Write two columns to the right: the published figures, and our means and deviations."""
+    columns = (
+        (14, "published", PUBLISHED, [f"{published:g}" for _, published, _ in rows]),
+        (82, "ours", OURS, [str(Spread.of(ours)) for _, _, ours in rows]),
+    )
+    for place, title, colour, texts in columns:
+        style: dict[str, Any] = {
+            "textcoords": "offset points",
+            "fontsize": SMALL_TEXT_SIZE,
+            "color": colour,
+        }
+        axes.annotate(title, (1, 1), (place, 6), xycoords="axes fraction", weight="bold", **style)
+        for height, text in enumerate(texts):
+            beside = axes.get_yaxis_transform()
+            axes.annotate(text, (1, height), (place, 0), xycoords=beside, va="center", **style)
+
+
+def _legend() -> list["Artist"]:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    return [
+        Line2D([], [], linestyle="", label="ours, one seed", **SEED),
+        Line2D([], [], label="our mean ± standard deviation", **BAR),
+        Line2D([], [], linestyle="", label="published", **FIGURE),
+        Patch(color=LIGHT_GREY, alpha=0.5, label=f"within ±{ZONE} standard deviations"),
+    ]
