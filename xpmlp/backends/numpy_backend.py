@@ -1,6 +1,6 @@
 """NumPy on the CPU: the reference that the others are compared with, its steps from a plan."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import array_api_compat.numpy
@@ -58,22 +58,31 @@ class NumpyBackend(Backend):
         self, step: Any, state: Any, data: Batch, plan: EpochPlan, hyper: Hyper
     ) -> tuple[Any, np.ndarray]:
         """Replay the step over all batches, each gathered into the same memory."""
+        rates = self.asarray(plan.learning_rates)
+        batches: Sequence[np.ndarray | None] = [None] * len(rates)
+        if plan.order is not None:
+            starts = range(plan.batch_size, plan.order.shape[-1], plan.batch_size)
+            batches = np.split(self.asarray(plan.order), starts, axis=-1)
         try:
-            return _replayed(step, state, data, plan, hyper, self.asarray(plan.learning_rates))
+            state, metrics = _replay(step, state, data, batches, rates, hyper)
         except NotRecordable:
             return super().run_epoch(step, state, data, plan, hyper)
+        return state, self.to_numpy(metrics)
 
 
-def _replayed(
-    step: PlannedStep, state: Any, data: Batch, plan: EpochPlan, hyper: Hyper, rates: Array
-) -> tuple[Any, np.ndarray]:
-    index: np.ndarray | None = None
+def _replay(
+    step: PlannedStep,
+    state: Any,
+    data: Batch,
+    batches: Sequence[np.ndarray | None],
+    rates: Array,
+    hyper: Hyper,
+) -> tuple[Any, Array]:
+    """Take a step for each batch of row indices (None: all rows), at its own rate."""
     current: Plan | None = None
     metrics: list[Array] = []
     hyper = hyper._replace(learning_rate=rates[0, ...])
-    for i in range(len(rates)):
-        if plan.order is not None:
-            index = plan.order[..., i * plan.batch_size : (i + 1) * plan.batch_size]
+    for i, index in enumerate(batches):
         planned = step.plan(state, data, index, hyper)
         if planned is not current:
             _copy(planned.hyper, hyper)

@@ -141,9 +141,18 @@ class RecordingNamespace:
         self.tape = tape
 
     def __getattr__(self, name: str) -> Any:
+        known = getattr(self.tape.xp, name)
         if name in RECORDED:
             return lambda *arguments, **options: self.tape.note(name, *arguments, **options)
-        return getattr(self.tape.xp, name)
+        if isinstance(known, type) or not callable(known):
+            return known
+
+        def without_arrays(*arguments: Any, **options: Any) -> Any:
+            if any(isinstance(argument, Recorded) for argument in (*arguments, *options.values())):
+                raise NotRecordable(f"{name} is not among the recorded operations")
+            return known(*arguments, **options)
+
+        return without_arrays
 
 
 class Plan:
