@@ -17,6 +17,25 @@ def map_leaves(function: Callable[..., Any], *trees: Params) -> Params:
     )
 
 
+def map_tree(function: Callable[[Any], Any], tree: Any) -> Any:
+    """Apply a function to every leaf of nested tuples; None stays None."""
+    if tree is None:
+        return None
+    if isinstance(tree, tuple):
+        items = [map_tree(function, item) for item in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else tuple(items)
+    return function(tree)
+
+
+def leaves(tree: Any) -> list[Any]:
+    """Return the leaves of nested tuples, without the Nones."""
+    if tree is None:
+        return []
+    if isinstance(tree, tuple):
+        return [leaf for item in tree for leaf in leaves(item)]
+    return [tree]
+
+
 def per_leaf(xp: Namespace, value: Array, leaf: Array) -> Array:
     """Reshape a scalar, or one number per member (K,), to broadcast against a leaf (K, ...)."""
     if isinstance(value, float | int):

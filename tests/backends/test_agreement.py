@@ -107,7 +107,7 @@ def test_members_may_have_their_own_order_and_rate(backend):
     singles = [initialize(np, rng, (4, 6, 3), bias_std=0.1) for _ in range(3)]
     orders = np.stack([rng.permutation(30) for _ in range(3)])
     rates, l2 = np.array([0.3, 0.1, 0.03]), np.array([0.0, 0.01, 0.1])
-    step = backend.compile(make_step(backend.xp, objective))
+    step = backend.compile(lambda xp: make_step(xp, objective))
     rows = backend.put(Batch(data.train.x, data.train.y))
 
     def train(params, order, rate, l2):
@@ -182,6 +182,6 @@ def test_synchronize_waits_for_jax():
             x = backend.xp.matmul(x, x)
         return x
 
-    result = backend.compile(chain)(x)
+    result = backend.compile(lambda xp: chain)(x)
     backend.synchronize((result, None))
     assert result.is_ready()

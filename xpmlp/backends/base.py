@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpmlp.errors import RunError
+from xpmlp.leaves import map_tree
 from xpmlp.types import Array, Batch, Hyper, Namespace
 
 CPU_ENSEMBLE_MULTIPLICATIONS = 100_000
@@ -62,15 +63,19 @@ class Backend:
 
     def put(self, tree: Any) -> Any:
         """Put every array of nested tuples on the device; None stays None."""
-        return _map_tree(self.asarray, tree)
+        return map_tree(self.asarray, tree)
 
     def fetch(self, tree: Any) -> Any:
         """Fetch every array of nested tuples; None stays None."""
-        return _map_tree(self.to_numpy, tree)
+        return map_tree(self.to_numpy, tree)
 
-    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a pure function over device arrays in its fastest form here."""
-        return function
+    def compile(self, make: Callable[[Namespace], Callable[..., Any]]) -> Callable[..., Any]:
+        """Return the pure function over device arrays that `make(xp)` makes, in its fastest form.
+
+        It is made from a namespace, not handed over, so that a backend may trace it with one of
+        its own.
+        """
+        return make(self.xp)
 
     def run_epoch(
         self, step: Step, state: Any, data: Batch, plan: EpochPlan, hyper: Hyper
@@ -157,15 +162,6 @@ def gather(xp: Namespace, data: Batch, index: Array) -> Batch:
         return xp.reshape(flat, (*index.shape, *array.shape[1:])) if index.ndim > 1 else flat
 
     return Batch(*(None if array is None else take(array) for array in data))
-
-
-def _map_tree(function: Callable[[Any], Any], tree: Any) -> Any:
-    if tree is None:
-        return None
-    if isinstance(tree, tuple):
-        items = [_map_tree(function, item) for item in tree]
-        return type(tree)(*items) if hasattr(tree, "_fields") else tuple(items)
-    return function(tree)
 
 
 def cpu_name() -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 
 from xpmlp.backends.base import Backend, EpochPlan, gather
-from xpmlp.types import Array, Batch, Hyper
+from xpmlp.types import Array, Batch, Hyper, Namespace
 
 
 class CompiledStep:
@@ -63,9 +63,9 @@ class JaxBackend(Backend):
             host = host.astype(np.int64 if jax.config.jax_enable_x64 else np.int32)
         return jax.device_put(host, self.jax_device)
 
-    def compile(self, function: Callable[..., Any]) -> CompiledStep:
-        """Return the function under `jit`."""
-        return CompiledStep(function)
+    def compile(self, make: Callable[[Namespace], Callable[..., Any]]) -> CompiledStep:
+        """Return the function that `make` makes, under `jit`."""
+        return CompiledStep(make(jnp))
 
     def run_epoch(
         self, step: Any, state: Any, data: Batch, plan: EpochPlan, hyper: Hyper

@@ -1,14 +1,103 @@
-"""NumPy on the CPU: the reference that the others are compared with."""
+"""NumPy on the CPU: the reference that the others are compared with, its steps from a plan."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import array_api_compat.numpy
 import numpy as np
 
-from xpmlp.backends.base import Backend
+from xpmlp.backends.base import Backend, EpochPlan
+from xpmlp.backends.plan import NotRecordable, Plan
+from xpmlp.leaves import leaves, map_tree
+from xpmlp.types import Array, Batch, Hyper, Namespace
+
+KEPT_PLANS = 8
+
+
+class PlannedStep:
+    """A function as it is written, with a plan for each form of its arguments in an epoch."""
+
+    def __init__(self, make: Callable[[Namespace], Callable[..., Any]]) -> None:
+        self.make, self.function = make, make(array_api_compat.numpy)
+        self.plans: dict[Any, Plan] = {}
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Run the function as it is written."""
+        return self.function(*arguments)
+
+    def plan(self, state: Any, data: Batch, index: np.ndarray | None, hyper: Hyper) -> Plan:
+        """Return the plan for rows at an index, or for all rows in place.
+
+        Raises NotRecordable where the function can't be planned.
+        """
+        rows = tuple(map(id, data)) if index is None else index.shape
+        key = (rows, *((leaf.shape, leaf.dtype) for leaf in leaves((state, data, hyper))))
+        if key not in self.plans:
+            if len(self.plans) >= KEPT_PLANS:
+                self.plans.clear()
+            batch = data
+            if index is not None:
+                batch = map_tree(lambda rows: np.take(rows, index, axis=0), data)
+            xp = array_api_compat.numpy
+            self.plans[key] = Plan(np, xp, self.make, state, batch, hyper)
+        return self.plans[key]
 
 
 class NumpyBackend(Backend):
-    """Runs the mathematics as it is written."""
+    """Runs the mathematics as it is written, or its recording, which gives the same bits."""
 
     name = "numpy"
     xp = array_api_compat.numpy
     library = f"numpy {np.__version__}"
+
+    def compile(self, make: Callable[[Namespace], Callable[..., Any]]) -> PlannedStep:
+        """Return the function that `make` makes; in epochs it is replayed from a plan."""
+        return PlannedStep(make)
+
+    def run_epoch(
+        self, step: Any, state: Any, data: Batch, plan: EpochPlan, hyper: Hyper
+    ) -> tuple[Any, np.ndarray]:
+        """Replay the step over all batches, each gathered into the same memory."""
+        rates = self.asarray(plan.learning_rates)
+        batches: Sequence[np.ndarray | None] = [None] * len(rates)
+        if plan.order is not None:
+            starts = range(plan.batch_size, plan.order.shape[-1], plan.batch_size)
+            batches = np.split(self.asarray(plan.order), starts, axis=-1)
+        try:
+            state, metrics = _replay(step, state, data, batches, rates, hyper)
+        except NotRecordable:
+            return super().run_epoch(step, state, data, plan, hyper)
+        return state, self.to_numpy(metrics)
+
+
+def _replay(
+    step: PlannedStep,
+    state: Any,
+    data: Batch,
+    batches: Sequence[np.ndarray | None],
+    rates: Array,
+    hyper: Hyper,
+) -> tuple[Any, Array]:
+    """Take a step for each batch of row indices (None: all rows), at its own rate."""
+    current: Plan | None = None
+    metrics: list[Array] = []
+    hyper = hyper._replace(learning_rate=rates[0, ...])
+    for i, index in enumerate(batches):
+        planned = step.plan(state, data, index, hyper)
+        if planned is not current:
+            _copy(planned.hyper, hyper)
+            _copy(planned.state, state if current is None else current.state)
+            current = planned
+        if index is not None:
+            for rows, batch in zip(leaves(data), leaves(planned.batch), strict=True):
+                np.take(rows, index, axis=0, out=batch, mode="clip")
+        np.copyto(planned.hyper.learning_rate, rates[i, ...])
+        planned.run()
+        metrics.append(planned.metrics.copy())
+    assert current is not None
+    return map_tree(np.copy, current.state), np.stack(metrics)
+
+
+def _copy(target: Any, source: Any) -> None:
+    for old, new in zip(leaves(target), leaves(source), strict=True):
+        np.copyto(old, new)

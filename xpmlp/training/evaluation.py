@@ -40,7 +40,7 @@ class Evaluator:
 
     def __init__(self, backend: Backend, objective: Objective, classify: bool) -> None:
         self.backend, self.classify = backend, classify
-        self.evaluation = backend.compile(make_evaluation(backend.xp, objective, classify))
+        self.evaluation = backend.compile(lambda xp: make_evaluation(xp, objective, classify))
 
     def scores(self, params: Params, sets: Sequence[Batch]) -> list[list[Score | None]]:
         """Return, for each of K members, its score over each set of rows, None over an empty one.

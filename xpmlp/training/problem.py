@@ -29,11 +29,11 @@ class Problem:
         self.data, self.backend = data, backend
         self.objective, self.sizes = net_of(config, data)
         self.classify = data.task == "classification"
-        xp = backend.xp
+        objective = self.objective
         with backend.running():
-            self.step = backend.compile(make_step(xp, self.objective))
-            self.start = backend.compile(partial(initial_state, xp, self.objective))
-            self.evaluator = Evaluator(backend, self.objective, self.classify)
+            self.step = backend.compile(lambda xp: make_step(xp, objective))
+            self.start = backend.compile(lambda xp: partial(initial_state, xp, objective))
+            self.evaluator = Evaluator(backend, objective, self.classify)
             self.train = self.upload(data.train)
             self.validation = self.upload(data.validation)
 

@@ -1,0 +1,168 @@
+"""A step that is replayed from its plan gives the bits of the step as it is written."""
+
+import tracemalloc
+
+import array_api_compat.numpy as xp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import load_or_skip
+from tests.problems import make_dataset
+from xpmlp.backends.base import Backend, EpochPlan
+from xpmlp.backends.plan import NotRecordable, Plan
+from xpmlp.leaves import leaves, map_tree
+from xpmlp.nn.activations import ACTIVATIONS, Activation
+from xpmlp.nn.initializers import initialize
+from xpmlp.nn.losses import LOSSES
+from xpmlp.optim import OPTIMIZERS
+from xpmlp.training.config import Config
+from xpmlp.training.fitting import fit
+from xpmlp.training.step import Objective, initial_state, make_step
+from xpmlp.types import Affine, Batch, Hyper
+
+ROWS, FEATURES, OUTPUTS = 23, 4, 3
+
+
+def targets(loss, rng):
+    if loss == "softmax_cross_entropy":
+        return rng.integers(0, OUTPUTS, ROWS)
+    if loss == "binary_cross_entropy":
+        return rng.integers(0, 2, (ROWS, OUTPUTS)).astype(float)
+    return rng.standard_normal((ROWS, OUTPUTS))
+
+
+@st.composite
+def problems(draw):
+    """An objective, data with or without weights, a state of 0 (single) to 3 members, a plan."""
+    hidden = draw(st.lists(st.integers(1, 6), max_size=3))
+    objective = Objective(
+        tuple(draw(st.sampled_from(list(ACTIVATIONS))) for _ in hidden),
+        draw(st.sampled_from(list(LOSSES))),
+        draw(st.sampled_from(list(OPTIMIZERS))),
+        l2=draw(st.booleans()),
+        l1=draw(st.booleans()),
+        clip_norm=draw(st.sampled_from([None, 0.1])),
+        gradient_norms=draw(st.booleans()),
+    )
+    if objective.loss == "softmax_cross_entropy":
+        objective = objective._replace(label_smoothing=draw(st.sampled_from([0.0, 0.1])))
+    members, rng = draw(st.integers(0, 3)), np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    sizes = (FEATURES, *hidden, OUTPUTS)
+    nets = [initialize(np, rng, sizes, bias_std=0.3) for _ in range(max(1, members))]
+    params = nets[0]
+    if members:
+        params = tuple(
+            Affine(*(np.stack(leaf) for leaf in zip(*layers, strict=True)))
+            for layers in zip(*nets, strict=True)
+        )
+    weights = rng.random(ROWS) + 0.1 if draw(st.booleans()) else None
+    rows = Batch(rng.standard_normal((ROWS, FEATURES)), targets(objective.loss, rng), weights)
+    batch_size = draw(st.sampled_from([5, 8, ROWS]))
+    order = rng.permutation(ROWS)
+    if members and draw(st.booleans()):
+        order = np.stack([rng.permutation(ROWS) for _ in range(members)])
+    order = order if draw(st.booleans()) else None
+    steps = -(-ROWS // batch_size) if order is not None else 2
+    rates = 0.1 * rng.random((steps, members) if members else steps)
+    number = (lambda v: np.full(members, v)) if members else np.float64
+    hyper = Hyper(number(0.0), number(0.01), number(0.02), number(0.9))
+    dtype = draw(st.sampled_from(["float32", "float64"]))
+    return objective, params, rows, EpochPlan(order, batch_size, rates), hyper, dtype
+
+
+@settings(max_examples=150, deadline=None)
+@given(problems())
+def test_a_replay_is_the_step_to_the_bit(problem):
+    objective, params, rows, plan, hyper, dtype = problem
+    backend = load_or_skip("numpy", dtype)
+    step = backend.compile(lambda xp: make_step(xp, objective))
+    start = initial_state(xp, objective, backend.put(params), np.asarray(0))
+    before = map_tree(np.copy, start)
+    data, hyper = backend.put(rows), backend.put(hyper)
+    with backend.running():
+        once = backend.run_epoch(step, start, data, plan, hyper)
+        again = backend.run_epoch(step, once[0], data, plan, hyper)
+        written = Backend.run_epoch(backend, step, start, data, plan, hyper)
+        both = Backend.run_epoch(backend, step, written[0], data, plan, hyper)
+    assert step.plans
+    for ours, expected in ((once, written), (again, both)):
+        for mine, theirs in zip(leaves(ours), leaves(expected), strict=True):
+            assert mine.dtype == theirs.dtype
+            np.testing.assert_array_equal(mine, theirs)
+    for was, now in zip(leaves(before), leaves(start), strict=True):
+        np.testing.assert_array_equal(now, was)
+
+
+def small_step(objective):
+    backend, rng = load_or_skip("numpy"), np.random.default_rng(0)
+    rows = Batch(rng.standard_normal((64, 300)), rng.integers(0, 3, 64))
+    params = initialize(np, rng, (300, 200, 3))
+    state = initial_state(xp, objective, params, np.asarray(0))
+    hyper = backend.put(Hyper(*map(np.float64, (0.1, 0.01, 0.0, 0.9))))
+    return Plan(np, xp, lambda xp: make_step(xp, objective), state, rows, hyper)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_replay_allocates_nothing(optimizer):
+    plan = small_step(Objective(("relu",), "softmax_cross_entropy", optimizer, l2=True))
+    plan.run()
+    tracemalloc.start()
+    for _ in range(20):
+        plan.run()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < plan.state.params[0].W.nbytes / 4  # NumPy buffers 8,192 numbers of an operation
+
+
+def test_new_weights_are_written_over_the_old():
+    """Nothing is copied home at the end: weights and velocities are written where they lie."""
+    objective = Objective(("relu",), "softmax_cross_entropy", "momentum")
+    plan = small_step(objective)
+    homes = {id(leaf) for leaf in leaves(plan.state)}
+    written = {id(call.keywords.get("out")) for call in plan.calls}
+    assert homes <= written
+
+
+def test_a_mathematics_that_cannot_be_recorded_runs_as_it_is_written(monkeypatch):
+    """An activation with a function that plans don't know trains all the same."""
+    config = Config(hidden=(5,), epochs=2, batch_size=8, dtype="float64")
+    sine = Activation(lambda xp, z: xp.sin(z), lambda xp, z, a: xp.cos(z))
+    monkeypatch.setitem(ACTIVATIONS, "tanh", sine)
+    run = fit(config.replace(activation="tanh"), make_dataset(), load_or_skip("numpy"))
+    assert run.trainer.problem.step.plans == {}
+    strict = fit(
+        config.replace(activation="tanh"), make_dataset(), load_or_skip("array-api-strict")
+    )
+    np.testing.assert_allclose(run.history.steps, strict.history.steps, rtol=1e-10)
+
+
+def test_a_step_that_depends_on_a_value_is_refused():
+    def make(xp):
+        def step(state, batch, hyper):
+            return (state, batch) if batch > 0 else (state, hyper)
+
+        return step
+
+    with pytest.raises(NotRecordable, match="depends on a value"):
+        Plan(np, xp, make, np.ones(2), np.ones(2), np.ones(2))
+
+
+def test_the_trainer_replays(monkeypatch):
+    run = fit(Config(hidden=(5,), epochs=3, batch_size=8), make_dataset(), load_or_skip("numpy"))
+    assert len(run.trainer.problem.step.plans) == 2  # full batches and the ragged tail
+
+
+def test_plans_do_not_pile_up():
+    backend = load_or_skip("numpy")
+    objective = Objective((), "softmax_cross_entropy", "sgd")
+    step = backend.compile(lambda xp: make_step(xp, objective))
+    rng = np.random.default_rng(0)
+    rows = backend.put(Batch(rng.standard_normal((40, 2)), rng.integers(0, 2, 40)))
+    hyper = backend.put(Hyper(*map(np.float64, (0.1, 0.0, 0.0, 0.9))))
+    state = initial_state(xp, objective, initialize(np, rng, (2, 2)), np.asarray(0))
+    for batch_size in range(1, 30):
+        plan = EpochPlan(np.arange(batch_size), batch_size, np.ones(1))
+        backend.run_epoch(step, state, rows, plan, hyper)
+    assert len(step.plans) <= 8
