@@ -5,8 +5,9 @@ forward pass over a leading axis gives every difference of that array.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from xpmlp.nn.activations import ACTIVATIONS
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import forward, loss_and_grads
 from xpmlp.nn.regularizers import penalty
-from xpmlp.types import Affine, Array, Batch, Params
+from xpmlp.types import Affine, Array, Batch, Namespace, Params
 
 EPSILON = 1e-5
 TOLERANCE = 1e-6
@@ -72,22 +73,23 @@ def check_gradients(
     checks = []
     with backend.running():
         params, batch = backend.put(params), backend.put(batch)
-        exact = loss_and_grads(backend.xp, params, batch, **options).grads
+        exact = backend.compile(lambda xp: partial(_gradients, xp, options))(params, batch)
+        evaluate = backend.compile(lambda xp: partial(_evaluate, xp, options))
         for i in range(len(params)):
             for leaf in Affine._fields:
                 analytic = backend.to_numpy(getattr(exact[i], leaf)).reshape(-1)
-                numeric, crossed = _differences(backend, params, i, leaf, batch, options, epsilon)
+                numeric, crossed = _differences(backend, evaluate, params, i, leaf, batch, epsilon)
                 checks.append(_compare(f"{leaf}{i + 1}", analytic, numeric, crossed))
     return checks
 
 
 def _differences(
     backend: Backend,
+    evaluate: Callable[..., Any],
     params: Params,
     i: int,
     leaf: str,
     batch: Batch,
-    options: dict[str, Any],
     epsilon: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the central difference of every entry of an array, and whether it crosses a kink."""
@@ -96,8 +98,10 @@ def _differences(
     numeric, crossed = [], []
     for start in range(0, size, members):
         shifts = _shifts(backend, getattr(params[i], leaf), start, members, epsilon)
-        above = _evaluate(backend, _moved(params, i, leaf, shifts), batch, options)
-        below = _evaluate(backend, _moved(params, i, leaf, -shifts), batch, options)
+        above, below = (
+            _members(backend, *evaluate(_moved(params, i, leaf, moves), batch))
+            for moves in (shifts, -shifts)
+        )
         numeric.append((above.objective - below.objective) / (2.0 * epsilon))
         crossed.append((above.sides != below.sides).any(axis=-1))
     return np.concatenate(numeric), np.concatenate(crossed)
@@ -125,24 +129,34 @@ def _moved(params: Params, i: int, leaf: str, shifts: Array) -> Params:
     return (*params[:i], changed, *params[i + 1 :])
 
 
-def _evaluate(backend: Backend, params: Params, batch: Batch, options: dict[str, Any]) -> _Members:
-    xp = backend.xp
+def _gradients(xp: Namespace, options: dict[str, Any], params: Params, batch: Batch) -> Params:
+    return loss_and_grads(xp, params, batch, **options).grads
+
+
+def _evaluate(
+    xp: Namespace, options: dict[str, Any], params: Params, batch: Batch
+) -> tuple[Array, tuple[Array, ...]]:
+    """Return J of n perturbed nets, (n,), and all that has a kink at zero."""
     logits, kept = forward(xp, params, batch.x, options["activations"])
     smoothing = options["label_smoothing"]
     value, _ = LOSSES[options["loss"]].function(
         xp, logits, batch.t, batch.weights, **({"label_smoothing": smoothing} if smoothing else {})
     )
-    objective = backend.to_numpy(value + penalty(xp, params, options["l2"], options["l1"]))
-    n = len(objective)
     kinked = [
         k.z
         for k, name in zip(kept, options["activations"], strict=True)
         if ACTIVATIONS[name].kinked
     ]
     kinked += [layer.W for layer in params] if options["l1"] else []
+    return value + penalty(xp, params, options["l2"], options["l1"]), tuple(kinked)
+
+
+def _members(backend: Backend, objective: Array, kinked: tuple[Array, ...]) -> _Members:
+    host = backend.to_numpy(objective)
+    n = len(host)
     sides = [backend.to_numpy(z) > 0.0 for z in kinked]
     flat = [np.broadcast_to(side, (n, *side.shape[-2:])).reshape(n, -1) for side in sides]
-    return _Members(objective, np.concatenate([np.empty((n, 0), dtype=bool), *flat], axis=1))
+    return _Members(host, np.concatenate([np.empty((n, 0), dtype=bool), *flat], axis=1))
 
 
 def _compare(
