@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xpmlp.recipes.base import Golden, Property, Published, Results, Setting
-from xpmlp.recipes.numbers import figure_text, plain, spread_of, spread_text
+from xpmlp.recipes.numbers import figure_text, plain
 from xpmlp.recipes.verdicts import count, count_text, judge
 
 FULL, QUICK = (Results(Setting(quick=quick), {}) for quick in (False, True))
@@ -123,31 +123,6 @@ def test_counts():
     assert count_text(rows) == "2 exact, 1 within, 1 outside, 1 hold, 2 fail"
     assert count_text([]) == "0 fail"
     assert sum(count(rows).values()) == len(rows)
-
-
-@pytest.mark.parametrize(
-    ("values", "text"),
-    [
-        ((0.9, 0.94, 0.98), "0.940 ± 0.040 (0.900 to 0.980)"),
-        ((0.98271, 0.98274, 0.98277), "0.982740 ± 0.000030 (0.982710 to 0.982770)"),
-        ((100.0, 350.0, 600.0), "350 ± 250 (100 to 600)"),
-        ((77.0, 79.0, 81.0), "79.0 ± 2.0 (77.0 to 81.0)"),
-        ((1.0, 1.0, 1.00000003), "1 ± 1.7e-08 (1 to 1)"),
-        ((0.123456789, 0.123456789), "0.123457 (the same for 2 seeds)"),
-        ((0.5,), "0.5 (1 seed)"),
-    ],
-)
-def test_means_have_the_digits_that_their_spread_allows(values, text):
-    assert spread_text(values) == text
-    assert spread_text(np.array(values)) == text
-
-
-def test_the_spread_is_that_of_a_sample():
-    rng = np.random.default_rng(0)
-    values = rng.standard_normal(20)
-    found = spread_of(values)
-    expected = (values.mean(), values.std(ddof=1), values.min(), values.max())
-    assert found == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(

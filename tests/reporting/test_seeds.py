@@ -1,11 +1,9 @@
 """Published figures beside ours: distances by hand, and nothing squeezed by what lies far."""
 
-import math
-
 import numpy as np
 import pytest
 
-from xpmlp.reporting.seeds import EDGE, PUBLISHED, Spread, published_and_ours
+from xpmlp.reporting.seeds import EDGE, PUBLISHED, published_and_ours
 from xpmlp.reporting.style import save
 
 OURS = [1.0, 2.0, 3.0]  # mean 2, deviation 1
@@ -15,36 +13,6 @@ def marks(axes, height):
     """What is drawn on a strip: marker → places."""
     strip = [line for line in axes.lines if set(np.ravel(line.get_ydata())) == {height}]
     return {line.get_marker(): np.ravel(line.get_xdata()).tolist() for line in strip}
-
-
-def test_spread_by_hand():
-    spread = Spread.of([0.90, 0.94, 0.92])
-    assert spread.mean == pytest.approx(0.92)
-    assert spread.deviation == pytest.approx(0.02)
-    assert spread.distance(0.97) == pytest.approx(2.5)
-    assert str(spread) == "0.920 ± 0.020"
-
-
-@pytest.mark.parametrize(
-    ("mean", "deviation", "shown"),
-    [
-        (0.96607, 0.00063, "0.96607 ± 0.00063"),
-        (77.614, 0.357, "77.61 ± 0.36"),
-        (1234.5, 67.8, "1234 ± 68"),  # half to even
-        (0.5, 0.0, "0.5"),
-    ],
-)
-def test_two_digits_of_the_deviation(mean, deviation, shown):
-    assert str(Spread(mean, deviation)) == shown
-
-
-@pytest.mark.parametrize("ours", [[0.1], [0.1] * 3])
-def test_without_a_deviation_all_else_is_infinitely_far(ours):
-    spread = Spread.of(ours)
-    assert spread.deviation == 0
-    assert spread.distance(0.1) == 0
-    assert spread.distance(0.2) == math.inf
-    assert spread.distance(0.0) == -math.inf
 
 
 def test_strips_are_in_units_of_our_deviation():

@@ -24,7 +24,7 @@ from xpmlp.recipes.base import (
 from xpmlp.recipes.demonstrations import all_correct, epoch_curve, gradient_table
 from xpmlp.recipes.five_rows import check_arrays, comment_is_wrong, end_loss, untrained_loss
 from xpmlp.recipes.formulas import derivation_holds, penalty_rule_holds
-from xpmlp.recipes.numbers import spread_of, spread_text
+from xpmlp.reporting.spread import spread_of, spread_text
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import Run, load_for
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from xpmlp.recipes.base import Property, Results, Runs, values
-from xpmlp.recipes.numbers import spread_text
+from xpmlp.reporting.spread import spread_text
 from xpmlp.training.fitting import Run
 from xpmlp.training.gradient_check import ArrayCheck, check_gradients
 from xpmlp.training.model import Model

@@ -23,8 +23,8 @@ from xpmlp.recipes.demonstrations import (
     first_regions,
     gradient_table,
 )
-from xpmlp.recipes.numbers import spread_text
 from xpmlp.reporting.diagram import Edge, Node, threshold_net, truth_table
+from xpmlp.reporting.spread import spread_text
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import load_for
 from xpmlp.training.gradient_check import TOLERANCE

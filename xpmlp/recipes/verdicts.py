@@ -14,7 +14,8 @@ from xpmlp.recipes.base import (
     Results,
     largest_relative_error,
 )
-from xpmlp.recipes.numbers import Spread, figure_text, spread_of, spread_text
+from xpmlp.recipes.numbers import figure_text
+from xpmlp.reporting.spread import Spread, spread_of, spread_text
 
 Kind = Literal["golden", "published", "property"]
 Verdict = Literal["exact", "within", "outside", "holds", "fails", "not judged (quick)"]

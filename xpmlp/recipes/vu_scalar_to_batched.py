@@ -18,8 +18,8 @@ from xpmlp.recipes.base import (
     values,
 )
 from xpmlp.recipes.demonstrations import epoch_curve
-from xpmlp.recipes.numbers import spread_text
 from xpmlp.recipes.scalar_to_batched import CHECKS
+from xpmlp.reporting.spread import spread_text
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import Run, load_for
 from xpmlp.training.model import decide

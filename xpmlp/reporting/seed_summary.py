@@ -1,9 +1,11 @@
 """What a run of several seeds came to: mean, standard deviation and extremes over them."""
 
+import math
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
+from xpmlp.reporting.spread import spread_of
 
 SHARED = (
     "dataset",
@@ -42,7 +44,7 @@ def summarize_seeds(members: Sequence[dict[str, Any]], run_dir: str) -> dict[str
         "interrupted": members[0]["interrupted"],
         **{name: spread([member[name] for member in good]) for name in SPREAD},
         "seconds_per_epoch": sum(seconds) or None,
-        "images_per_second": float(np.mean(rates)) if rates else None,
+        "images_per_second": statistics.mean(rates) if rates else None,
         "run_dir": run_dir,
         "members": list(members),
     }
@@ -53,11 +55,12 @@ def spread(values: Sequence[float | None]) -> dict[str, float | None] | None:
     known = [value for value in values if value is not None]
     if not known or len(known) < len(values):
         return None
+    mean, sd, lowest, highest = spread_of(known)
     return {
-        "mean": float(np.mean(known)),
-        "std": float(np.std(known, ddof=1)) if len(known) > 1 else None,
-        "lowest": min(known),
-        "highest": max(known),
+        "mean": mean,
+        "std": None if math.isnan(sd) else sd,
+        "lowest": lowest,
+        "highest": highest,
     }
 
 

@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from xpmlp.reporting.spread import spread_of
 from xpmlp.reporting.style import (
     GREY,
     LIGHT_GREY,
@@ -31,34 +30,6 @@ BAR: dict[str, Any] = {"color": OURS, "linewidth": 6, "alpha": 0.3, "solid_capst
 FIGURE: dict[str, Any] = {"marker": "D", "markersize": 7, "color": PUBLISHED, "zorder": 4}
 
 
-class Spread(NamedTuple):
-    """One quantity over the seeds: the mean, and the sample standard deviation (of one seed, 0)."""
-
-    mean: float
-    deviation: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
-        """Return mean and deviation of values (K,)."""
-        if np.ptp(values) == 0:
-            return cls(float(values[0]), 0.0)
-        return cls(float(np.mean(values)), float(np.std(values, ddof=1)))
-
-    def distance(self, figure: float) -> float:
-        """Return (figure - mean) / deviation; without a deviation, infinite unless equal."""
-        difference = figure - self.mean
-        if self.deviation > 0:
-            return difference / self.deviation
-        return math.copysign(math.inf, difference) if difference else 0.0
-
-    def __str__(self) -> str:
-        """Return `0.946 ± 0.017`, to two digits of the deviation."""
-        if not self.deviation > 0:
-            return f"{self.mean:.4g}"
-        decimals = max(0, 1 - math.floor(math.log10(self.deviation)))
-        return f"{self.mean:.{decimals}f} ± {self.deviation:.{decimals}f}"
-
-
 def published_and_ours(rows: Sequence[tuple[str, float, Sequence[float]]]) -> "Figure":
     """Draw a strip per quantity: each seed, our mean ± standard deviation, the published figure.
 
@@ -74,7 +45,7 @@ def published_and_ours(rows: Sequence[tuple[str, float, Sequence[float]]]) -> "F
     for height, (_, published, ours) in enumerate(rows):
         _draw_strip(axes, height, published, ours)
     reach = 0.4 + max(
-        EDGE, *(abs(Spread.of(ours).distance(v)) for _, _, ours in rows for v in ours)
+        EDGE, *(abs(spread_of(ours).distance(v)) for _, _, ours in rows for v in ours)
     )
     axes.set_xlim(-reach, reach)
     axes.set_ylim(len(rows) - 0.5, -0.5)
@@ -86,9 +57,9 @@ def published_and_ours(rows: Sequence[tuple[str, float, Sequence[float]]]) -> "F
 
 
 def _draw_strip(axes: "Axes", height: int, published: float, ours: Sequence[float]) -> None:
-    spread = Spread.of(ours)
+    spread = spread_of(ours)
     marks = [spread.distance(value) for value in ours]
-    if spread.deviation > 0:
+    if spread.sd > 0:
         axes.plot([-1, 1], [height] * 2, **BAR)
     axes.plot(marks, [height] * len(marks), linestyle="", **SEED)
     distance = spread.distance(published)
@@ -114,7 +85,7 @@ def _write_figures(axes: "Axes", rows: Sequence[tuple[str, float, Sequence[float
     """Write two columns to the right: the published figures, and our means and deviations."""
     columns = (
         (14, "published", PUBLISHED, [f"{published:g}" for _, published, _ in rows]),
-        (82, "ours", OURS, [str(Spread.of(ours)) for _, _, ours in rows]),
+        (82, "ours", OURS, [str(spread_of(ours)) for _, _, ours in rows]),
     )
     for place, title, colour, texts in columns:
         style: dict[str, Any] = {
