@@ -26,10 +26,16 @@ def test_the_first_snippet_trains_saves_and_predicts(tmp_path, monkeypatch):
     assert (tmp_path / "moons.safetensors").exists()
 
 
+def test_the_second_snippet_trains_two_rates_over_five_seeds():
+    slow_and_fast = eval(output(SNIPPETS[1]))
+    assert len(slow_and_fast) == 10
+    assert sum(slow_and_fast[:5]) < sum(slow_and_fast[5:])
+
+
 @pytest.mark.parametrize("namespace", ["numpy", "jax.numpy", "array_api_strict"])
-def test_the_second_snippet_is_the_net_worked_by_hand(namespace):
+def test_the_third_snippet_is_the_net_worked_by_hand(namespace):
     pytest.importorskip(namespace)
-    printed = output(SNIPPETS[1].replace("import numpy as xp", f"import {namespace} as xp"))
+    printed = output(SNIPPETS[2].replace("import numpy as xp", f"import {namespace} as xp"))
     numbers = [float(number) for number in re.findall(r"-?\d+\.\d+(?:e-\d+)?", printed)]
     gradients = [0.070216, -0.003703, -0.070812, -0.140431, 0.007406, 0.141624]
     assert numbers == pytest.approx([0.236262, *gradients], abs=2e-6)
