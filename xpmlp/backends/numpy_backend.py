@@ -54,6 +54,10 @@ class NumpyBackend(Backend):
         """Return the function that `make` makes; in epochs it is replayed from a plan."""
         return PlannedStep(make)
 
+    def describe(self) -> dict[str, str]:
+        """Return what a report should say, and the BLAS library of the products."""
+        return {**super().describe(), "blas": blas_in_use()}
+
     def run_epoch(
         self, step: Any, state: Any, data: Batch, plan: EpochPlan, hyper: Hyper
     ) -> tuple[Any, np.ndarray]:
@@ -101,3 +105,24 @@ def _replay(
 def _copy(target: Any, source: Any) -> None:
     for old, new in zip(leaves(target), leaves(source), strict=True):
         np.copyto(old, new)
+
+
+def blas_in_use() -> str:
+    """Return name, version, kernels and threads of NumPy's BLAS library, "" where unknown.
+
+    OpenBLAS chooses kernels by the processor, unless OPENBLAS_CORETYPE was set before NumPy was
+    imported: "SkylakeX" are those for AVX-512, "Haswell" those for AVX2.
+    """
+    from threadpoolctl import threadpool_info
+
+    for library in threadpool_info():
+        if library["user_api"] == "blas" and "numpy" in library["filepath"]:
+            kernels, threads = library.get("architecture"), library["num_threads"]
+            return ", ".join(
+                [
+                    f"{library['internal_api']} {library['version']}",
+                    *([f"{kernels} kernels"] if kernels else []),
+                    f"{threads} thread{'s' * (threads > 1)}",
+                ]
+            )
+    return ""

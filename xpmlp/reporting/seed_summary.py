@@ -18,6 +18,7 @@ SHARED = (
     "dtype",
     "library",
     "device_name",
+    "blas",
     "python",
     "xpmlp",
     "finished",

@@ -55,6 +55,7 @@ def summarize(
         "dtype": about["dtype"],
         "library": about["library"],
         "device_name": about["device_name"],
+        "blas": about.get("blas") or None,
         "python": platform.python_version(),
         "xpmlp": __version__,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -84,7 +85,7 @@ def header(trainers: Sequence[Trainer]) -> str:
             f"net       {net}, {activations}, {model.n_parameters:,} parameters, {model.loss}",
             f"training  {_training(config, trainer.batch_size)}, {_seeds(trainers)}",
             f"machine   {about['library']} on {about['device']} ({about['device_name']}), "
-            f"{config.dtype}",
+            f"{config.dtype}{', ' * bool(about.get('blas'))}{about.get('blas', '')}",
         ]
     )
 
