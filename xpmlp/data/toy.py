@@ -14,6 +14,7 @@ from xpmlp.data.source import Source
 from xpmlp.data.splits import Part, random_state
 from xpmlp.errors import InputError
 
+ELLIPSE_LEVEL = 0.6
 _PLANE = ("x1", "x2")
 _IRIS_FEATURES = (
     "sepal length (cm)",
@@ -59,8 +60,14 @@ def ellipse_rows() -> Part:
     Source: VU Amsterdam, Deep Learning, assignment 1.
     """
     x = np.random.RandomState(0).randn(70_000, 2)
+    return x, (ellipse_form(x) > ELLIPSE_LEVEL).astype(np.int64)
+
+
+def ellipse_form(x: np.ndarray) -> np.ndarray:
+    """Return xᵀQx (N,) of points x (N, 2), with Q = [[1, -0.05], [1, 0.4]]."""
     q = np.array([[1.0, -0.05], [1.0, 0.4]])
-    return x, (np.sum((x @ q) * x, axis=1) > 0.6).astype(np.int64)
+    form: np.ndarray = np.sum((x @ q) * x, axis=1)
+    return form
 
 
 def xor(places: Places, seed: int) -> Source:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xpmlp.data.dataset import Dataset, Rows
+from xpmlp.data.toy import ELLIPSE_LEVEL, ellipse_form
 from xpmlp.recipes.base import (
     Picture,
     Property,
@@ -26,6 +27,8 @@ from xpmlp.training.model import decide
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from xpmlp.reporting.curves import Curve
 
 ABOUT = """
 A net of two inputs, three sigmoid units and two classes is computed one scalar at a time, in
@@ -202,21 +205,33 @@ def draw_regions(results: Results) -> "Figure":
         ]
     )
     x1, x2 = np.meshgrid(np.linspace(-2, 2, 400), np.linspace(-2, 2, 400))
+    form = ellipse_form(np.stack([x1.ravel(), x2.ravel()], axis=1)).reshape(x1.shape)
     for axes in figure.axes:
-        axes.contour(x1, x2, x1**2 + 0.95 * x1 * x2 + 0.4 * x2**2, [0.6], colors="black")
+        axes.contour(x1, x2, form, [ELLIPSE_LEVEL], colors="black")
     return figure
 
 
-def draw_losses(runs: Sequence[Run]) -> "Figure":
-    """Draw training against validation loss per epoch."""
+def draw_ellipse_losses(results: Results) -> "Figure":
+    """Draw training and validation loss per epoch in panels, as they would hide each other."""
+    from xpmlp.reporting.curves import EpochPanel, epoch_panels
+
+    train, validation = loss_curves(results.runs("ellipse"))
+    panels = {"training rows": train, "validation rows": validation}
+    return epoch_panels([EpochPanel(title, [curve]) for title, curve in panels.items()])
+
+
+def draw_mnist_losses(results: Results) -> "Figure":
+    """Draw training against validation loss per epoch at the chosen rate."""
     from xpmlp.reporting.curves import epoch_curves
 
-    return epoch_curves(
-        [
-            epoch_curve("training", runs, "train_loss"),
-            epoch_curve("validation", runs, "validation_loss"),
-        ]
-    )
+    return epoch_curves(loss_curves(results.runs("learning rates", CHOSEN_RATE)))
+
+
+def loss_curves(runs: Sequence[Run]) -> "list[Curve]":
+    """Return training and validation loss per epoch."""
+    names = ("training", "validation")
+    figures = ("train_loss", "validation_loss")
+    return [epoch_curve(name, runs, fig) for name, fig in zip(names, figures, strict=True)]
 
 
 def draw_steps(results: Results) -> "Figure":
@@ -289,12 +304,12 @@ RECIPE = Recipe(
             "ellipse-loss",
             "Ellipse: loss per epoch. Training and validation loss hardly differ: so many points "
             "leave 17 parameters no room to overfit.",
-            lambda results: draw_losses(results.runs("ellipse")),
+            draw_ellipse_losses,
         ),
         Picture(
             "mnist-loss",
             f"MNIST, rate {CHOSEN_RATE}: loss per epoch on training and held-out rows.",
-            lambda results: draw_losses(results.runs("learning rates", CHOSEN_RATE)),
+            draw_mnist_losses,
         ),
         Picture("mnist-loss-per-step", "MNIST: loss per step, over the seeds.", draw_steps),
         Picture(
