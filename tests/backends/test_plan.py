@@ -86,7 +86,8 @@ def test_a_replay_is_the_step_to_the_bit(problem):
         again = backend.run_epoch(step, once[0], data, plan, hyper)
         written = Backend.run_epoch(backend, step, start, data, plan, hyper)
         both = Backend.run_epoch(backend, step, written[0], data, plan, hyper)
-    assert step.plans
+    assert all(isinstance(plan, Plan) for plan in backend.plans.kept.values())
+    assert backend.plans.kept
     for ours, expected in ((once, written), (again, both)):
         for mine, theirs in zip(leaves(ours), leaves(expected), strict=True):
             assert mine.dtype == theirs.dtype
@@ -131,7 +132,8 @@ def test_a_mathematics_that_cannot_be_recorded_runs_as_it_is_written(monkeypatch
     sine = Activation(lambda xp, z: xp.sin(z), lambda xp, z, a: xp.cos(z))
     monkeypatch.setitem(ACTIVATIONS, "tanh", sine)
     run = fit(config.replace(activation="tanh"), make_dataset(), load_or_skip("numpy"))
-    assert run.trainer.problem.step.plans == {}
+    (reason,) = run.trainer.backend.plans.kept.values()
+    assert str(reason) == "sin is not among the recorded operations"
     strict = fit(
         config.replace(activation="tanh"), make_dataset(), load_or_skip("array-api-strict")
     )
@@ -151,7 +153,7 @@ def test_a_step_that_depends_on_a_value_is_refused():
 
 def test_the_trainer_replays(monkeypatch):
     run = fit(Config(hidden=(5,), epochs=3, batch_size=8), make_dataset(), load_or_skip("numpy"))
-    assert len(run.trainer.problem.step.plans) == 2  # full batches and the ragged tail
+    assert len(run.trainer.backend.plans.kept) == 2  # full batches and the ragged tail
 
 
 def test_plans_do_not_pile_up():
@@ -165,4 +167,74 @@ def test_plans_do_not_pile_up():
     for batch_size in range(1, 30):
         plan = EpochPlan(np.arange(batch_size), batch_size, np.ones(1))
         backend.run_epoch(step, state, rows, plan, hyper)
-    assert len(step.plans) <= 8
+    assert len(backend.plans.kept) == 8
+
+
+def two(function):
+    """A step over a state of two leaves; its metrics are a sum."""
+
+    def make(xp):
+        def step(state, batch, hyper):
+            return function(xp, *state), xp.sum(state[0] * batch)
+
+        return step
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda xp, a, b: (a + b, a),
+        lambda xp, a, b: (b, a),
+        lambda xp, a, b: ((a + b),) * 2,
+        lambda xp, a, b: (a + 1.0, xp.reshape(a, (3,))),
+        lambda xp, a, b: (xp.reshape(b, (3,)), xp.reshape(a, (3,))),
+        lambda xp, a, b: (xp.zeros_like(a), b + 1.0),
+        lambda xp, a, b: (a * np.float64(2.0), b),
+        lambda xp, a, b: (a**2, b),
+        lambda xp, a, b: (abs(a), b),
+        lambda xp, a, b: (a + xp.reshape(xp.ones_like(a), (3,)), b),
+        lambda xp, a, b: (a + 1.0, b),
+        lambda xp, a, b: (a, b * 2.0),
+        lambda xp, a, b: (a + b, a - b),
+        lambda xp, a, b: (b + a, xp.astype(xp.astype(a, xp.int32), xp.float32)),
+        lambda xp, a, b: (xp.sum(xp.stack([a, b], axis=1), axis=-1), b),
+        lambda xp, a, b: (xp.where(a > b, a, 7.0), xp.where(a < b, b, a)),
+    ],
+)
+def test_whatever_a_step_does_its_replay_is_that_or_refused(function):
+    make = two(function)
+    state = (np.array([1, 2, 3], np.float32), np.array([3, 2, 1], np.float32))
+    batch, hyper = np.ones(3, np.float32), np.ones(3, np.float32)
+    try:
+        plan = Plan(np, xp, make, state, batch, hyper)
+    except NotRecordable:
+        return
+    for _ in range(3):
+        state, metrics = make(xp)(state, batch, hyper)
+        plan.run()
+        np.testing.assert_array_equal(plan.metrics, metrics)
+        for ours, expected in zip(plan.state, state, strict=True):
+            assert ours.dtype == expected.dtype
+            np.testing.assert_array_equal(ours, expected)
+
+
+def test_metrics_that_are_a_part_of_the_state_are_refused():
+    def make(xp):
+        return lambda state, batch, hyper: ((state + 1.0), state)
+
+    with pytest.raises(NotRecordable, match="the metrics are no array of their own"):
+        Plan(np, xp, make, np.ones(2), np.ones(2), np.ones(2))
+
+
+def test_what_was_recorded_once_is_not_recorded_again(monkeypatch):
+    backend, made = load_or_skip("numpy"), []
+    sine = Activation(lambda xp, z: xp.sin(z), lambda xp, z, a: xp.cos(z))
+    monkeypatch.setitem(ACTIVATIONS, "tanh", sine)
+    record = Plan.__init__
+    monkeypatch.setattr(Plan, "__init__", lambda *a: (made.append(1), record(*a))[1])
+    for activation in ("relu", "tanh"):
+        config = Config(hidden=(3,), activation=activation, epochs=4, batch_size=0)
+        fit(config, make_dataset(), backend)
+    assert len(made) == 2

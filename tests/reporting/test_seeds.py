@@ -43,6 +43,13 @@ def test_seeds_that_lie_far_are_in_the_picture():
     assert axes.get_xlim()[1] > max(marks(axes, 0)["o"]) == pytest.approx(9.9)
 
 
+def test_a_row_without_a_figure_is_a_heading():
+    (axes,) = published_and_ours([("heading", None, ()), ("near", 4.5, OURS)]).axes
+    assert marks(axes, 0) == {}
+    assert marks(axes, 1)["D"] == [2.5]
+    assert [label.get_weight() for label in axes.get_yticklabels()] == ["bold", "normal"]
+
+
 @pytest.mark.parametrize("count", [1, 12])
 def test_texts_do_not_overlap(count, tmp_path):
     label = "validation accuracy after epoch 1, sigmoid"

@@ -190,8 +190,13 @@ def test_the_seeds_of_a_config():
     for bad, message in (((1, 1), "different from each other"), ((-1,), "0 or more")):
         with pytest.raises(InputError, match=f"seeds .* it must be {message}"):
             BASE.replace(seeds=bad)
-    with pytest.raises(InputError, match="fit trains one net; for seeds"):
-        fit(BASE.replace(seeds=2), make_dataset())
+    for train in (fit, lambda config, data: fit_many([config], data)):
+        with pytest.raises(InputError, match="a config trains one net; for seeds, pass"):
+            train(BASE.replace(seeds=2), make_dataset())
+    with pytest.raises(InputError, match="seed 5 and seeds"):
+        BASE.replace(seed=5, seeds=2)
+    assert BASE.replace(seeds=np.int64(3)).seeds == (0, 1, 2)
+    assert BASE.replace(hidden=np.int64(3)).hidden == (3,)
 
 
 def test_early_stopping_takes_members_out_one_by_one(numpy_backend):

@@ -100,10 +100,11 @@ class Backend:
             metrics.append(values)
         return state, self.to_numpy(self.xp.stack(metrics))
 
-    def prefers_ensembles(self, multiplications: int) -> bool:
+    def prefers_ensembles(self, multiplications: int, shrinking: bool = False) -> bool:  # noqa: ARG002
         """Tell whether nets train faster as one ensemble than one after the other.
 
-        multiplications: of one net's forward pass over a batch. A GPU is never filled by a small
+        multiplications: of one net's forward pass over a batch. shrinking: whether members may
+        leave the ensemble one by one, as where early stopping ends them. A GPU is never filled by a small
         net; on a CPU an ensemble pays while a step is mostly the overhead of its calls.
         """
         return self.device != "cpu" or multiplications < CPU_ENSEMBLE_MULTIPLICATIONS
@@ -150,7 +151,7 @@ class Backend:
                 raise
             raise RunError(
                 f"out of memory on {self.device} with {self.name}; try a smaller batch_size or "
-                "net, dtype float32, or another device"
+                "net, fewer seeds at once, dtype float32, or another device"
             ) from error
 
 

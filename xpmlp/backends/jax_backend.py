@@ -86,6 +86,10 @@ class JaxBackend(Backend):
             metrics = jnp.concatenate([metrics, last[None]])
         return state, self.to_numpy(metrics)
 
+    def prefers_ensembles(self, multiplications: int, shrinking: bool = False) -> bool:
+        """Tell whether ensembles are faster; one that shrinks is compiled anew for each size."""
+        return super().prefers_ensembles(multiplications) and not shrinking
+
     def synchronize(self, tree: Any) -> None:
         """Wait until the arrays are computed; JAX has no wait for a whole device."""
         jax.block_until_ready(tree)

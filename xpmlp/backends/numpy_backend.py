@@ -1,5 +1,6 @@
 """NumPy on the CPU: the reference that the others are compared with, its steps from a plan."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,11 +16,11 @@ KEPT_PLANS = 8
 
 
 class PlannedStep:
-    """A function as it is written, with a plan for each form of its arguments in an epoch."""
+    """A function as it is written, and as plans, one for each form of its arguments."""
 
-    def __init__(self, make: Callable[[Namespace], Callable[..., Any]]) -> None:
-        self.make, self.function = make, make(array_api_compat.numpy)
-        self.plans: dict[Any, Plan] = {}
+    def __init__(self, make: Callable[[Namespace], Callable[..., Any]], plans: "Plans") -> None:
+        self.make, self.plans = make, plans
+        self.function = make(array_api_compat.numpy)
 
     def __call__(self, *arguments: Any) -> Any:
         """Run the function as it is written."""
@@ -31,16 +32,36 @@ class PlannedStep:
         Raises NotRecordable where the function can't be planned.
         """
         rows = tuple(map(id, data)) if index is None else index.shape
-        key = (rows, *((leaf.shape, leaf.dtype) for leaf in leaves((state, data, hyper))))
-        if key not in self.plans:
-            if len(self.plans) >= KEPT_PLANS:
-                self.plans.clear()
-            batch = data
-            if index is not None:
-                batch = map_tree(lambda rows: np.take(rows, index, axis=0), data)
-            xp = array_api_compat.numpy
-            self.plans[key] = Plan(np, xp, self.make, state, batch, hyper)
-        return self.plans[key]
+        forms = tuple((leaf.shape, leaf.dtype) for leaf in leaves((state, data, hyper)))
+        return self.plans.get((self, rows, forms), lambda: self._record(state, data, index, hyper))
+
+    def _record(self, state: Any, data: Batch, index: np.ndarray | None, hyper: Hyper) -> Plan:
+        batch = data
+        if index is not None:
+            batch = map_tree(lambda rows: np.take(rows, index, axis=0), data)
+        return Plan(np, array_api_compat.numpy, self.make, state, batch, hyper)
+
+
+class Plans:
+    """The plans that were used last, of all steps together, as each holds a step's memory."""
+
+    def __init__(self) -> None:
+        self.kept: OrderedDict[Any, Plan | NotRecordable] = OrderedDict()
+
+    def get(self, key: Any, record: Callable[[], Plan]) -> Plan:
+        """Return the plan of a key, recorded where it is new. Raises NotRecordable."""
+        if key not in self.kept:
+            if len(self.kept) >= KEPT_PLANS:
+                self.kept.popitem(last=False)
+            try:
+                self.kept[key] = record()
+            except NotRecordable as reason:
+                self.kept[key] = reason
+        self.kept.move_to_end(key)
+        plan = self.kept[key]
+        if isinstance(plan, NotRecordable):
+            raise plan
+        return plan
 
 
 class NumpyBackend(Backend):
@@ -50,9 +71,13 @@ class NumpyBackend(Backend):
     xp = array_api_compat.numpy
     library = f"numpy {np.__version__}"
 
+    def __init__(self, device: str, dtype: str) -> None:
+        super().__init__(device, dtype)
+        self.plans = Plans()
+
     def compile(self, make: Callable[[Namespace], Callable[..., Any]]) -> PlannedStep:
         """Return the function that `make` makes; in epochs it is replayed from a plan."""
-        return PlannedStep(make)
+        return PlannedStep(make, self.plans)
 
     def describe(self) -> dict[str, str]:
         """Return what a report should say, and the BLAS library of the products."""

@@ -66,7 +66,10 @@ class Tape:
         value = self.xp.asarray(_function(self.xp, name)(*values, **options))
         if name in CONSTANTS:
             return Recorded(Node(value), self)
-        node = Node(value, base=nodes[0] if name in VIEWS else None)
+        viewed = nodes[0] if name in VIEWS and isinstance(nodes[0], Node) else None
+        if name in VIEWS and viewed is None:
+            raise NotRecordable(f"{name} of a constant")
+        node = Node(value, base=viewed)
         self.operations.append(Operation(name, nodes, options, node))
         return Recorded(node, self)
 
@@ -176,8 +179,12 @@ class Plan:
             map_tree(lambda leaf: Recorded(Node(leaf), tape), tree)
             for tree in (state, batch, hyper)
         ]
-        state_out, metrics = make(RecordingNamespace(tape))(*given)
-        old, new = ([leaf.node for leaf in leaves(tree)] for tree in (given[0], state_out))
+        try:
+            state_out, metrics = make(RecordingNamespace(tape))(*given)
+            old, new = ([leaf.node for leaf in leaves(tree)] for tree in (given[0], state_out))
+            _check_results(tape.operations, old, new, metrics.node)
+        except (TypeError, AttributeError, ValueError) as error:
+            raise NotRecordable(str(error)) from error
         memory = _Memory(library, tape.operations, old, new, metrics.node)
         for leaf in leaves(given[1]):
             memory.give(leaf.node, leaf.node.value)
@@ -195,6 +202,19 @@ class Plan:
             call()
 
 
+def _check_results(
+    operations: Sequence[Operation], old: Sequence[Node], new: Sequence[Node], metrics: Node
+) -> None:
+    """Raise NotRecordable unless every result is an array of its own, or the old one itself."""
+    own = {operation.result for operation in operations if operation.result.base is None}
+    for before, after in zip(old, new, strict=True):
+        alone = after in own and new.count(after) == 1 and _form(after) == _form(before)
+        if after is not before and not alone:
+            raise NotRecordable("a part of the new state is no array of its own")
+    if metrics not in own:
+        raise NotRecordable("the metrics are no array of their own")
+
+
 class _Memory:
     """Decides where each result goes, in the order of the operations.
 
@@ -210,7 +230,7 @@ class _Memory:
         new: Sequence[Node],
         metrics: Node,
     ) -> None:
-        self.library, self.operations, self.old, self.new = library, operations, old, new
+        self.library, self.operations = library, operations
         self.homes = dict(zip(new, old, strict=True))
         self.places: dict[Node, Array] = {}
         self.inputs: set[Node] = set()
@@ -240,8 +260,6 @@ class _Memory:
             self._release(i, operation, out)
         for new, old in self.homes.items():
             if self.places[new] is not self.places[old]:
-                if new in self.inputs:
-                    raise NotRecordable("the step exchanges parts of its state")
                 calls.append(partial(self.library.copyto, self.places[old], self.places[new]))
         return calls
 
@@ -300,11 +318,9 @@ def _calls(
     """Return the calls that write an operation's result into `out`."""
     copy = library.copyto
     if operation.name == "astype":
-        return [partial(copy, out, arguments[0])]
+        return [partial(copy, out, arguments[0], casting="unsafe")]
     if operation.name == "where":
         condition, yes, no = arguments
         return [partial(copy, out, no), partial(copy, out, yes, where=condition)]
-    if operation.name == "stack":
-        return [partial(copy, out[k, ...], item) for k, item in enumerate(arguments[0])]
     function = _function(library, operation.name)
     return [partial(function, *arguments, out=out, **operation.options)]

@@ -10,6 +10,7 @@ from xpmlp.errors import InputError
 from xpmlp.recipes.report import PICTURE, full_report, recipe_report, verdict_page
 from xpmlp.recipes.reproduction import Reproduction, figures
 from xpmlp.recipes.running import Outcome
+from xpmlp.reporting.seeds import Strip
 from xpmlp.reporting.style import save
 
 REPORT, VERDICTS, VERDICTS_JSON = "report.md", "verdicts.md", "verdicts.json"
@@ -66,12 +67,11 @@ def save_overview(reproduction: Reproduction) -> None:
 
 def save_picture(reproduction: Reproduction) -> None:
     """Draw every published figure beside ours, where there is one that was judged."""
-    rows = [
-        (f"{outcome.recipe.name}: {row.quantity}", row.published, row.values)
-        for outcome in reproduction.outcomes
-        for row in outcome.rows
-        if row.kind == "published"
-    ]
+    rows: list[Strip] = []
+    for outcome in reproduction.outcomes:
+        published = [row for row in outcome.rows if row.kind == "published"]
+        rows += [(outcome.recipe.name, None, ())] * bool(published)
+        rows += [(row.quantity, row.published, row.values) for row in published]
     if not rows or reproduction.setting.quick:
         return
     from xpmlp.reporting.seeds import published_and_ours

@@ -42,19 +42,24 @@ class RunDirectory:
         path = out or _unused(Path("runs"), Path(config.dataset).stem)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            for name in (CONFIG, CHECKPOINT, MODEL, SUMMARY, *TABLES):
-                if (path / name).exists():
-                    raise InputError(
-                        f"{path} already holds {name}; choose another --out, or go on with that "
-                        f"run: --resume {path}"
-                    )
+            directory = cls(path, config)
+            for place in dict.fromkeys((directory, *directory.members)):
+                place._refuse_results()
             with (path / CONFIG).open("x", encoding="utf-8") as file:
                 file.write(config.to_toml())
-            directory = cls(path, config)
             directory.save_config()
         except OSError as error:
             raise InputError(f"can't write results to {path}: {error.strerror}") from error
         return directory
+
+    def _refuse_results(self) -> None:
+        """Raise InputError where the folder holds a file that a run would write."""
+        for name in (CONFIG, CHECKPOINT, MODEL, SUMMARY, *TABLES):
+            if (self.path / name).exists():
+                raise InputError(
+                    f"{self.path} already holds {name}; choose another --out, or go on with that "
+                    f"run: --resume {self.path}"
+                )
 
     def save_config(self) -> None:
         """Write the config, and those of the members; a run that goes on may have another."""

@@ -67,13 +67,13 @@ def spread(values: Sequence[float | None]) -> dict[str, float | None] | None:
 
 def seeds_text(figures: dict[str, Any]) -> str:
     """Return the table of means, spreads and extremes, the time, and where the results are."""
+    good = len(figures["seeds"]) - len(figures["failed_seeds"])
     heading = f"{'':<11}{'loss':<38}{'accuracy' if figures['train_accuracy'] else ''}"
     lines = [heading.rstrip()]
     for part in PARTS:
         cells = [_cell(figures[f"{part}_{figure}"]) for figure in ("loss", "accuracy")]
         if cells[0]:
             lines.append(f"{part:<11}{cells[0]:<38}{cells[1]}".rstrip())
-    good = len(figures["seeds"]) - len(figures["failed_seeds"])
     lines.append(f"mean ± standard deviation (lowest to highest) over {count(good, 'seed')}")
     lines += [f"seed {seed} failed: {why}" for seed, why in figures["failed_seeds"].items()]
     if figures["seconds_per_epoch"]:

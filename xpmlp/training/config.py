@@ -2,8 +2,9 @@
 
 import sys
 import tomllib
+from argparse import ArgumentTypeError
 from dataclasses import asdict, dataclass, field, fields, replace
-from numbers import Number
+from numbers import Integral, Number
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,14 @@ def number(text: str) -> float | int:
 
 def count_or_list(text: str) -> tuple[int, ...]:
     """Return the seeds of a count, `10` for 0 to 9, or of a list, `0,3,7`; never none."""
-    if not text.isdecimal():
-        return tuple(int(seed) for seed in text.split(",") if seed)
-    if int(text) == 0:
-        raise ValueError("no seeds")
-    return tuple(range(int(text)))
+    try:
+        count = int(text) if text.isdecimal() else 0
+        seeds = tuple(range(count)) or tuple(int(seed) for seed in text.split(",") if "," in text)
+    except ValueError:
+        seeds = ()
+    if not seeds:
+        raise ArgumentTypeError(f"expected a count, as 10, or a list, as 0,3,7, got {text!r}")
+    return seeds
 
 
 def _option(default: Any, group: str, text: str, kind: type | None = None, **more: Any) -> Any:
@@ -144,9 +148,8 @@ class Config:
     dtype: str = _option("float32", "machine", "floating-point type", choices=DTYPES)
 
     def __post_init__(self) -> None:
-        seeds: Any = self.seeds
-        if _is_a(int, seeds):
-            object.__setattr__(self, "seeds", range(seeds))
+        if isinstance(self.seeds, Integral):
+            object.__setattr__(self, "seeds", range(int(self.seeds)))
         for item in fields(self):
             object.__setattr__(self, item.name, _plain(item.default, getattr(self, item.name)))
         _check_types(self)
@@ -205,7 +208,7 @@ def read_toml(path: str | Path) -> dict[str, Any]:
 def _plain(default: Any, value: Any) -> Any:
     """Return NumPy's numbers as Python's, and one word or number as a tuple where it stands."""
     if isinstance(value, Number) and hasattr(value, "item"):
-        return value.item()
+        value = value.item()
     if not isinstance(default, tuple):
         return value
     if isinstance(value, list | tuple | range) or hasattr(value, "tolist"):
@@ -247,8 +250,9 @@ def _check_values(config: Config) -> None:
             raise unknown_name(name, value, valid)
     hidden_activations(config.activation, len(config.hidden))
     for name, value in config.given().items():
-        if isinstance(value, float) and abs(value) > LARGEST[config.dtype]:
-            raise InputError(f"{name} is {value}, more than {config.dtype} can hold")
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, float) and abs(number) > LARGEST[config.dtype]:
+                raise InputError(f"{name} is {number}, more than {config.dtype} can hold")
     limits: tuple[tuple[str, bool, str], ...] = (
         ("hidden", all(1 <= n <= WIDEST for n in config.hidden), f"widths from 1 to {WIDEST:,}"),
         ("validation", (config.validation or 0) >= 0, "a share below 1, a count, or 0"),
@@ -274,6 +278,8 @@ def _check_values(config: Config) -> None:
             raise InputError(f"{name} is {getattr(config, name)}; it must be {expected}")
     if config.early_stopping and config.validation == 0:
         raise InputError("early_stopping needs validation rows, and validation is 0")
+    if config.seeds and config.seed:
+        raise InputError(f"seed {config.seed} and seeds can't both be given")
     if config.init_velocity and config.optimizer not in ("momentum", "nesterov"):
         raise InputError(f"init_velocity goes with momentum or nesterov, not {config.optimizer}")
     if len(config.init_std) not in (1, len(config.hidden) + 1):

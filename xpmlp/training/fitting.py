@@ -46,8 +46,7 @@ def fit(
 
     Raises InputError for what can't be trained, RunError for a loss that diverges.
     """
-    if config.seeds:
-        raise InputError("fit trains one net; for seeds, pass config.members() to fit_many")
+    _refuse_seeds(config)
     backend = backend or _select(config)
     trainer = Trainer(config, data or load_for(config), backend, **start)
     for _ in trainer.epochs():
@@ -84,11 +83,17 @@ def make_members(configs: Sequence[Config], data: Dataset, backend: Backend) -> 
     problems: dict[Any, Problem] = {}
     trainers = []
     for config in configs:
+        _refuse_seeds(config)
         net = net_of(config, data)
         if net not in problems:
             problems[net] = Problem(config, data, backend)
         trainers.append(Trainer(config, data, backend, problem=problems[net]))
     return Members(trainers)
+
+
+def _refuse_seeds(config: Config) -> None:
+    if config.seeds:
+        raise InputError("a config trains one net; for seeds, pass config.members() to fit_many")
 
 
 def _select(config: Config) -> Backend:

@@ -92,7 +92,7 @@ class Trainer:
     def prefers_company(self) -> bool:
         """Whether several such nets train faster as one ensemble than one by one."""
         work = self.problem.multiplications(self.batch_size)
-        return self.backend.prefers_ensembles(work)
+        return self.backend.prefers_ensembles(work, shrinking=self.stopping is not None)
 
     def epochs(self) -> Iterator[EpochRecord]:
         """Train until the configured number of epochs, or until early stopping says so.
@@ -110,10 +110,18 @@ class Trainer:
         epoch, order = len(self.history.epochs), None
         self.generator.bit_generator.state = self.generator_state
         if self.order is not None:
-            order = self.order(epoch)
+            order = self._checked(self.order(epoch))
         elif self.steps_per_epoch > 1:
             order = self.generator.permutation(len(self.data.train))
         return EpochPlan(order, self.batch_size, self._rates(epoch))
+
+    def _checked(self, order: np.ndarray) -> np.ndarray:
+        rows = len(self.data.train)
+        if order.ndim != 1 or order.dtype.kind not in "iu" or not (0 <= order).all():
+            raise InputError(f"an order must be row numbers (N,), got {order.dtype} {order.shape}")
+        if len(order) != rows or order.max() >= rows:
+            raise InputError(f"an order must have each of {rows} rows, numbered from 0")
+        return order
 
     def accept(self, plan: EpochPlan, result: EpochResult) -> EpochRecord:
         """Take the result of the epoch that `plan` began; before this nothing of it is kept.
