@@ -16,7 +16,7 @@ ROOT = Path(xpmlp.__file__).parent
 HEAVY = ("numpy", "cupy", "torch", "jax", "array_api_compat", "array_api_strict")
 HEAVY_TOOLS = ("matplotlib", "sklearn", "scipy", "pooch", "requests", "tqdm", "safetensors")
 FLOORS = {
-    **dict.fromkeys(("errors", "types", "leaves", "console", "__init__"), 0),
+    **dict.fromkeys(("errors", "types", "leaves", "console", "files", "__init__"), 0),
     **dict.fromkeys(("nn", "optim", "backends", "data"), 1),
     "training": 2,
     **dict.fromkeys(("reporting", "interrupt"), 3),

@@ -31,7 +31,7 @@ def test_each_seed_has_the_files_that_it_would_have_alone(capsys, tmp_path):
     code, out, err = run(capsys, *OPTIONS, "--seeds", "0,3,7", "--out", "many")
     assert (code, err) == (0, "")
     assert "seeds 0, 3, 7" in out
-    assert "means of 3:" in out
+    assert "means of 3 seeds:" in out
     assert "mean ± standard deviation (lowest to highest) over 3 seeds" in out
     names = {path.name for path in (tmp_path / "many").iterdir()}
     assert names == {"config.toml", "summary.json", "seed-0", "seed-3", "seed-7"}
@@ -92,7 +92,8 @@ def test_one_that_diverges_is_named_and_the_others_are_saved(capsys, tmp_path, m
     monkeypatch.setattr(Trainer, "_refuse_divergence", seed_1_explodes)
     code, out, err = run(capsys, *OPTIONS, "--seeds", "3", "--out", "many")
     assert code == 1
-    assert err.startswith("xpmlp train: seed 1: the loss became nan at step 1 of epoch 3")
+    assert err.startswith("xpmlp train: 1 of 3 seeds failed (1): the loss became nan at step 1")
+    assert "means of 2 of 3 seeds:" in out
     assert "over 2 seeds" in out
     assert "seed 1 failed: the loss became nan" in out
     figures = summary(tmp_path / "many")
@@ -107,9 +108,13 @@ def test_resuming_many_seeds_goes_on_to_the_same_end(capsys, tmp_path):
     long = [*OPTIONS, "--lr-schedule", "constant", "--seeds", "3"]
     run(capsys, *long, "--out", "whole", "--quiet")
     run(capsys, *long, "--epochs", "2", "--out", "many", "--quiet")
-    (tmp_path / "many/seed-2/checkpoint.safetensors").unlink()  # as if killed before its first
+    (tmp_path / "many/seed-2/checkpoint.safetensors").unlink()
     code, _, err = run(capsys, "--resume", "many", "--epochs", "4", "--no-plots")
-    assert (code, err) == (0, "")
+    assert code == 2
+    assert "many/seed-2 holds model.safetensors but no checkpoint.safetensors" in err
+    (tmp_path / "many/seed-2/model.safetensors").unlink()  # as if killed before its first
+    code, _, err = run(capsys, "--resume", "many", "--epochs", "4", "--no-plots")
+    assert (code, err) == (0, "note: seed 2 has no checkpoint yet, so it starts anew\n")
     for seed in range(3):
         one, two = (
             Model.load(tmp_path / f"{name}/seed-{seed}/model.safetensors").params
@@ -121,6 +126,10 @@ def test_resuming_many_seeds_goes_on_to_the_same_end(capsys, tmp_path):
     code, _, err = run(capsys, "--resume", "many")
     assert code == 2
     assert "many has done 4 of 4 epochs" in err
+    assert run(capsys, "--resume", "many/seed-1", "--epochs", "6", "--quiet", "--no-plots")[0] == 0
+    code, _, err = run(capsys, "--resume", "many", "--epochs", "5")
+    assert code == 2
+    assert "a seed of many has done 6 epochs, more than 5; ask for at least 6" in err
 
 
 def test_a_seed_of_many_can_be_resumed_alone(capsys, tmp_path):
@@ -155,16 +164,101 @@ def test_ctrl_c_saves_every_seed(capsys, tmp_path):
     assert run(capsys, *more)[0] == 0
 
 
+def test_results_in_a_seeds_folder_are_never_overwritten(capsys, tmp_path):
+    run(capsys, *OPTIONS, "--seed", "42", "--out", "many/seed-0", "--quiet")
+    before = (tmp_path / "many/seed-0/model.safetensors").read_bytes()
+    code, _, err = run(capsys, *OPTIONS, "--seeds", "2", "--out", "many")
+    assert code == 2
+    assert "many/seed-0 already holds config.toml; choose another --out" in err
+    assert (tmp_path / "many/seed-0/model.safetensors").read_bytes() == before
+    assert not (tmp_path / "many/config.toml").exists()
+
+
+def test_ctrl_c_in_the_last_epoch_changes_nothing(capsys, tmp_path, monkeypatch):
+    from xpmlp.training.trainer import Trainer
+
+    accept = Trainer.accept
+
+    def interrupted(self, plan, result):
+        if len(self.history.epochs) == 3 and self.config.seed == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+        return accept(self, plan, result)
+
+    monkeypatch.setattr(Trainer, "accept", interrupted)
+    code, _, err = run(capsys, *OPTIONS[:-1], "--seeds", "2", "--out", "many")
+    assert (code, summary(tmp_path / "many")["interrupted"]) == (0, False), err
+    assert (tmp_path / "many/epochs.png").exists()
+
+
+def test_early_stopping_is_told(capsys):
+    options = ["--dataset", "iris", "--hidden", "30", "--epochs", "60", "--no-plots"]
+    options += ["--learning-rate", "0.3", "--lr-schedule", "constant", "--early-stopping", "3"]
+    code, out, _ = run(capsys, *options, "--seeds", "6")
+    assert code == 0
+    assert "means of 6 seeds:" in out
+    assert " of 6 seeds:" in out.replace("means of 6 seeds:", "")
+    assert "best weights from epochs" in out
+
+
+def test_the_config_survives_a_disk_that_is_full(capsys, tmp_path, monkeypatch):
+    from pathlib import Path
+
+    run(capsys, *OPTIONS, "--seeds", "2", "--out", "many", "--quiet")
+    before = (tmp_path / "many/config.toml").read_text()
+
+    def full(self, content):
+        raise OSError(28, "No space left on device", str(self))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    code, _, err = run(capsys, "--resume", "many", "--epochs", "9")
+    assert code == 1
+    assert "No space left on device" in err
+    assert (tmp_path / "many/config.toml").read_text() == before
+
+
+def test_json_that_can_not_be_written_is_an_error(tmp_path):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full on this system")
+    command = [sys.executable, "-m", "xpmlp.train", *OPTIONS, "--json", "--quiet"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert "can't write the JSON to stdout" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("seeds", "message"),
     [
-        ("0", "argument --seeds: invalid"),
-        ("1,x", "argument --seeds: invalid"),
+        ("0", "expected a count, as 10, or a list, as 0,3,7, got '0'"),
+        ("", "expected a count, as 10, or a list, as 0,3,7, got ''"),
+        (",", "expected a count"),
+        ("1,x", "expected a count, as 10, or a list, as 0,3,7, got '1,x'"),
+        ("+3", "expected a count"),
+        ("-3", "expected a count"),
+        ("1e3", "expected a count"),
+        ("9" * 30, "expected a count"),
+        ("1000000", "1000000 seeds are too many; the most are 10,000"),
         ("4,4", "seeds is (4, 4); it must be different from each other"),
-        ("-3", "seeds is (-3,); it must be 0 or more"),
     ],
 )
 def test_seeds_that_make_no_sense(capsys, seeds, message):
     code, out, err = run(capsys, *OPTIONS, f"--seeds={seeds}")
     assert (code, out) == (2, "")
     assert message in err
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("0", "0 seeds can't be"), ("-1", "-1 seeds can't be"), ("10000000000", "seeds can't be")],
+)
+def test_seeds_in_a_file_that_make_no_sense(capsys, tmp_path, value, message):
+    (tmp_path / "c.toml").write_text(f"seeds = {value}\n")
+    code, _, err = run(capsys, *OPTIONS, "--config", "c.toml")
+    assert code == 2
+    assert f"{message}; give a count from 1 to 10,000" in err or message in err
+
+
+def test_a_seed_beside_seeds_is_refused(capsys):
+    code, _, err = run(capsys, *OPTIONS, "--seeds", "3", "--seed", "7")
+    assert code == 2
+    assert "seed 7 and seeds can't both be given" in err

@@ -5,12 +5,14 @@ import sys
 from typing import TextIO
 
 
-def show(text: str, stream: TextIO) -> None:
-    """Print text and flush; where that fails, all later output of the stream is dropped."""
+def show(text: str, stream: TextIO) -> bool:
+    """Print text and flush, and tell whether that worked; if not, later output is dropped."""
     try:
         print(text, file=stream, flush=True)
     except (OSError, ValueError):
         silence(stream)
+        return False
+    return True
 
 
 def warn(text: str) -> None:

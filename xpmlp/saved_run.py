@@ -8,7 +8,7 @@ from xpmlp.commands import config_values
 from xpmlp.console import warn
 from xpmlp.errors import InputError
 from xpmlp.optim.schedules import TIMELESS
-from xpmlp.reporting.run_directory import CHECKPOINT, CONFIG, RunDirectory
+from xpmlp.reporting.run_directory import CHECKPOINT, CONFIG, MODEL, RunDirectory
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import RESUMABLE, Config
 from xpmlp.training.members import Members
@@ -36,15 +36,23 @@ class SavedRun:
             return cls(path, checkpoint.config, [checkpoint])
         config = Config.load(path / CONFIG) if (path / CONFIG).is_file() else None
         if config is None or not config.seeds:
-            raise InputError(f"{path} holds no run to resume ({path / CHECKPOINT} is missing)")
-        files = [member.path / CHECKPOINT for member in RunDirectory(path, config).members]
-        return cls(path, config, [Checkpoint.load(f) if f.is_file() else None for f in files])
+            raise InputError(
+                f"{path} holds no run to resume: neither {CHECKPOINT}, nor a {CONFIG} with seeds"
+            )
+        members = [member.path for member in RunDirectory(path, config).members]
+        return cls(path, config, [_checkpoint(member) for member in members])
 
     def resume(self, members: Members) -> None:
         """Let the members go on from their checkpoints."""
         for trainer, checkpoint in zip(members.trainers, self.checkpoints, strict=True):
-            if checkpoint:
-                trainer.resume(checkpoint)
+            seed = trainer.config.seed
+            try:
+                if checkpoint:
+                    trainer.resume(checkpoint)
+                else:
+                    warn(f"note: seed {seed} has no checkpoint yet, so it starts anew")
+            except InputError as error:
+                raise InputError(f"{self.path}, seed {seed}: {error}") from error
 
     def config_with(self, arguments: argparse.Namespace) -> Config:
         """Return the config of the run with what the flags change of it.
@@ -52,8 +60,14 @@ class SavedRun:
         Raises InputError for a run that has all its epochs already or that stopped early.
         """
         config = self.config.replace(**config_values(arguments))
+        longest = max(len(checkpoint.epochs) for checkpoint in self.checkpoints if checkpoint)
         if all(checkpoint and _is_complete(checkpoint, config) for checkpoint in self.checkpoints):
             self._refuse_complete(config)
+        if longest > config.epochs:
+            raise InputError(
+                f"a seed of {self.path} has done {longest} epochs, more than {config.epochs}; ask "
+                f"for at least {longest} with --epochs, or resume the others one by one"
+            )
         if config.epochs != self.config.epochs and config.lr_schedule not in TIMELESS:
             warn(
                 f"note: the {config.lr_schedule} schedule depends on the number of epochs; from "
@@ -63,8 +77,8 @@ class SavedRun:
 
     def _refuse_complete(self, config: Config) -> None:
         known = [checkpoint for checkpoint in self.checkpoints if checkpoint]
-        longest = max(known, key=lambda checkpoint: len(checkpoint.epochs))
-        done = len(longest.epochs)
+        shortest = min(known, key=lambda checkpoint: len(checkpoint.epochs))
+        done = len(shortest.epochs)
         if done >= config.epochs:
             raise InputError(
                 f"{self.path} has done {done} of {config.epochs} epochs, so there is nothing "
@@ -72,7 +86,7 @@ class SavedRun:
             )
         raise InputError(
             f"{self.path} stopped early after {done} epochs, the best of them "
-            f"{longest.best_epoch}; to go on, give a larger --early-stopping"
+            f"{shortest.best_epoch}; to go on, give a larger --early-stopping"
         )
 
 
@@ -85,6 +99,18 @@ def _refuse_fixed_flags(arguments: argparse.Namespace) -> None:
             f"--resume goes on with the run as it was, so {', '.join(wrong)} can't be given; "
             f"only {', '.join(allowed)} can"
         )
+
+
+def _checkpoint(member: Path) -> Checkpoint | None:
+    """Return a seed's checkpoint, None where it was interrupted before its first."""
+    if (member / CHECKPOINT).is_file():
+        return Checkpoint.load(member / CHECKPOINT)
+    if (member / MODEL).exists():
+        raise InputError(
+            f"{member} holds {MODEL} but no {CHECKPOINT}, so it can't go on; move it away to let "
+            "this seed start anew"
+        )
+    return None
 
 
 def _is_complete(saved: Checkpoint, config: Config) -> bool:

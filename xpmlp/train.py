@@ -166,24 +166,29 @@ def _train(
             stop.saving = True
             progress.close()
             problems += directory.save_checkpoints(trainers)
+        interrupted = stop.requested and not members.finished
         failures = [members.failures.get(i, failure) for i in range(len(trainers))]
         runs = [finish(trainer) for trainer in trainers]
-        figures, text, unsaved = _save_results(runs, selection, directory, stop, failures)
+        figures, text, unsaved = _save_results(runs, selection, directory, interrupted, failures)
         problems += unsaved
         if arguments.json:
-            show(json.dumps(figures, indent=2, allow_nan=False), sys.stdout)
+            if not show(json.dumps(figures, indent=2, allow_nan=False), sys.stdout):
+                problems.append("the JSON to stdout")
         elif not arguments.quiet:
             show(text, stream)
-        failed = any(failures)
-        if not (failed or problems or stop.requested or arguments.no_plots):
-            _draw(runs, directory)
-    if failed:
-        raise _joint_failure(failures, directory)
-    if problems:
-        raise RunError(f"can't write {'; '.join(problems)}")
-    if stop.requested:
+        good = [run for run, reason in zip(runs, failures, strict=True) if not reason]
+        if good and not (problems or interrupted or arguments.no_plots):
+            _draw(good, directory)
+    failed = _joint_failure(failures, directory)
+    if interrupted:
+        if failed:
+            warn(f"{PROGRAM}: {failed}")
         warn(f"{PROGRAM}: interrupted and saved; go on with --resume {directory.path}")
         return EXIT_INTERRUPTED
+    if failed:
+        raise failed
+    if problems:
+        raise RunError(f"can't write {'; '.join(problems)}")
     return 0
 
 
@@ -207,7 +212,7 @@ def _save_results(
     runs: "list[Run]",
     selection: "Selection",
     directory: "RunDirectory",
-    stop: "StopRequest",
+    interrupted: bool,
     failures: "list[RunError | None]",
 ) -> tuple[dict[str, Any], str, list[str]]:
     """Save every net's results; return the run's figures, its summary, what was not written."""
@@ -216,7 +221,7 @@ def _save_results(
 
     each, problems = [], []
     for run, place, failure in zip(runs, directory.members, failures, strict=True):
-        each.append(summarize(run, selection, str(place.path), stop.requested, failure))
+        each.append(summarize(run, selection, str(place.path), interrupted, failure))
         problems += place.save_results(run, each[-1])
     if not directory.config.seeds:
         return each[0], summary_text(runs[0], each[0]), problems
@@ -224,17 +229,17 @@ def _save_results(
     return figures, seeds_text(figures), [*problems, *directory.save_summary(figures)]
 
 
-def _joint_failure(failures: "list[RunError | None]", directory: "RunDirectory") -> RunError:
-    """Return the failure of a run: that of its net, or of its seeds by number."""
-    different = {str(failure): failure for failure in failures if failure}
-    if len(different) == 1 and all(failures):
-        return next(iter(different.values()))
-    named = [
-        f"seed {config.seed}: {failure}"
-        for config, failure in zip(directory.config.members(), failures, strict=True)
-        if failure
-    ]
-    return RunError(" | ".join(named))
+def _joint_failure(failures: "list[RunError | None]", directory: "RunDirectory") -> RunError | None:
+    """Return the failure of a run: that of its net, or of the first of its seeds that failed."""
+    seeds = [config.seed for config in directory.config.members()]
+    named = {seed: why for seed, why in zip(seeds, failures, strict=True) if why}
+    if not named:
+        return None
+    first = next(iter(named.values()))
+    if not directory.config.seeds or {str(why) for why in failures} == {str(first)}:
+        return first
+    failed = ", ".join(map(str, named))
+    return RunError(f"{len(named)} of {len(seeds)} seeds failed ({failed}): {first}")
 
 
 def _draw(runs: "list[Run]", directory: "RunDirectory") -> None:

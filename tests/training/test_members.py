@@ -24,7 +24,7 @@ def numpy_backend():
 def manner(request, monkeypatch):
     """Both ways to run members, whatever the backend would prefer."""
     together = request.param == "together"
-    monkeypatch.setattr(Backend, "prefers_ensembles", lambda self, work: together)
+    monkeypatch.setattr(Backend, "prefers_ensembles", lambda self, work, shrinking=False: together)
     return request.param
 
 
@@ -94,7 +94,7 @@ def test_an_ensemble_runs_each_epoch_once(numpy_backend, monkeypatch, together, 
         return run_epoch(self, step, state, *rest)
 
     monkeypatch.setattr(type(numpy_backend), "run_epoch", counted)
-    monkeypatch.setattr(Backend, "prefers_ensembles", lambda self, work: together)
+    monkeypatch.setattr(Backend, "prefers_ensembles", lambda self, work, shrinking=False: together)
     fit_many(BASE.replace(seeds=3).members(), make_dataset(), numpy_backend)
     assert seen == [(3, 4, 6) if together else (4, 6)] * calls
 

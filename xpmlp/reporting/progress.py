@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TextIO
 
 from xpmlp.console import show
+from xpmlp.reporting.seed_summary import loss_text
 from xpmlp.reporting.summary import epoch_line, mean_record
 from xpmlp.training.history import EpochRecord
 from xpmlp.training.trainer import Trainer
@@ -31,13 +32,13 @@ class Bar:
     def show(self, records: Sequence[EpochRecord]) -> None:
         """Move the bar to the epoch."""
         record = mean_record(records)
-        figures = {"loss": f"{record.train_loss:.4f}"}
+        figures = {"loss": loss_text(record.train_loss)}
         if record.train_accuracy is not None:
             figures["accuracy"] = f"{record.train_accuracy:.4f}"
         if record.validation_accuracy is not None:
             figures["val_accuracy"] = f"{record.validation_accuracy:.4f}"
         elif record.validation_loss is not None:
-            figures["val_loss"] = f"{record.validation_loss:.4f}"
+            figures["val_loss"] = loss_text(record.validation_loss)
         figures["rows/s"] = f"{record.images_per_second:,.0f}"
         self.bar.set_postfix(figures, refresh=False)
         self.bar.update(record.epoch - self.bar.n)
@@ -50,15 +51,15 @@ class Bar:
 class Lines:
     """A line per epoch; of more than 50 epochs, some 50 of them and the last."""
 
-    def __init__(self, epochs: int, stream: TextIO) -> None:
-        self.epochs, self.stream = epochs, stream
+    def __init__(self, epochs: int, members: int, stream: TextIO) -> None:
+        self.epochs, self.members, self.stream = epochs, members, stream
         self.every = max(1, epochs // 50)
 
     def show(self, records: Sequence[EpochRecord]) -> None:
         """Print the epoch if it is its turn."""
         epoch = records[0].epoch
         if epoch % self.every == 0 or epoch in (1, self.epochs):
-            show(epoch_line(records, self.epochs), self.stream)
+            show(epoch_line(records, self.epochs, self.members), self.stream)
 
     def close(self) -> None:
         """Do nothing."""
@@ -80,4 +81,4 @@ def make_progress(trainers: Sequence[Trainer], *, quiet: bool, stream: TextIO) -
         return Silence()
     epochs = trainers[0].config.epochs
     done = min(len(trainer.history.epochs) for trainer in trainers)
-    return Bar(epochs, done) if sys.stderr.isatty() else Lines(epochs, stream)
+    return Bar(epochs, done) if sys.stderr.isatty() else Lines(epochs, len(trainers), stream)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from xpmlp.errors import InputError
+from xpmlp.files import write_whole
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import Run
 from xpmlp.training.trainer import Trainer
@@ -49,7 +50,8 @@ class RunDirectory:
                 file.write(config.to_toml())
             directory.save_config()
         except OSError as error:
-            raise InputError(f"can't write results to {path}: {error.strerror}") from error
+            culprit = error.filename or path
+            raise InputError(f"can't write results to {culprit}: {error.strerror}") from error
         return directory
 
     def _refuse_results(self) -> None:
@@ -65,7 +67,7 @@ class RunDirectory:
         """Write the config, and those of the members; a run that goes on may have another."""
         for place in dict.fromkeys((self, *self.members)):
             place.path.mkdir(exist_ok=True)
-            (place.path / CONFIG).write_text(place.config.to_toml(), encoding="utf-8")
+            write_whole(place.path / CONFIG, place.config.to_toml())
 
     def save_checkpoints(self, trainers: Sequence[Trainer]) -> list[str]:
         """Write what `--resume` needs of each member; return what could not be written."""
@@ -91,7 +93,7 @@ class RunDirectory:
     def save_summary(self, figures: dict[str, Any]) -> list[str]:
         """Write the figures as JSON; return what could not be written."""
         summary = json.dumps(figures, indent=2, allow_nan=False) + "\n"
-        return self._attempt({SUMMARY: lambda: (self.path / SUMMARY).write_text(summary)})
+        return self._attempt({SUMMARY: lambda: write_whole(self.path / SUMMARY, summary)})
 
     def _attempt(self, saves: dict[str, Callable[[], object]]) -> list[str]:
         """Write each file that can be written; return a line for each that can't."""

@@ -31,8 +31,8 @@ def summarize_seeds(members: Sequence[dict[str, Any]], run_dir: str) -> dict[str
     """Return the figures of a whole run from those of its members, as `summarize` gives them.
 
     Each loss and accuracy becomes its mean, standard deviation (of a sample, None for a single
-    seed), lowest and highest over the members that did not fail. seconds_per_epoch: of all
-    members together.
+    seed), lowest and highest over the members that did not fail. seconds_per_epoch: the mean
+    over members of what `summarize` gives, each its share where they trained at once.
     """
     good = [member for member in members if not member["failure"]]
     seconds = [member["seconds_per_epoch"] for member in good if member["seconds_per_epoch"]]
@@ -44,7 +44,7 @@ def summarize_seeds(members: Sequence[dict[str, Any]], run_dir: str) -> dict[str
         "epochs": max(member["epochs"] for member in members),
         "interrupted": members[0]["interrupted"],
         **{name: spread([member[name] for member in good]) for name in SPREAD},
-        "seconds_per_epoch": sum(seconds) or None,
+        "seconds_per_epoch": statistics.mean(seconds) if seconds else None,
         "images_per_second": statistics.mean(rates) if rates else None,
         "run_dir": run_dir,
         "members": list(members),
@@ -68,28 +68,42 @@ def spread(values: Sequence[float | None]) -> dict[str, float | None] | None:
 def seeds_text(figures: dict[str, Any]) -> str:
     """Return the table of means, spreads and extremes, the time, and where the results are."""
     good = len(figures["seeds"]) - len(figures["failed_seeds"])
-    heading = f"{'':<11}{'loss':<38}{'accuracy' if figures['train_accuracy'] else ''}"
-    lines = [heading.rstrip()]
-    for part in PARTS:
-        cells = [_cell(figures[f"{part}_{figure}"]) for figure in ("loss", "accuracy")]
-        if cells[0]:
-            lines.append(f"{part:<11}{cells[0]:<38}{cells[1]}".rstrip())
-    lines.append(f"mean ± standard deviation (lowest to highest) over {count(good, 'seed')}")
+    lines = _table(figures, good) if good else []
     lines += [f"seed {seed} failed: {why}" for seed, why in figures["failed_seeds"].items()]
+    best = [member["best_epoch"] for member in figures["members"] if not member["failure"]]
+    if any(best) and any(m["best_epoch"] != m["epochs"] for m in figures["members"]):
+        lines.append(f"best weights from epochs {min(best)} to {max(best)}")
     if figures["seconds_per_epoch"]:
         lines.append(
-            f"{figures['seconds_per_epoch']:.3g} s per epoch of all seeds (medians), "
+            f"{figures['seconds_per_epoch']:.3g} s per epoch and seed, "
             f"{figures['images_per_second']:,.0f} rows/s"
         )
     lines.append(f"results in {figures['run_dir']}, those of each seed in seed-N")
     return "\n".join(lines)
 
 
-def _cell(figure: dict[str, float | None] | None) -> str:
+def _table(figures: dict[str, Any], good: int) -> list[str]:
+    heading = f"{'':<11}{'loss':<38}{'accuracy' if figures['train_accuracy'] else ''}"
+    lines = [heading.rstrip()]
+    for part in PARTS:
+        loss, accuracy = (figures[f"{part}_{figure}"] for figure in ("loss", "accuracy"))
+        if loss:
+            lines.append(f"{part:<11}{_cell(loss):<38}{_cell(accuracy)}".rstrip())
+    if good > 1:
+        lines.append(f"mean ± standard deviation (lowest to highest) over {good:,} seeds")
+    return lines
+
+
+def _cell(figure: dict[str, float] | None) -> str:
     if figure is None:
         return ""
-    deviation = "" if figure["std"] is None else f" ± {figure['std']:.4f}"
-    return f"{figure['mean']:.4f}{deviation}  ({figure['lowest']:.4f} to {figure['highest']:.4f})"
+    mean, std, *ends = (None if v is None else loss_text(v) for v in figure.values())
+    return f"{mean}" if std is None else f"{mean} ± {std}  ({' to '.join(map(str, ends))})"
+
+
+def loss_text(value: float) -> str:
+    """Return a loss, or an accuracy, to four decimals; a huge one in powers of ten."""
+    return f"{value:.4f}" if abs(value) < 1e5 else f"{value:.3e}"
 
 
 def count(number: int, noun: str) -> str:

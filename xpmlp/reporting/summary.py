@@ -12,7 +12,7 @@ import numpy as np
 from xpmlp import __version__
 from xpmlp.backends.registry import Selection
 from xpmlp.errors import RunError
-from xpmlp.reporting.seed_summary import count, named_seeds
+from xpmlp.reporting.seed_summary import count, loss_text, named_seeds
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import Run
 from xpmlp.training.history import EpochRecord
@@ -120,17 +120,18 @@ def mean_record(records: Sequence[EpochRecord]) -> EpochRecord:
     return replace(EpochRecord(**means), epoch=records[0].epoch)
 
 
-def epoch_line(records: Sequence[EpochRecord], epochs: int) -> str:
-    """Return one epoch, or the means of several members', as a line of text."""
+def epoch_line(records: Sequence[EpochRecord], epochs: int, members: int = 1) -> str:
+    """Return one epoch, or the means of those of so many members that trained it, as a line."""
     record = mean_record(records)
     parts = [f"epoch {record.epoch}/{epochs}"]
-    if len(records) > 1:
-        parts.append(f"means of {len(records)}:")
-    parts.append(f"loss {record.train_loss:.4f}")
+    if members > 1:
+        some = f"{len(records)} of {members}" if len(records) < members else f"{members}"
+        parts.append(f"means of {some} seeds:")
+    parts.append(f"loss {loss_text(record.train_loss)}")
     if record.train_accuracy is not None:
         parts.append(f"accuracy {record.train_accuracy:.4f}")
     if record.validation_loss is not None:
-        parts.append(f"validation loss {record.validation_loss:.4f}")
+        parts.append(f"validation loss {loss_text(record.validation_loss)}")
     if record.validation_accuracy is not None:
         parts.append(f"validation accuracy {record.validation_accuracy:.4f}")
     parts.append(f"{record.images_per_second:,.0f} rows/s")
@@ -146,7 +147,7 @@ def summary_text(run: Run, figures: dict[str, Any]) -> str:
         loss, accuracy = figures[f"{name}_loss"], figures[f"{name}_accuracy"]
         if loss is not None:
             shown = f"{accuracy:.4f}" if accuracy is not None else ""
-            lines.append(f"{name:<12}{loss:>10.4f}{shown:>11}{len(part):>10,}")
+            lines.append(f"{name:<12}{loss_text(loss):>10}{shown:>11}{len(part):>10,}")
     if run.trainer.stopping and run.trainer.stopping.best_epoch:
         lines.append(f"best weights from epoch {figures['best_epoch']} of {figures['epochs']}")
     if figures["seconds_per_epoch"]:

@@ -4,7 +4,7 @@ import sys
 import tomllib
 from argparse import ArgumentTypeError
 from dataclasses import asdict, dataclass, field, fields, replace
-from numbers import Integral, Number
+from numbers import Number
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from xpmlp.optim.schedules import SCHEDULES
 RESUMABLE = ("epochs", "device", "backend", "data_dir", "early_stopping")
 LARGEST = {"float32": 3.4028235e38, "float64": sys.float_info.max}
 WIDEST = 10**7
+MOST_SEEDS = 10_000
 SCALES = ("none", "center", "unit", "standard")
 LOSS_NAMES = ("auto", *LOSSES)
 
@@ -30,14 +31,15 @@ def number(text: str) -> float | int:
 
 def count_or_list(text: str) -> tuple[int, ...]:
     """Return the seeds of a count, `10` for 0 to 9, or of a list, `0,3,7`; never none."""
-    try:
-        count = int(text) if text.isdecimal() else 0
-        seeds = tuple(range(count)) or tuple(int(seed) for seed in text.split(",") if "," in text)
-    except ValueError:
-        seeds = ()
-    if not seeds:
+    words = text.split(",")
+    if not all(word.isdecimal() and len(word) < 20 for word in words) or text.strip("0") == "":
         raise ArgumentTypeError(f"expected a count, as 10, or a list, as 0,3,7, got {text!r}")
-    return seeds
+    numbers = tuple(int(word) for word in words)
+    if len(numbers) > 1:
+        return numbers
+    if numbers[0] > MOST_SEEDS:
+        raise ArgumentTypeError(f"{text} seeds are too many; the most are {MOST_SEEDS:,}")
+    return tuple(range(numbers[0]))
 
 
 def _option(default: Any, group: str, text: str, kind: type | None = None, **more: Any) -> Any:
@@ -148,8 +150,11 @@ class Config:
     dtype: str = _option("float32", "machine", "floating-point type", choices=DTYPES)
 
     def __post_init__(self) -> None:
-        if isinstance(self.seeds, Integral):
-            object.__setattr__(self, "seeds", range(int(self.seeds)))
+        seeds: Any = self.seeds
+        if hasattr(seeds, "__index__") and not isinstance(seeds, bool):
+            if not 1 <= seeds <= MOST_SEEDS:
+                raise InputError(f"{seeds} seeds can't be; give a count from 1 to {MOST_SEEDS:,}")
+            object.__setattr__(self, "seeds", range(seeds))
         for item in fields(self):
             object.__setattr__(self, item.name, _plain(item.default, getattr(self, item.name)))
         _check_types(self)
@@ -269,6 +274,7 @@ def _check_values(config: Config) -> None:
         ("epochs", config.epochs >= 1, "1 or more"),
         ("early_stopping", config.early_stopping is None or config.early_stopping > 0, "1 or more"),
         ("seed", config.seed >= 0, "0 or more"),
+        ("seeds", len(config.seeds) <= MOST_SEEDS, f"at most {MOST_SEEDS:,} of them"),
         ("seeds", all(seed >= 0 for seed in config.seeds), "0 or more"),
         ("seeds", len({*config.seeds}) == len(config.seeds), "different from each other"),
         ("data_seed", 0 <= config.data_seed < 2**32, "from 0 to 4294967295"),

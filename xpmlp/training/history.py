@@ -2,9 +2,12 @@
 
 import csv
 from dataclasses import asdict, dataclass, field, fields
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
+
+from xpmlp.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,18 @@ class History:
     def write(self, directory: Path) -> None:
         """Write history.csv (a row per epoch) and steps.csv (a row per step)."""
         names = [item.name for item in fields(EpochRecord)]
-        with (directory / "history.csv").open("w", newline="") as file:
-            table = csv.DictWriter(file, names)
-            table.writeheader()
-            table.writerows(asdict(record) for record in self.epochs)
+        history = StringIO(newline="")
+        table = csv.DictWriter(history, names)
+        table.writeheader()
+        table.writerows(asdict(record) for record in self.epochs)
+        write_whole(directory / "history.csv", history.getvalue())
+
+        steps = StringIO(newline="")
+        rows = csv.writer(steps)
+        rows.writerow(["step", "epoch", "learning_rate", *self.metric_names])
         epochs = np.repeat(np.arange(len(self.step_parts)) + 1, list(map(len, self.step_parts)))
-        with (directory / "steps.csv").open("w", newline="") as file:
-            rows = csv.writer(file)
-            rows.writerow(["step", "epoch", "learning_rate", *self.metric_names])
-            for i, (epoch, rate, values) in enumerate(
-                zip(epochs, self.learning_rates, self.steps, strict=True), start=1
-            ):
-                rows.writerow([i, epoch, float(rate), *map(float, values)])
+        for i, (epoch, rate, values) in enumerate(
+            zip(epochs, self.learning_rates, self.steps, strict=True), start=1
+        ):
+            rows.writerow([i, epoch, float(rate), *map(float, values)])
+        write_whole(directory / "steps.csv", steps.getvalue())

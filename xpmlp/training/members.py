@@ -62,6 +62,11 @@ class Members:
                         records.append(outcome)
             yield records
 
+    @property
+    def finished(self) -> bool:
+        """Whether no member has epochs left to do."""
+        return not self._waiting()
+
     def _waiting(self) -> list[int]:
         return [
             i

@@ -1,7 +1,6 @@
 """Trees of arrays in safetensors files: flat names in, trees out, writes that can't be torn."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from xpmlp.errors import InputError
+from xpmlp.files import write_whole
 from xpmlp.types import Affine, Params
 
 METADATA_KEY = "xpmlp"
@@ -43,14 +43,8 @@ def write_tensors(
     """
     from safetensors.numpy import save
 
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        metadata = json.dumps({"format": file_format, **about})
-        partial.write_bytes(save(tensors, {METADATA_KEY: metadata}))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    metadata = json.dumps({"format": file_format, **about})
+    write_whole(Path(path), save(tensors, {METADATA_KEY: metadata}))
 
 
 def read_tensors(

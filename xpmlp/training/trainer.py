@@ -117,8 +117,8 @@ class Trainer:
 
     def _checked(self, order: np.ndarray) -> np.ndarray:
         rows = len(self.data.train)
-        if order.ndim != 1 or order.dtype.kind not in "iu" or not (0 <= order).all():
-            raise InputError(f"an order must be row numbers (N,), got {order.dtype} {order.shape}")
+        if order.ndim != 1 or order.dtype.kind not in "iu" or (order < 0).any():
+            raise InputError(f"an order must be row numbers, got {order.dtype} {order.shape}")
         if len(order) != rows or order.max() >= rows:
             raise InputError(f"an order must have each of {rows} rows, numbered from 0")
         return order
