@@ -157,39 +157,56 @@ def test_stacked_runs_are_padded():
     np.testing.assert_array_equal(stacked, [[1, 2], [3, NAN], [4, 5]])
 
 
-def test_mean_and_deviation_of_runs_by_hand():
-    runs = np.array([[1.0, 2.0, 3.0, NAN], [3.0, 5.0, NAN, NAN], [5.0, 8.0, 7.0, 6.0]])
+def test_mean_and_band_of_runs_by_hand():
+    runs = np.array(
+        [
+            [1.0, 2.0, 0.0, NAN, NAN],
+            [3.0, 5.0, 0.0, NAN, NAN],
+            [3.0, 5.0, 0.0, 3.0, NAN],
+            [5.0, 8.0, 8.0, 7.0, 6.0],
+        ]
+    )
     curve = Curve.of_runs("loss", runs)
-    np.testing.assert_allclose(curve.values, [3.0, 5.0, 5.0, 6.0])
-    np.testing.assert_allclose(curve.deviation, [2.0, 3.0, np.sqrt(8.0), NAN])
+    np.testing.assert_allclose(curve.values, [3.0, 5.0, 2.0, 5.0, 6.0])
+    one, two = np.sqrt(8 / 3), np.sqrt(6)
+    low, high = curve.band
+    # The third deviation is 4 and the fourth √8: both would go beyond the runs.
+    np.testing.assert_allclose(low, [3 - one, 5 - two, 0, 3, NAN])
+    np.testing.assert_allclose(high, [3 + one, 5 + two, 6, 7, NAN])
+    assert curve.stretches == [(0, 3, True), (3, 4, False), (4, 5, False)]
 
 
 @given(arrays(float, st.tuples(st.integers(2, 6), st.integers(1, 9)), elements=st.floats(-9, 9)))
-def test_deviation_is_that_of_a_sample(runs):
+def test_band_is_the_deviation_of_a_sample_within_the_runs(runs):
     curve = Curve.of_runs("loss", runs)
-    np.testing.assert_allclose(curve.values, runs.mean(axis=0), atol=1e-14)
-    np.testing.assert_allclose(curve.deviation, runs.std(axis=0, ddof=1), atol=1e-13)
+    mean, deviation = runs.mean(axis=0), runs.std(axis=0, ddof=1)
+    np.testing.assert_allclose(curve.values, mean, atol=1e-14)
+    low, high = curve.band
+    np.testing.assert_allclose(low, np.maximum(mean - deviation, runs.min(axis=0)), atol=1e-13)
+    np.testing.assert_allclose(high, np.minimum(mean + deviation, runs.max(axis=0)), atol=1e-13)
+    assert curve.stretches == [(0, runs.shape[1], True)]
 
 
 def test_one_run_is_itself_and_has_no_band():
     run = np.array([0.1, NAN, 0.3])
     curve = Curve.of_runs("loss", run[None])
     np.testing.assert_array_equal(curve.values, run)
-    assert curve.deviation is None
+    assert curve.band is None
+    assert curve.stretches == [(0, 3, True)]
     figure = epoch_curves([curve])
     assert not figure.axes[0].collections
     assert note(figure) == ""
 
 
-def test_band_is_one_deviation_wide():
-    curve = Curve.of_runs("loss", np.array([[1.0, 2.0, 3.0], [3.0, 5.0, 9.0]]))
-    figure = loss_per_step([curve], steps_per_epoch=1)
+def test_band_is_drawn_around_the_mean():
+    runs = np.array([[1.0, 2.0, 0.0], [3.0, 5.0, 0.0], [3.0, 5.0, 0.0], [5.0, 8.0, 8.0]])
+    figure = loss_per_step([Curve.of_runs("loss", runs)], steps_per_epoch=1)
     (axes,) = figure.axes
-    np.testing.assert_array_equal(axes.lines[0].get_ydata(), [2.0, 3.5, 6.0])
-    root = np.sqrt(2)
-    for step, mean, deviation in ((1, 2, root), (2, 3.5, 1.5 * root), (3, 6, 3 * root)):
-        np.testing.assert_allclose(band(axes)[step], (mean - deviation, mean + deviation))
-    assert note(figure) == "mean ± standard deviation of 2 seeds"
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), [3.0, 5.0, 2.0])
+    one, two = np.sqrt(8 / 3), np.sqrt(6)
+    for step, edges in ((1, (3 - one, 3 + one)), (2, (5 - two, 5 + two)), (3, (0, 6))):
+        np.testing.assert_allclose(band(axes)[step], edges)
+    assert note(figure) == "mean ± standard deviation of 4 seeds, within their extremes"
 
 
 def test_runs_are_smoothed_before_their_deviation_is_taken():
@@ -198,23 +215,39 @@ def test_runs_are_smoothed_before_their_deviation_is_taken():
     figure = loss_per_step([Curve.of_runs("loss", runs)], steps_per_epoch=40)
     low, high = band(figure.axes[0])[20]
     assert high - low < 0.3 < 2 * np.sqrt(2)
-    assert note(figure) == "means of 11 steps; mean ± standard deviation of 2 seeds"
+    assert note(figure) == (
+        "means of 11 steps; mean ± standard deviation of 2 seeds, within their extremes"
+    )
 
 
-def test_note_tells_how_many_runs_are_left():
-    curve = Curve.of_runs("training", stack_runs([np.ones(4), np.ones(2), np.ones(3)]))
-    assert note(epoch_curves([curve])) == "mean ± standard deviation of 1 to 3 seeds"
+def test_mean_of_fewer_runs_is_drawn_apart_and_paler():
+    runs = [np.array([1.0, 2.0, 3.0, 4.0]), np.array([7.0, 8.0]), np.array([4.0, 5.0, 6.0])]
+    figure = epoch_curves([Curve.of_runs("training", stack_runs(runs))])
+    drawn = figure.axes[0].lines
+    assert [list(line.get_xdata()) for line in drawn] == [[1, 2], [3], [4]]
+    assert [list(line.get_ydata()) for line in drawn] == [[4.0, 5.0], [4.5], [4.0]]
+    assert [line.get_alpha() == 1 for line in drawn] == [True, False, False]
+    assert list(lines(figure.axes[0])) == ["training"]
+    assert note(figure).endswith("of 3 seeds, within their extremes\nfaint: fewer seeds, 1 to 2")
 
 
-def test_band_below_zero_runs_out_of_a_log_axis(tmp_path):
-    runs = np.array([[90.0, 9.0, 1.0], [110.0, 11.0, 1e-9], [100.0, 10.0, 2.0]])
-    figure = epoch_curves([Curve.of_runs("training", runs)])
-    save(figure, tmp_path / "loss.png")
-    (axes,) = figure.axes
-    assert axes.get_yscale() == "log"
-    assert band(axes)[3][0] < 0.02
-    low, high = axes.get_ylim()
-    assert 0.4 < low < 1 < 110 < high
+def test_note_counts_the_seeds_of_each_curve():
+    pair, three = Curve.of_runs("pair", np.ones((2, 4))), Curve.of_runs("three", np.ones((3, 4)))
+    figure = epoch_curves([pair, three])
+    assert note(figure) == "mean ± standard deviation of 2 to 3 seeds, within their extremes"
+
+
+def test_band_reaches_to_the_lowest_run_or_out_of_a_log_axis(tmp_path):
+    wide = np.array([[90.0, 9.0, 1.0], [110.0, 11.0, 0.1], [100.0, 10.0, 0.1], [100.0, 10.0, 0.1]])
+    for lowest, bottom in ((0.1, 0.05), (0.0, 0.1)):
+        runs = np.where(wide == 0.1, lowest, wide)
+        figure = epoch_curves([Curve.of_runs("training", runs)])
+        save(figure, tmp_path / "loss.png")
+        (axes,) = figure.axes
+        assert axes.get_yscale() == "log"
+        assert band(axes)[3][0] == lowest
+        low, high = axes.get_ylim()
+        assert bottom <= low <= runs[:, 2].mean() < 110 < high
 
 
 def test_gradients_of_a_layer_share_a_colour():
@@ -229,6 +262,19 @@ def test_gradients_of_a_layer_share_a_colour():
         assert W.get_color() == b.get_color() == colour
         assert (W.get_linestyle(), b.get_linestyle()) == ("-", "--")
     assert axes.get_yscale() == "log"
+
+
+def test_only_the_weights_have_a_spread():
+    noise = 1 + np.random.default_rng(0).uniform(size=(3, 40))
+    seeds = gradient_magnitude(
+        [Curve.of_runs("dW", noise)], [Curve.of_runs("db", noise)], steps_per_epoch=40
+    )
+    assert len(seeds.axes[0].collections) == 1
+    assert len(seeds.axes[0].lines) == 2
+    assert note(seeds).endswith("seeds, within their extremes\nbands: solid lines only")
+    alone = gradient_magnitude([Curve("dW", noise[0])], [Curve("db", noise[1])], 40)
+    assert [line.get_linestyle() for line in alone.axes[0].lines] == ["-", "-", "--"]
+    assert note(alone) == "means of 11 steps; faint: single steps of the solid lines"
 
 
 def test_gradients_that_are_zero_are_named(tmp_path):
@@ -262,6 +308,15 @@ def test_ticks_are_whole_epochs(epochs, tmp_path):
     assert ticks
     assert all(tick == round(tick) for tick in ticks)
     assert (axes.lines[0].get_marker() == "o") == (epochs < 3000)
+
+
+def test_thousands_have_a_comma(tmp_path):
+    values = np.linspace(1, 0.5, 20_000)
+    epochs, steps = epoch_curves([Curve("loss", values)]), loss_per_step([Curve("loss", values)], 2)
+    save(epochs, tmp_path / "epochs.png")
+    save(steps, tmp_path / "steps.png")
+    for axes in (*epochs.axes, *steps.axes, *steps.axes[0].child_axes):
+        assert "10,000" in [tick.get_text() for tick in axes.get_xticklabels()]
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 30_000])
@@ -307,3 +362,14 @@ def test_legend_covers_no_panel(curves, tmp_path):
         for axes in figure.axes:
             assert axes.get_tightbbox().y0 >= legend.y1
             assert axes.get_window_extent().height > 0.4 * figure.bbox.height
+
+
+@pytest.mark.parametrize(
+    ("count", "letters", "columns"), [(4, 10, 4), (4, 30, 2), (5, 30, 3), (3, 90, 1)]
+)
+def test_lines_of_a_legend_are_balanced(count, letters, columns, tmp_path):
+    drawn = [Curve(f"{i}" * letters, np.ones(3)) for i in range(count)]
+    figure = epoch_curves(drawn, drawn)
+    save(figure, tmp_path / "legend.png")
+    left = {round(text.get_window_extent().x0) for text in figure.legends[0].get_texts()}
+    assert len(left) == columns

@@ -23,6 +23,7 @@ from xpmlp.training.trainer import Trainer
 
 CURVES = ["loss-per-step.png", "epochs.png", "gradient-magnitude.png"]
 IMAGES = ["first-layer-weights.png", "confusion-matrix.png"]
+SEEDS = [*CURVES, "decision-regions.png"]
 PLANE = ["decision-regions.png", "confusion-matrix.png"]
 
 
@@ -228,7 +229,7 @@ assert not {"matplotlib", "sklearn"} & set(sys.modules)
 def test_seeds_together(tmp_path):
     runs = [train(dataset(), seed=seed, batch_size=0, epochs=6) for seed in range(3)]
     paths = write_seed_pictures(runs, tmp_path)
-    assert [path.name for path in paths] == CURVES
+    assert [path.name for path in paths] == SEEDS
     assert sorted(paths) == sorted(tmp_path.iterdir())
     drawn = {
         name: {line.get_label(): line.get_ydata() for axes in figure.axes for line in axes.lines}
@@ -243,23 +244,43 @@ def test_seeds_together(tmp_path):
     np.testing.assert_allclose(
         drawn["epochs"]["validation"], np.mean(accuracies, axis=0), rtol=1e-14
     )
-    for _, figure in seed_pictures(runs):
-        assert figure.legends[0].get_title().get_text() == "mean ± standard deviation of 3 seeds"
-        assert all(axes.collections for axes in figure.axes)
+    for name, figure in seed_pictures(runs):
+        if name != "decision-regions":
+            note = figure.legends[0].get_title().get_text()
+            assert note.startswith("mean ± standard deviation of 3 seeds, within their extremes")
+            assert all(axes.collections for axes in figure.axes)
+
+
+def test_nets_of_up_to_six_seeds_are_drawn():
+    runs = [train(dataset(), seed=seed, epochs=1) for seed in range(7)]
+    figure = dict(seed_pictures(runs))["decision-regions"]
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == [f"seed {seed}" for seed in range(6)]
+    images = [axes.images[0].get_array() for axes in figure.axes]
+    assert not np.array_equal(images[0], images[1])
+
+
+@pytest.mark.parametrize(
+    "data", [dataset(5), dataset(12), values()], ids=["features", "images", "regression"]
+)
+def test_seeds_of_no_plane_have_curves_alone(data, tmp_path):
+    paths = write_seed_pictures([train(data, seed=seed) for seed in (0, 1)], tmp_path)
+    assert [path.name for path in paths] == CURVES
 
 
 def test_seeds_that_stopped_at_different_epochs(tmp_path):
     runs = [train(dataset(), epochs=epochs) for epochs in (1, 3, 2)]
-    assert [path.name for path in write_seed_pictures(runs, tmp_path)] == CURVES
+    assert [path.name for path in write_seed_pictures(runs, tmp_path)] == SEEDS
     loss = dict(seed_pictures(runs))["epochs"].axes[0]
-    assert len(loss.lines[0].get_ydata()) == 3
-    last = runs[1].history.epochs[-1].train_loss
-    assert loss.lines[0].get_ydata()[-1] == last
+    drawn = [line for line in loss.lines if line.get_color() == loss.lines[0].get_color()]
+    assert [list(line.get_xdata()) for line in drawn] == [[1], [2], [3]]
+    assert list(drawn[-1].get_ydata()) == [runs[1].history.epochs[-1].train_loss]
 
 
 def test_seeds_before_the_first_epoch_has_ended(tmp_path):
     trainer = Trainer(Config(hidden=(4,)), dataset(), load("numpy", "cpu", "float32"))
     unfinished = finish(trainer)
-    assert write_seed_pictures([unfinished, unfinished], tmp_path) == []
+    paths = write_seed_pictures([unfinished, unfinished], tmp_path)
+    assert [path.name for path in paths] == ["decision-regions.png"]
     paths = write_seed_pictures([unfinished, train(dataset())], tmp_path)
-    assert [path.name for path in paths] == CURVES
+    assert [path.name for path in paths] == SEEDS

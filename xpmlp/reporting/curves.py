@@ -1,10 +1,12 @@
 """How training went: loss per step, loss and accuracy per epoch, size of the gradients.
 
-A line is one run, or the mean of runs of several seeds in a band of one standard deviation.
+A line is one run, or the mean of runs of several seeds in a band of one standard deviation,
+broken and paler where some of them have stopped.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -29,7 +31,8 @@ THICK_POINTS = 300
 LOG_DECADES = 1.5
 DRAWN_BINS = 2000
 LONGEST_WINDOW = 999
-FAINT = 0.25
+FAINT = 0.22
+PALE = 0.4
 
 
 @dataclass(frozen=True)
@@ -47,22 +50,34 @@ class Curve:
     def of_runs(cls, label: str, values: np.ndarray) -> "Curve":
         """Return the mean of K runs, values (K, S), over those that are not NaN.
 
-        It is drawn in a band of ± one standard deviation; a single run has none.
+        It is drawn in its band; a single run has none.
         """
         mean = _ratio(np.nansum(values, axis=0), _count(values))
         return cls(label, mean, values if len(values) > 1 else None)
 
     @property
-    def deviation(self) -> np.ndarray | None:
-        """The standard deviation of the n runs of a sample, √(Σ(v - mean)² / (n - 1)), (S,).
+    def band(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The mean ± the standard deviation of a sample, √(Σ(v - mean)² / (n - 1)), (S,) each.
 
-        It is NaN where n < 2, and None for a single run.
+        It is cut at the lowest and the highest of the n runs: no loss falls below zero, which
+        would look like a collapse on a log axis, and no accuracy rises above one. It is NaN
+        where n < 2, and None for a single run.
         """
         if self.runs is None:
             return None
         squares = np.nansum((self.runs - self.values) ** 2, axis=0)
-        deviation: np.ndarray = np.sqrt(_ratio(squares, _count(self.runs) - 1))
-        return deviation
+        deviation = np.sqrt(_ratio(squares, _count(self.runs) - 1))
+        low = np.maximum(self.values - deviation, np.fmin.reduce(self.runs))
+        return low, np.minimum(self.values + deviation, np.fmax.reduce(self.runs))
+
+    @property
+    def stretches(self) -> list[tuple[int, int, bool]]:
+        """Start and end of each stretch of equally many runs, and whether that is all of them."""
+        if self.runs is None:
+            return [(0, len(self.values), True)]
+        count = _count(self.runs)
+        edges = (0, *(np.flatnonzero(np.diff(count)) + 1).tolist(), len(count))
+        return [(a, b, bool(count[a] == len(self.runs))) for a, b in pairwise(edges)]
 
     def smooth(self, window: int) -> "Curve":
         """Return the running mean of the values, or the mean of the runs' running means."""
@@ -81,13 +96,13 @@ class EpochPanel:
 
 
 class Look(NamedTuple):
-    """How a line is drawn, and whether what lies behind it is: its band or single values."""
+    """How a line is drawn, and how faint what lies behind it is: its band or single values."""
 
     colour: str
     width: float = 1.8
     style: str = "-"
-    spread: bool = True
     faint: float = FAINT
+    marker: str | None = None
 
 
 def stack_runs(runs: Sequence[np.ndarray]) -> np.ndarray:
@@ -113,14 +128,14 @@ def loss_per_step(curves: Sequence[Curve], steps_per_epoch: int) -> "Figure":
     if spans_decades(np.concatenate([line.values for line in smooth])):
         _log_axis(axes)
     _finish_steps(axes, _longest(curves), steps_per_epoch)
-    _add_legend(figure, _step_note(curves, window))
+    _add_legend(figure, _note(curves, window))
     return figure
 
 
 def gradient_magnitude(
     weights: Sequence[Curve], biases: Sequence[Curve], steps_per_epoch: int
 ) -> "Figure":
-    """Draw the norm of each layer's dW, with its running mean, and of its db, dashed.
+    """Draw the norm of each layer's dW, with its spread, and of its db, dashed and without.
 
     weights, biases: one curve a layer, in the same order. Zeros fall off the log axis, which
     is there unless all is zero.
@@ -133,11 +148,11 @@ def gradient_magnitude(
     for W, b, colour in zip(weights, biases, _colours(len(weights)), strict=True):
         look = Look(colour, 2.0, faint=_faint(len(weights)))
         _draw_steps(axes, W, _labelled(W).smooth(window), look)
-        _draw_steps(axes, b, _labelled(b).smooth(window), Look(colour, 1.0, "--", spread=False))
+        _draw_steps(axes, b, _labelled(b).smooth(window), Look(colour, 1.0, "--", faint=0))
     if any((curve.values > 0).any() for curve in curves):
         _log_axis(axes)
     _finish_steps(axes, _longest(curves), steps_per_epoch)
-    _add_legend(figure, _step_note(curves, window), columns=len(weights))
+    _add_legend(figure, _note(curves, window, dashed=True), columns=len(weights))
     return figure
 
 
@@ -158,7 +173,7 @@ def epoch_curves(
         _mark_epoch(axes, best_epoch)
     if spans_decades(np.concatenate([curve.values for curve in losses])):
         _log_axis(panels[0])
-    _add_legend(figure, _band_note([*losses, *accuracies]))
+    _add_legend(figure, _note([*losses, *accuracies]))
     return figure
 
 
@@ -177,7 +192,7 @@ def epoch_panels(panels: Sequence[EpochPanel], ylabel: str = "loss") -> "Figure"
         _mark_epoch(axes, panel.best_epoch)
     if spans_decades(np.concatenate([curve.values for curve in curves])):
         _log_axis(row[0])
-    _add_legend(figure, _band_note(curves))
+    _add_legend(figure, _note(curves))
     return figure
 
 
@@ -232,53 +247,48 @@ def outline(values: np.ndarray, bins: int = DRAWN_BINS) -> tuple[np.ndarray, np.
 
 
 def _draw_steps(axes: "Axes", curve: Curve, smooth: Curve, look: Look) -> None:
-    """Draw a curve's running mean before its band, or before the values of single steps."""
-    steps, values = outline(smooth.values)
-    if look.spread:
-        _draw_band(axes, smooth, look.colour)
-    if look.spread and curve.runs is None and smooth.values is not curve.values:
-        axes.plot(
-            *outline(curve.values),
-            color=look.colour,
-            alpha=look.faint,
-            linewidth=0.7,
-            zorder=1.5,
-        )
-    axes.plot(
-        steps,
-        values,
-        color=look.colour,
-        linewidth=look.width,
-        linestyle=look.style,
-        marker="o" if len(steps) == 1 else None,
-        label=smooth.label,
-        zorder=3,
-    )
+    """Draw a curve's running mean, before the values of single steps where it is one run."""
+    if look.faint and curve.runs is None and smooth.values is not curve.values:
+        steps, values = outline(curve.values)
+        axes.plot(steps, values, color=look.colour, alpha=look.faint, linewidth=0.7, zorder=1.5)
+    _draw_curve(axes, smooth, look)
 
 
 def _draw_epochs(axes: "Axes", curves: Sequence[Curve], colours: Mapping[str, str]) -> None:
     for curve in curves:
-        epochs = np.arange(1, len(curve.values) + 1)
-        _draw_band(axes, curve, colours[curve.label])
-        axes.plot(
-            epochs,
-            curve.values,
-            color=colours[curve.label],
-            linewidth=1.8 if len(epochs) <= THICK_POINTS else 1.1,
-            marker="o" if len(epochs) <= MARKED_POINTS else None,
-            markersize=4,
-            label=curve.label,
+        epochs = len(curve.values)
+        look = Look(
+            colours[curve.label],
+            width=1.8 if epochs <= THICK_POINTS else 1.1,
+            faint=_faint(len(curves)),
+            marker="o" if epochs <= MARKED_POINTS else None,
         )
+        _draw_curve(axes, curve, look)
     integer_ticks(axes.xaxis)
     axes.ticklabel_format(axis="y", useOffset=False)
 
 
-def _draw_band(axes: "Axes", curve: Curve, colour: str) -> None:
-    deviation = curve.deviation
-    if deviation is not None:
-        steps, low = outline(curve.values - deviation)
-        high = outline(curve.values + deviation)[1]
-        axes.fill_between(steps, low, high, color=colour, alpha=0.2, linewidth=0)
+def _draw_curve(axes: "Axes", curve: Curve, look: Look) -> None:
+    """Draw a line before its band, anew and paler after a run has stopped: the mean may jump."""
+    for start, end, complete in curve.stretches:
+        steps, values = outline(curve.values[start:end])
+        strength = 1 if complete else PALE
+        if look.faint and curve.band:
+            low, high = (outline(edge[start:end])[1] for edge in curve.band)
+            band = axes.fill_between(start + steps, low, high, color=look.colour, linewidth=0)
+            band.set_alpha(strength * look.faint)
+        axes.plot(
+            start + steps,
+            values,
+            color=look.colour,
+            alpha=strength,
+            linewidth=look.width,
+            linestyle=look.style,
+            marker=look.marker or ("o" if end - start == 1 else None),
+            markersize=4,
+            label=None if start else curve.label,
+            zorder=3,
+        )
 
 
 def _mark_epoch(axes: "Axes", epoch: int | None) -> None:
@@ -287,7 +297,7 @@ def _mark_epoch(axes: "Axes", epoch: int | None) -> None:
 
 
 def _log_axis(axes: "Axes") -> None:
-    """Make the y axis logarithmic, down to the lines: a band may reach to zero and below."""
+    """Make the y axis logarithmic, down to the lines: a band may reach to a run at zero."""
     axes.set_yscale("log")
     if axes.collections:
         drawn = np.concatenate([line.get_ydata() for line in axes.lines])
@@ -314,20 +324,28 @@ def _finish_steps(axes: "Axes", steps: int, steps_per_epoch: int) -> None:
     integer_ticks(top.xaxis)
 
 
-def _band_note(curves: Sequence[Curve]) -> str:
-    """Return what the bands of curves are, such as `mean ± standard deviation of 5 seeds`."""
-    counts = [_count(curve.runs) for curve in curves if curve.runs is not None]
-    if not counts:
-        return ""
-    fewest, most = np.concatenate(counts).min(), np.concatenate(counts).max()
-    count = f"{most}" if fewest == most else f"{fewest} to {most}"
-    return f"mean ± standard deviation of {count} seeds"
+def _note(curves: Sequence[Curve], window: int = 1, dashed: bool = False) -> str:
+    """Return what the lines of curves are and what lies behind them, or behind the solid ones.
+
+    Such as `means of 11 steps; mean ± standard deviation of 5 seeds, within their extremes`.
+    """
+    seeds = [curve.runs for curve in curves if curve.runs is not None]
+    lines, more = [f"means of {window} steps"] * (window > 1), []
+    if seeds:
+        most = _range([len(runs) for runs in seeds])
+        lines.append(f"mean ± standard deviation of {most} seeds, within their extremes")
+        more += ["bands: solid lines only"] * dashed
+    elif window > 1:
+        lines.append("faint: single steps" + " of the solid lines" * dashed)
+    fewer = [n for runs in seeds for n in np.unique(_count(runs)) if 0 < n < len(runs)]
+    if fewer:
+        more.append(f"faint: fewer seeds, {_range(fewer)}")
+    return "\n".join("; ".join(part) for part in (lines, more) if part)
 
 
-def _step_note(curves: Sequence[Curve], window: int) -> str:
-    """Return over how many steps the lines are smoothed, and what lies behind them."""
-    band = _band_note(curves)
-    return f"means of {window} steps; {band or 'faint: single steps'}" if window > 1 else band
+def _range(counts: Sequence[int]) -> str:
+    low, high = min(counts), max(counts)
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _add_legend(figure: "Figure", title: str, columns: int | None = None) -> None:

@@ -20,7 +20,7 @@ from xpmlp.reporting.outcomes import (
     predicted_against_true,
     worst_mistakes,
 )
-from xpmlp.reporting.regions import chosen_outputs, decision_regions
+from xpmlp.reporting.regions import Panel, chosen_outputs, decision_panels, decision_regions
 from xpmlp.reporting.style import save
 from xpmlp.reporting.weights import first_layer_weights
 
@@ -29,9 +29,11 @@ if TYPE_CHECKING:
 
     from xpmlp.training.fitting import Run
     from xpmlp.training.history import History
+    from xpmlp.training.model import Model
 
 Named = Iterator[tuple[str, "Figure"]]
 
+DRAWN_SEEDS = 6
 _PARTS = {"train": "training", "validation": "validation"}
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
@@ -58,10 +60,15 @@ def pictures(run: "Run") -> Named:
 def seed_pictures(runs: Sequence["Run"]) -> Named:
     """Yield name and figure of how the runs of several seeds went, each curve with a band.
 
-    A band is the mean ± one standard deviation of the seeds that have come so far: they may
-    have stopped at different epochs.
+    Of two features also the decision regions of up to six nets, side by side.
     """
     yield from _training([run.history for run in runs])
+    if _classifies_a_plane(runs[0].model):
+        panels = [
+            Panel(f"seed {run.trainer.config.seed}", run.model, run.trainer.data.train)
+            for run in runs[:DRAWN_SEEDS]
+        ]
+        yield "decision-regions", decision_panels(panels)
 
 
 def _write(named: Named, directory: Path) -> list[Path]:
@@ -117,8 +124,12 @@ def _network(run: "Run") -> Named:
         if len(model.params) == 1:  # a single node speaks for the last class
             names = model.class_names[-W.shape[1] :]
         yield "first-layer-weights", first_layer_weights(W, model.image_shape, names)
-    elif model.class_names and model.sizes[0] == 2:
+    elif _classifies_a_plane(model):
         yield "decision-regions", decision_regions(model, data.train, data.test)
+
+
+def _classifies_a_plane(model: "Model") -> bool:
+    return bool(model.class_names) and model.sizes[0] == 2 and not model.image_shape
 
 
 def _outcomes(run: "Run", logits: np.ndarray) -> Named:

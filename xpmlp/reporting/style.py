@@ -93,9 +93,12 @@ def add_colour_bar(
 def legend_below(
     figure: "Figure", handles: Sequence["Artist"], title: str = "", columns: int | None = None
 ) -> None:
-    """Put one legend for all axes of a figure below them, in as many columns as fit, or fewer."""
+    """Put one legend for all axes of a figure below them, in as many columns as fit, or fewer.
+
+    Where they do not fit into one line, the lines have about as many entries each.
+    """
     labels = [str(handle.get_label()) for handle in handles]
-    figure.legend(
+    legend = figure.legend(
         handles=handles,
         title=title or None,
         title_fontsize=SMALL_TEXT_SIZE,
@@ -106,11 +109,14 @@ def legend_below(
         borderaxespad=0.8,
         ncols=_fitting_columns(labels, columns or len(labels), figure.get_figwidth()),
     )
+    legend.get_title().set_multialignment("center")
 
 
 def _fitting_columns(labels: Sequence[str], most: int, inches: float) -> int:
     """Return how many columns of a legend, filled one by one, fit into so many inches."""
-    for columns in range(most, 1, -1):
+    for wanted in range(most, 1, -1):
+        lines = -(-len(labels) // wanted)
+        columns = -(-len(labels) // lines)
         widest = [max(map(len, part)) for part in np.array_split(labels, columns) if len(part)]
         if sum(LEGEND_HANDLE + LEGEND_LETTER * letters for letters in widest) < inches:
             return columns
