@@ -1,5 +1,6 @@
 """The reproduce command as a person meets it: what it prints, writes and returns."""
 
+import errno
 import json
 import os
 import signal
@@ -8,9 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.recipes.tiny import CONFIG, diverging, unavailable, xor_recipe
+from tests.recipes.tiny import CONFIG, axes_of, diverging, unavailable, xor_recipe
 from xpmlp import reproduce
 from xpmlp.backends import registry as backends
+from xpmlp.files import write_whole
 from xpmlp.recipes import progress, registry
 from xpmlp.recipes.base import Picture, Property, Training
 
@@ -22,6 +24,7 @@ TINY = {
     "missing": xor_recipe(name="missing", trainings={"xor": Training(CONFIG, data=unavailable)}),
     "diverges": xor_recipe(name="diverges", trainings={"xor": Training(CONFIG, data=diverging)}),
 }
+SIGNALS = pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
 WRITTEN = {"report.md", "verdicts.md", "verdicts.json"}
 
 
@@ -83,8 +86,9 @@ def test_a_recipe_prints_a_table_and_writes_its_report(capsys, tmp_path):
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0].startswith("machine   numpy ")
-    assert lines[2] == "reports   one"
-    assert lines[3:6] == [
+    assert lines[1].startswith("verdicts  exact: equal to 1e-12.")
+    assert lines[3:7] == [
+        "reports   one",
         "tiny-xor: training xor: 3 nets, 60 epochs in all",
         "tiny-xor: checks",
         "tiny-xor: pictures",
@@ -136,19 +140,24 @@ def test_all_goes_on_after_failures_and_says_which(capsys, tmp_path):
     code, out, err = run(capsys, "--all", "--quick", "--out", "one")
     assert code == 1
     assert err.splitlines() == [
-        "xpmlp reproduce: missing: the rows are not on this machine; put them into DIR",
+        'xpmlp reproduce: missing: no data for "xor": '
+        "the rows are not on this machine; put them into DIR",
         "xpmlp reproduce: diverges: the loss became nan in epoch 1",
         "xpmlp reproduce: not reproduced: fails, missing, diverges; "
         f"see {os.path.join('one', 'verdicts.md')}",
     ]
-    counts = "1 exact, 1 hold, 1 fail, 2 not judged (quick); failed: diverges; not run: missing"
+    counts = (
+        "2 exact, 2 hold, 1 fail, 3 not judged (quick), 1 not judged (no data); "
+        "failed: diverges; lacking data: missing"
+    )
     assert out.splitlines()[-2] == f"all recipes: {counts}"
     assert files_of(tmp_path / "one") == {
         *WRITTEN,
-        *("tiny-xor/report.md", "tiny-xor/axes.png", "fails/report.md", "fails/axes.png"),
+        *(f"{name}/report.md" for name in ("tiny-xor", "fails", "missing")),
+        *(f"{name}/axes.png" for name in ("tiny-xor", "fails", "missing")),
     }
     report = (tmp_path / "one/report.md").read_text()
-    assert "not run: the rows are not on this machine" in report
+    assert "xor: not run: the rows are not on this machine" in report
     assert "failed: the loss became nan in epoch 1" in report
 
 
@@ -163,6 +172,9 @@ def test_missing_data_alone_is_exit_code_2(capsys):
     [
         (["tiny-xro"], "unknown recipe 'tiny-xro' (did you mean 'tiny-xor'?); choose one of: tiny"),
         (["tiny-xor", "--all"], "give names of recipes or --all, not both"),
+        (["--quick"], "name recipes, or give --all"),
+        (["--out", "x"], "name recipes, or give --all"),
+        (["--json", "--device", "cpu"], "name recipes, or give --all"),
         (["tiny-xor", "--backend", "nunpy"], "unknown backend 'nunpy'"),
         (["tiny-xor", "--backend", "numpy", "--device", "cuda"], "numpy does not run on cuda"),
         (["tiny-xor", "--device", "cuda", "--no-fallback"], "no NVIDIA driver is installed"),
@@ -211,7 +223,95 @@ def test_a_picture_that_fails_costs_a_warning(capsys, monkeypatch):
     )
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
+def test_a_file_in_the_place_of_a_recipes_folder_is_refused_before_training(capsys, tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one/fails").write_text("precious")
+    code, out, err = run(capsys, "tiny-xor", "fails", "--quick", "--out", "one")
+    assert (code, out) == (2, "")
+    assert err == "xpmlp reproduce: one already holds fails; choose another --out\n"
+    assert files_of(tmp_path / "one") == {"fails"}
+
+
+def full_disk(monkeypatch, *names):
+    """Refuse to write files of these names."""
+
+    def write(path, content):
+        if path.name in names or path.parent.name in names:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_whole(path, content)
+
+    monkeypatch.setattr("xpmlp.recipes.folder.write_whole", write)
+
+
+def test_what_can_not_be_written_costs_neither_figures_nor_recipes(capsys, monkeypatch, tmp_path):
+    full_disk(monkeypatch, "tiny-xor")
+    supply(monkeypatch, "other", xor_recipe(name="other"))
+    code, out, err = run(capsys, "tiny-xor", "other", "--quick", "--out", "one", "--json")
+    lost = os.path.join("one", "tiny-xor", "report.md")
+    assert code == 1
+    assert err.splitlines()[-1] == f"xpmlp reproduce: can't write {lost}: No space left on device"
+    found = json.loads(out)
+    assert [recipe["reproduced"] for recipe in found["recipes"]] == [True, True]
+    assert found["unsaved"] == {lost: "No space left on device"}
+    assert (tmp_path / "one/other/report.md").is_file()
+
+
+def test_a_folder_that_can_not_be_written_is_refused_before_training(capsys, monkeypatch):
+    full_disk(monkeypatch, "verdicts.md")
+    code, out, err = run(capsys, "tiny-xor", "--quick", "--out", "one")
+    assert (code, out) == (2, "")
+    assert err == (
+        f"xpmlp reproduce: can't write {os.path.join('one', 'verdicts.md')}: "
+        "No space left on device; choose another --out\n"
+    )
+
+
+def test_a_picture_that_can_not_be_written_is_named(capsys, monkeypatch, tmp_path):
+    def lose_folder(results):
+        (tmp_path / "one/tiny-xor").write_text("in the way")
+        return axes_of(results)
+
+    recipe = xor_recipe(pictures=[Picture("axes", "", lose_folder)])
+    supply(monkeypatch, "tiny-xor", recipe)
+    code, out, err = run(capsys, "tiny-xor", "fails", "--quick", "--out", "one")
+    assert code == 1
+    for name in ("axes.png", "report.md"):
+        assert f"{os.path.join('one', 'tiny-xor', name)}: " in err
+    assert "1 exact, 1 hold, 0 fail, 2 not judged (quick)" in out
+    assert (tmp_path / "one/fails/axes.png").is_file()
+
+
+@SIGNALS
+def test_a_second_ctrl_c_while_drawing_keeps_the_verdicts(capsys, monkeypatch, tmp_path):
+    def pestered(results):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    pictures = [Picture("axes", "Empty axes.", axes_of), Picture("never", "", pestered)]
+    supply(monkeypatch, "tiny-xor", xor_recipe(pictures=pictures))
+    code, out, err = run(capsys, "tiny-xor", "fails", "--quick", "--out", "one", "--json")
+    assert code == 130
+    found = json.loads(out)
+    (recipe,) = found["recipes"]
+    assert len(recipe["rows"]) == 4
+    assert recipe["problems"] == ["stopped before all pictures were drawn"]
+    assert (found["interrupted"], found["not_run"]) == (True, ["fails"])
+    assert files_of(tmp_path / "one/tiny-xor") == {"axes.png", "report.md"}
+    assert "the finished recipes are in one" in err
+
+
+@SIGNALS
+def test_an_interruption_before_the_first_recipe_ended_names_none(capsys, monkeypatch):
+    def pester(line, epochs):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(progress.Lines, "advance", pester)
+    code, _, err = run(capsys, "tiny-xor", "--quick", "--out", "one")
+    assert code == 130
+    assert err.splitlines()[-1] == "xpmlp reproduce: interrupted; no recipe was finished"
+
+
+@SIGNALS
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_keeps_the_finished_recipes(capsys, monkeypatch, tmp_path, times):
     def pester(line, epochs):

@@ -5,6 +5,7 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from xpmlp.commands import Parser, guarded, path, run_as_program
@@ -27,8 +28,9 @@ def make_parser() -> argparse.ArgumentParser:
         usage="%(prog)s [RECIPE ...] [options]",
         description="Run published experiments again, compare their figures with ours, and write "
         "a report with pictures. Without a recipe: list them.",
-        epilog="exit codes: 0 all figures agree or are explained, 1 one does not or a training "
-        "failed, 2 bad input or missing data, 130 interrupted (finished recipes are saved)",
+        epilog="exit codes: 0 all figures agree or are explained, 1 one does not, or a training "
+        "or a save failed, 2 bad input or missing data, 130 interrupted (finished recipes are "
+        "saved)",
     )
     add = parser.add_argument
     add("recipes", nargs="*", metavar="RECIPE", help=", ".join(RECIPES))
@@ -67,11 +69,19 @@ def run_command(arguments: argparse.Namespace) -> int:
         raise InputError("give names of recipes or --all, not both")
     names = list(RECIPES if arguments.all else dict.fromkeys(arguments.recipes))
     if not names:
+        if _options(arguments) - {"json"}:
+            raise InputError("name recipes, or give --all")
         list_recipes(as_json=arguments.json)
         return 0
 
     reproduction = prepare(arguments, names)
     return run_recipes(reproduction, [load(name) for name in names], arguments)
+
+
+def _options(arguments: argparse.Namespace) -> set[str]:
+    """Return the names of the options that were given."""
+    defaults = vars(make_parser().parse_args([]))
+    return {name for name, value in vars(arguments).items() if value != defaults[name]}
 
 
 def list_recipes(*, as_json: bool) -> None:
@@ -91,7 +101,7 @@ def prepare(arguments: argparse.Namespace, names: Sequence[str]) -> "Reproductio
     from xpmlp.backends.registry import select_backend
     from xpmlp.data.places import places
     from xpmlp.recipes.base import Setting
-    from xpmlp.recipes.folder import make_folder
+    from xpmlp.recipes.folder import claim, make_folder
     from xpmlp.recipes.reproduction import Reproduction
 
     places(arguments.data_dir)
@@ -105,7 +115,9 @@ def prepare(arguments: argparse.Namespace, names: Sequence[str]) -> "Reproductio
             f"training on the CPU with {backend.name}"
         )
     setting = Setting(backend.name, backend.device, arguments.data_dir, arguments.quick)
-    return Reproduction(names, setting, selection, make_folder(arguments.out, names))
+    reproduction = Reproduction(names, setting, selection, make_folder(arguments.out, names))
+    claim(reproduction)
+    return reproduction
 
 
 def run_recipes(
@@ -113,12 +125,10 @@ def run_recipes(
 ) -> int:
     """Run recipes one after the other and save after each; return the exit code."""
     from xpmlp.interrupt import graceful_interrupt
-    from xpmlp.recipes.folder import save_overview
     from xpmlp.recipes.running import raise_if_requested
     from xpmlp.recipes.terminal import header
 
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    save_overview(reproduction)
     _say(header(reproduction), arguments)
     with graceful_interrupt() as stop:
         try:
@@ -141,26 +151,33 @@ def _run(
     """Run one recipe, say and save what came of it."""
     from xpmlp.recipes.folder import save_overview, save_recipe
     from xpmlp.recipes.progress import make_progress
-    from xpmlp.recipes.running import plans_of, run_recipe
+    from xpmlp.recipes.running import missing_lines, plans_of, run_recipe
     from xpmlp.recipes.terminal import recipe_text
 
-    epochs = sum(plan.epochs for plan in plans_of(recipe, reproduction.setting).values())
+    plans = plans_of(recipe, reproduction.setting)
+    for line in missing_lines(plans):
+        warn(f"{PROGRAM}: {recipe.name}: {line}")
+    epochs = sum(plan.epochs for plan in plans.values() if not plan.missing)
     stream = _stream(arguments)
     progress = make_progress(recipe.name, epochs, quiet=arguments.quiet, stream=stream)
     folder = reproduction.folder / recipe.name
     try:
-        outcome = run_recipe(recipe, reproduction.setting, folder, progress, stop)
+        outcome = run_recipe(recipe, reproduction.setting, plans, folder, progress, stop)
     finally:
         progress.close()
-    save_recipe(reproduction, outcome)
     reproduction.outcomes.append(outcome)
+    stop.saving = stop.requested
+    save_recipe(reproduction, outcome)
     save_overview(reproduction)
-    for problem in outcome.problems:
+    stop.saving = False
+    for problem in outcome.drawing.problems:
         warn(f"warning: {recipe.name}: {problem}")
     if outcome.failure:
         warn(f"{PROGRAM}: {recipe.name}: {outcome.failure}")
     else:
         _say(recipe_text(outcome), arguments)
+    if outcome.drawing.interrupted:
+        raise KeyboardInterrupt
 
 
 def _finish(reproduction: "Reproduction", arguments: argparse.Namespace) -> None:
@@ -175,12 +192,20 @@ def _finish(reproduction: "Reproduction", arguments: argparse.Namespace) -> None
         warn(f"warning: verdicts.png could not be drawn: {type(error).__name__}: {error}")
     save_overview(reproduction)
     if arguments.json:
-        show(json.dumps(figures(reproduction), indent=2, allow_nan=False), sys.stdout)
+        text = json.dumps(figures(reproduction), indent=2, allow_nan=False)
+        if not show(text, sys.stdout):
+            reproduction.unsaved[Path("stdout")] = "the JSON could not be printed"
     _say(last_lines(reproduction), arguments)
+    for file, reason in reproduction.unsaved.items():
+        warn(f"{PROGRAM}: can't write {file}: {reason}")
+    names = [o.recipe.name for o in reproduction.outcomes if not o.is_reproduced]
     if reproduction.interrupted:
-        warn(f"{PROGRAM}: interrupted; the finished recipes are in {reproduction.folder}")
-    elif reproduction.exit_code:
-        names = [o.recipe.name for o in reproduction.outcomes if not o.is_reproduced]
+        finished = f"the finished recipes are in {reproduction.folder}"
+        warn(
+            f"{PROGRAM}: interrupted; "
+            f"{finished if reproduction.outcomes else 'no recipe was finished'}"
+        )
+    elif names:
         page = reproduction.folder / "verdicts.md"
         warn(f"{PROGRAM}: not reproduced: {', '.join(names)}; see {page}")
 

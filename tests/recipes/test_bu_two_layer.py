@@ -135,13 +135,13 @@ def test_which_figures_are_read():
 @pytest.mark.parametrize(
     ("with_it", "without", "holds"),
     [
-        ((0.964, 0.966, 0.968), (0.968, 0.969, 0.970), True),
-        ((0.964, 0.966, 0.968), (0.965, 0.969, 0.970), False),
-        ((0.980, 0.981, 0.982), (0.968, 0.969, 0.970), False),
+        ((0.964, 0.966, 0.968), (0.9695, 0.97, 0.9705), True),
+        ((0.964, 0.966, 0.968), (0.968, 0.969, 0.970), False),
+        ((0.980, 0.981, 0.982), (0.9695, 0.97, 0.9705), False),
     ],
 )
 def test_what_explains_a_figure(with_it, without, holds):
-    """The published one is 0.966."""
+    """The published one is 0.966: 8 sd below 0.97 ± 0.0005, and exactly 3 below 0.969 ± 0.001."""
     trained = {
         name: {"relu": [run_of(validation_accuracy=value) for value in found]}
         for name, found in (("a", with_it), ("b", without))

@@ -139,3 +139,17 @@ def test_a_strong_penalty_straightens_the_boundary(results):
 @pytest.mark.parametrize("picture", RECIPE.pictures, ids=lambda picture: picture.name)
 def test_pictures_are_drawn(results, picture, tmp_path):
     assert save(picture.draw(results), tmp_path / "picture.png").stat().st_size > 10_000
+
+
+def test_the_source_of_the_rows_is_told(tmp_path):
+    def told(name):
+        return psu_xor_spiral_iris.source(IRIS.replace(dataset=name, data_dir=str(tmp_path)))
+
+    assert told("xor") == "from the truth table"
+    assert told("iris") == "from scikit-learn"
+    (tmp_path / "ist597").mkdir()
+    (tmp_path / "ist597/iris_train.dat").touch()
+    assert told("iris") == "from scikit-learn"
+    (tmp_path / "ist597/iris_test.dat").touch()
+    assert told("iris") == "from the course's files"
+    assert told("spirals") == "from their formula"

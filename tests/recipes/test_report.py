@@ -1,20 +1,22 @@
 """Reports as Markdown, tables on a terminal, and what goes into JSON."""
 
 import json
+import os
 import re
+from pathlib import Path
 
 import pytest
 
-from tests.recipes.tiny import CONFIG, diverging, unavailable, xor_recipe
+from tests.recipes.tiny import CONFIG, TRAINING, axes_of, diverging, unavailable, xor_recipe
 from xpmlp.backends.registry import select_backend
 from xpmlp.errors import InputError
 from xpmlp.interrupt import StopRequest
-from xpmlp.recipes.base import Picture, Property, Published, Setting, Training
+from xpmlp.recipes.base import Picture, Property, Published, Setting, Table, Training, values
 from xpmlp.recipes.folder import make_folder, save_overview, save_recipe
 from xpmlp.recipes.progress import Silence
 from xpmlp.recipes.report import full_report, nested, recipe_report, verdict_page
 from xpmlp.recipes.reproduction import Reproduction, figures
-from xpmlp.recipes.running import plans_of, run_recipe
+from xpmlp.recipes.running import missing_lines, plans_of, run_recipe
 from xpmlp.recipes.tables import escape, markdown_table, text_table
 from xpmlp.recipes.terminal import header, last_lines, recipe_text
 
@@ -35,9 +37,10 @@ def reproduce(folder, *recipes, quick=False):
     reproduction = Reproduction(names, setting, select_backend("numpy", "cpu"), folder)
     for recipe in recipes:
         place = folder / recipe.name
-        outcome = run_recipe(recipe, setting, place, Silence(), StopRequest())
-        save_recipe(reproduction, outcome)
+        plans = plans_of(recipe, setting)
+        outcome = run_recipe(recipe, setting, plans, place, Silence(), StopRequest())
         reproduction.outcomes.append(outcome)
+        save_recipe(reproduction, outcome)
         save_overview(reproduction)
     return reproduction
 
@@ -98,16 +101,20 @@ def test_the_full_report_has_every_recipe_and_its_pictures(tmp_path):
     overview, *verdicts = tables_of(text)
     assert [row[0] for row in overview[2:]] == [
         "[tiny-xor](tiny-xor/report.md)",
-        "missing",
+        "[missing](missing/report.md)",
         "[other](other/report.md)",
     ]
-    assert overview[3][1] == "not run: the rows are not on this machine; put them into DIR"
-    assert len(verdicts) == 2
+    assert overview[3][1] == "1 exact, 2 hold, 0 fail, 1 not judged (no data)"
+    assert len(verdicts) == 3
+    assert "- xor: not run: the rows are not on this machine; put them into DIR" in text
     assert "![axes](tiny-xor/axes.png)" in text
     assert "![axes](other/axes.png)" in text
     assert "\n#### What is done\n" in text
     assert "\n##### Why\n" in text
-    assert "**2 exact, 2 outside (explained), 4 hold, 0 fail; not run: missing**" in text
+    assert (
+        "**3 exact, 2 outside (explained), 6 hold, 0 fail, 1 not judged (no data); "
+        "lacking data: missing**"
+    ) in text
     for path in re.findall(r"\]\(([^)]+)\)", text):
         assert (tmp_path / path).is_file()
     page = verdict_page(reproduction)
@@ -133,7 +140,8 @@ def test_json_holds_all_figures(tmp_path):
     assert found["counts"]["outside (explained)"] == 1
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", found["finished"])
     xor, failing = found["recipes"]
-    plan = {"nets": 3, "epochs": 60, "seeds": [0, 1, 2], "dtype": "float64"}
+    plan = {"nets": 3, "epochs": 60, "seeds": [0, 1, 2], "dtype": "float64", "missing": None}
+    plan["rows"] = "xor: 4 training, 4 validation, 4 test rows"
     assert xor["trainings"] == {"xor": plan}
     assert (xor["reproduced"], xor["failure"]) == (True, None)
     golden, published, holding, _ = xor["rows"]
@@ -181,7 +189,7 @@ def test_a_picture_that_fails_costs_a_line(tmp_path):
     reproduction = reproduce(tmp_path, recipe)
     (outcome,) = reproduction.outcomes
     line = "the picture blank could not be drawn: ZeroDivisionError: division by zero"
-    assert outcome.problems == [line]
+    assert outcome.drawing.problems == [line]
     text = recipe_report(outcome, reproduction)
     assert line in text
     assert "![blank]" not in text
@@ -197,8 +205,10 @@ def test_a_stop_ends_a_recipe_after_an_epoch(tmp_path):
             stop.requested = self.epochs >= 3
 
     stop, progress = StopRequest(), StopsAtThree()
+    recipe, setting = xor_recipe(), Setting("numpy", "cpu")
+    plans = plans_of(recipe, setting)
     with pytest.raises(KeyboardInterrupt):
-        run_recipe(xor_recipe(), Setting("numpy", "cpu"), tmp_path, progress, stop)
+        run_recipe(recipe, setting, plans, tmp_path, progress, stop)
     assert 3 <= progress.epochs <= 6
 
 
@@ -215,7 +225,7 @@ def test_progress_sees_every_stage_and_every_epoch(tmp_path):
 
     notes, setting = Notes(), Setting("numpy", "cpu")
     recipe = xor_recipe()
-    run_recipe(recipe, setting, tmp_path, notes, StopRequest())
+    run_recipe(recipe, setting, plans_of(recipe, setting), tmp_path, notes, StopRequest())
     assert notes.stages == [
         ("training xor", "3 nets, 60 epochs in all"),
         ("checks", ""),
@@ -229,7 +239,7 @@ def test_a_folder_with_a_report_is_refused(tmp_path, monkeypatch):
     first, second = (make_folder(None, ["a"]) for _ in "ab")
     assert first != second
     assert first.parent.name == "reproductions"
-    for name in ("report.md", "verdicts.md", "verdicts.json", "a/report.md"):
+    for name in ("report.md", "verdicts.md", "verdicts.json", "verdicts.png", "a", "a/loss.png"):
         folder = tmp_path / name.replace("/", "-") / "out"
         (folder / name).parent.mkdir(parents=True)
         (folder / name).write_text("precious")
@@ -239,6 +249,80 @@ def test_a_folder_with_a_report_is_refused(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="can't write reports to .*file"):
         make_folder(tmp_path / "file", [])
+
+
+def test_a_folder_that_is_read_only_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "a")
+    with pytest.raises(InputError, match="can't write reports to .*a: read-only; choose another"):
+        make_folder(tmp_path, ["a"])
+
+
+def test_epochs_are_those_that_were_trained(tmp_path):
+    """Where early stopping may stop, the plan says `up to`; the report counts."""
+    config = CONFIG.replace(early_stopping=1, learning_rate=1e-300, seeds=(0, 1))
+    training = Training(config, origin=lambda config: f"from {config.dataset}.dat")
+    recipe, setting = xor_recipe(trainings={"xor": training}), Setting("numpy", "cpu")
+    assert plans_of(recipe, setting)["xor"].size == "2 nets, up to 40 epochs in all"
+    (outcome,) = reproduce(tmp_path, recipe).outcomes
+    plan = outcome.plans["xor"]
+    assert plan.size == "2 nets, 4 epochs in all"
+    assert plan.rows == "xor: 4 training, 4 validation, 4 test rows from xor.dat"
+    assert plan.rows in (tmp_path / "tiny-xor/report.md").read_text()
+
+
+def test_trainings_without_data_leave_the_others(tmp_path):
+    lost = Training(CONFIG, data=unavailable)
+    recipe = xor_recipe(
+        trainings={"xor": TRAINING, "lost": lost, "gone": lost},
+        checks=[
+            Published("with data", 9.0, lambda results: [8.0, 9.0, 10.0]),
+            Published("without", 9.0, lambda results: values(results.runs("lost"), "train_loss")),
+        ],
+        pictures=[
+            Picture("axes", "Empty axes.", axes_of),
+            Picture("none", "", lambda results: results.runs("gone")),
+        ],
+        tables=[Table("A table", lambda results: results.runs("gone"))],
+    )
+    reproduction = reproduce(tmp_path, recipe)
+    (outcome,) = reproduction.outcomes
+    assert [row.verdict for row in outcome.rows] == ["within", "not judged (no data)"]
+    assert outcome.drawing.problems == ["not drawn, for want of data: none"]
+    assert [picture.name for picture in outcome.drawing.pictures] == ["axes"]
+    assert outcome.tables == [("A table", "not judged (no data)")]
+    reason = "the rows are not on this machine; put them into DIR"
+    assert missing_lines(outcome.plans) == [f'no data for "lost", "gone": {reason}']
+    assert (outcome.is_reproduced, outcome.is_wrong, reproduction.exit_code) == (False, False, 2)
+    found = json.loads((tmp_path / "verdicts.json").read_text())["recipes"][0]
+    assert found["needs_input"] is True
+    assert found["trainings"]["lost"]["missing"] == reason
+    assert [found["trainings"][name]["epochs"] for name in ("xor", "lost")] == [60, 0]
+
+
+def test_shared_data_is_looked_for_once():
+    calls = []
+
+    def count_calls(config):
+        calls.append(config)
+        return unavailable(config)
+
+    training = Training(CONFIG, data=count_calls)
+    plans = plans_of(xor_recipe(trainings={"a": training, "b": training}), Setting("numpy", "cpu"))
+    assert len(calls) == 1
+    assert all(plan.missing for plan in plans.values())
+
+
+def test_the_header_wraps_in_a_narrow_terminal(tmp_path, monkeypatch):
+    reproduction = reproduce(tmp_path, xor_recipe(), quick=True)
+    reproduction.folder = Path("out")
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = header(reproduction).splitlines()
+    assert max(map(len, lines)) <= 60
+    assert [line[:10].strip() for line in lines if not line.startswith(" ")] == [
+        *("machine", "note", "verdicts", "reports")
+    ]
+    assert "standard deviation (sd)" in " ".join(header(reproduction).split())
 
 
 def test_text_tables_are_aligned_and_wrapped():

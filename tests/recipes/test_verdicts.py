@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xpmlp.recipes.base import Golden, Property, Published, Results, Setting
-from xpmlp.recipes.numbers import figure_text, plain
+from xpmlp.recipes.numbers import error_text, figure_text, plain
 from xpmlp.recipes.verdicts import count, count_text, judge
 
 FULL, QUICK = (Results(Setting(quick=quick), {}) for quick in (False, True))
@@ -73,7 +73,8 @@ def test_outside_says_how_far(figure, text):
 def test_without_spread_only_the_same_figure_is_within():
     assert published(0.95, [0.95] * 10).verdict == "within"
     assert published(0.951, [0.95] * 10).verdict_text == "outside: ours has no spread"
-    assert published(0.95, [0.95]).verdict_text == "outside: ours has no spread"
+    assert published(0.95, [0.95]).verdict == "within"
+    assert published(0.951, [0.95]).verdict_text == "outside: ours has no spread"
 
 
 def test_an_outlier_is_explained_by_a_property_that_holds():
@@ -132,12 +133,35 @@ def test_counts():
         (1.1822479803941373, "1.1822479803941373"),
         (0.9660, "0.966"),
         (5, "5"),
-        ((-0.5, 0.5), "-0.5, 0.5 (2)"),
-        ([[0.1234567, 1.0], [2.0, 3.0]], "0.1235, 1, … (2×2)"),
+        ((-0.5, 0.5), "(-0.5, 0.5), 2 numbers"),
+        ([0, 1, 1, 0], "(0, 1, …), 4 numbers"),
+        ([[0.1234567, 1.0], [2.0, 3.0]], "(0.1235, 1, …), 2×2 numbers"),
     ],
 )
 def test_published_figures_keep_their_digits(figure, text):
     assert figure_text(figure) == text
+
+
+def test_no_error_at_all_is_a_plain_zero():
+    assert [error_text(error) for error in (0.0, 2.2e-16, math.inf)] == ["0", "2e-16", "inf"]
+
+
+def test_what_asks_for_a_missing_training_is_not_judged():
+    def first_seed(results):
+        return len(results.runs("lost"))
+
+    checks = [
+        Golden("golden", 1.0, first_seed),
+        Published("published", 2.0, first_seed),
+        Property("property", first_seed),
+        Property("needs none", lambda results: (True, "seen")),
+    ]
+    rows = judge(checks, Results(Setting(), {}, missing=["lost"]))
+    assert [row.verdict for row in rows] == 3 * ["not judged (no data)"] + ["holds"]
+    assert [row.kind for row in rows[:3]] == ["golden", "published", "property"]
+    assert [row.published for row in rows] == [1.0, 2.0, None, None]
+    assert all(row.is_good for row in rows)
+    assert count_text(rows) == "1 hold, 0 fail, 3 not judged (no data)"
 
 
 def test_json_has_neither_arrays_nor_what_is_not_finite():

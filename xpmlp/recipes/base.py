@@ -1,7 +1,7 @@
 """What a recipe is made of: trainings, checks of their figures, pictures and tables."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -37,6 +37,7 @@ class Training:
     vary: changes of the config by label, such as learning rates to compare; every label is
         trained over all seeds, and all of them together.
     data: makes the rows from the setting's config; else they are loaded as the config says.
+    origin: says where those rows come from, where that isn't clear from the data's name.
     resplit: every seed draws its own rows too (its `data_seed` is its `seed`).
     quick: changes of the config in a quick reproduction.
     """
@@ -44,6 +45,7 @@ class Training:
     config: Config
     vary: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"": {}})
     data: Callable[[Config], Dataset] = load_for
+    origin: Callable[[Config], str] = lambda _: ""
     resplit: bool = False
     quick: Mapping[str, Any] = field(default_factory=dict)
 
@@ -67,16 +69,30 @@ class Training:
 Runs = Mapping[str, list[Run]]
 
 
+class NoData(Exception):
+    """A check, picture or table asks for a training whose data is missing."""
+
+
 @dataclass(frozen=True)
 class Results:
-    """What the trainings of a recipe gave: for each training, by label, a run per seed."""
+    """What the trainings of a recipe gave: for each training, by label, a run per seed.
+
+    missing: the names of the trainings whose data is missing.
+    """
 
     setting: Setting
     trained: Mapping[str, Runs]
+    missing: Collection[str] = ()
+
+    def groups(self, training: str) -> Runs:
+        """Return a training's runs by label. Raises NoData where its data is missing."""
+        if training in self.missing:
+            raise NoData(training)
+        return self.trained[training]
 
     def runs(self, training: str, label: str = "") -> list[Run]:
-        """Return the runs of a training, one per seed."""
-        return self.trained[training][label]
+        """Return the runs of a training, one per seed. Raises NoData as `groups` does."""
+        return self.groups(training)[label]
 
     def backend(self, dtype: str = "float64") -> Backend:
         """Return the backend of the setting, for figures that need no training."""

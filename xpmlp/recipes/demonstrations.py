@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from xpmlp.recipes.base import Property, Results, Runs, values
+from xpmlp.recipes.numbers import error_text
 from xpmlp.reporting.spread import spread_text
 from xpmlp.training.fitting import Run
 from xpmlp.training.gradient_check import ArrayCheck, check_gradients
@@ -28,9 +29,11 @@ class Place(NamedTuple):
     label: str = ""
 
 
-def untrained(run: Run) -> Model:
-    """Return the net that a run began with."""
-    return Trainer(run.trainer.config, run.trainer.data, run.trainer.backend).model()
+def untrained(run: Run, **changes: Any) -> Model:
+    """Return the net that a run began with, or would have with changes of its config."""
+    trainer = run.trainer
+    config = trainer.config.replace(**changes)
+    return Trainer(config, trainer.data, trainer.backend, problem=trainer.problem).model()
 
 
 def distance(found: Any, expected: Any) -> float:
@@ -93,8 +96,8 @@ def first_regions(groups: Runs) -> "Figure":
 def check_untrained(results: Results, *, l2: float, epsilon: float) -> Checks:
     """Check the gradients of every training's first net, before training, over all its rows."""
     found = {}
-    for name, labels in results.trained.items():
-        run = next(iter(labels.values()))[0]
+    for name in (*results.trained, *results.missing):
+        run = next(iter(results.groups(name).values()))[0]
         model, rows = untrained(run), run.trainer.data.train
         found[name] = check_gradients(
             results.backend(),
@@ -113,7 +116,7 @@ def all_correct(found: Checks) -> tuple[bool, str]:
     checks = [check for net in found.values() for check in net]
     skipped, entries = sum(c.skipped for c in checks), sum(c.entries for c in checks)
     return all(c.verdict == "CORRECT" for c in checks), (
-        f"{len(checks)} arrays, largest error {max(c.error for c in checks):.0e}, "
+        f"{len(checks)} arrays, largest error {error_text(max(c.error for c in checks))}, "
         f"{skipped} of {entries:,} entries skipped at a kink"
     )
 
@@ -123,8 +126,7 @@ def gradient_table(found: Checks) -> str:
     width = max(map(len, found))
     lines = [f"{'net':<{width}}  array     error  entries  skipped"]
     for name, checks in found.items():
-        lines += [
-            f"{name:<{width}}  {c.name:<5}{c.error:>10.0e}{c.entries:>9}{c.skipped:>9}  {c.verdict}"
-            for c in checks
-        ]
+        for c in checks:
+            numbers = f"{error_text(c.error):>10}{c.entries:>9}{c.skipped:>9}"
+            lines.append(f"{name:<{width}}  {c.name:<5}{numbers}  {c.verdict}")
     return "\n".join(lines)

@@ -17,6 +17,7 @@ from xpmlp.nn.losses import LOSSES, softmax_cross_entropy
 from xpmlp.nn.network import forward, loss_and_grads
 from xpmlp.recipes.base import Results
 from xpmlp.recipes.demonstrations import distance
+from xpmlp.recipes.numbers import error_text
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import fit
 from xpmlp.training.gradient_check import check_gradients
@@ -73,7 +74,7 @@ def derivation_holds(results: Results, activation: str) -> tuple[bool, str]:
     y = (small_rows().y[:, None] > 0).astype(np.float64)
     ours = backpropagated(results, net, Batch(x, y), activation)
     errors = {name: distance(ours[name], q) for name, q in derived(net, x, y, activation).items()}
-    seen = ", ".join(f"{name} {error:.0e}" for name, error in errors.items())
+    seen = ", ".join(f"{name} {error_text(error)}" for name, error in errors.items())
     return max(errors.values()) < EXACT, f"relative differences: {seen}"
 
 
@@ -126,7 +127,7 @@ def penalty_rule_holds(
         distance(after.W, before.W - STEPS.learning_rate * (g.W + pull(before.W)))
         for before, g, after in zip(net, plain_gradient(net), trained, strict=True)
     ]
-    return max(errors) < EXACT, f"relative difference of the weights {max(errors):.0e}"
+    return max(errors) < EXACT, f"relative difference of the weights: {error_text(max(errors))}"
 
 
 def momentum_forms_agree(results: Results) -> tuple[bool, str]:
@@ -139,7 +140,7 @@ def momentum_forms_agree(results: Results) -> tuple[bool, str]:
         net = map_leaves(lambda leaf, v: leaf - v, net, v)
     trained = train_small(results, config)
     error = max(distance(a.W, b.W) for a, b in zip(trained, net, strict=True))
-    return error < EXACT, f"relative difference of the weights after 20 steps {error:.0e}"
+    return error < EXACT, f"relative difference of the weights after 20 steps: {error_text(error)}"
 
 
 # The derivative of ReLU.
@@ -158,4 +159,7 @@ def relu_slope_holds(results: Results) -> tuple[bool, str]:
     error = distance(wrong, right)
     holds = slopes == [0, 0, 1] and all(check.verdict == "CORRECT" for check in checks)
     largest = max(check.error for check in checks)
-    return holds and error > 0.1, f"errors up to {largest:.0e}; sign(S) puts ∇W₁ off by {error:.0%}"
+    return (
+        holds and error > 0.1,
+        f"errors up to {error_text(largest)}; sign(S) puts ∇W₁ off by {error:.0%}",
+    )

@@ -9,14 +9,19 @@ SHOWN_ENTRIES = 2
 
 
 def figure_text(value: Any) -> str:
-    """Return a number with its own digits, or the first entries of an array with its shape."""
+    """Return a number with its own digits, or the first entries of an array with its size."""
     array = np.asarray(value)
     if array.ndim == 0:
         return str(array.item())
     entries = [f"{entry:.4g}" for entry in array.ravel()[:SHOWN_ENTRIES]]
     more = ", …" if array.size > SHOWN_ENTRIES else ""
-    shape = "×".join(map(str, array.shape))
-    return f"{', '.join(entries)}{more} ({shape})"
+    size = "×".join(map(str, array.shape))
+    return f"({', '.join(entries)}{more}), {size} numbers"
+
+
+def error_text(error: float) -> str:
+    """Return the order of an error, as in `3e-16`, or `0` for none at all."""
+    return f"{error:.0e}" if error else "0"
 
 
 def plain(value: Any) -> Any:

@@ -23,6 +23,7 @@ from xpmlp.recipes.demonstrations import (
     first_regions,
     gradient_table,
 )
+from xpmlp.recipes.numbers import error_text
 from xpmlp.reporting.diagram import Edge, Node, threshold_net, truth_table
 from xpmlp.reporting.spread import spread_text
 from xpmlp.training.config import Config
@@ -83,6 +84,11 @@ LONG, STOPPED, DECAYED = (
     Place("iris, two hidden layers", label)
     for label in ("trained long", "early stopping", "L2, λ = 0.01")
 )
+SOURCES = {
+    "xor": (["xor.dat"], "from the truth table"),
+    "spirals": (["spiral_train.dat"], "from their formula"),
+    "iris": (["iris_train.dat", "iris_test.dat"], "from scikit-learn"),
+}
 EPSILON = 1e-4
 XOR_UNITS = (
     Node("x₁", 0, 1),
@@ -112,6 +118,14 @@ def course_iris(config: Config) -> Dataset:
     """Load iris with the course's 40 rows as validation rows, and as test rows."""
     data = load_for(config.replace(validation=0, early_stopping=None))
     return replace(data, validation=data.test)
+
+
+def source(config: Config) -> str:
+    """Tell whether the rows are the course's, or else what they come from."""
+    files, otherwise = SOURCES[config.dataset]
+    folders = [folder / "ist597" for folder in places(config.data_dir).folders()]
+    found = all(any((folder / name).is_file() for folder in folders) for name in files)
+    return "from the course's files" if found else otherwise
 
 
 # The gradient check, and the penalty's factor 2.
@@ -150,14 +164,14 @@ def linear_xor_fails(results: Results) -> tuple[bool, str]:
     """Tell whether softmax regression was never above 0.75."""
     runs = results.runs(*UNDECIDED)
     best = max(run.history.epoch_values("train_accuracy").max() for run in runs)
-    return best <= 0.75, f"highest accuracy of any epoch and seed {best}"
+    return best <= 0.75, f"highest accuracy of any epoch and seed: {best}"
 
 
 def linear_xor_is_undecided(results: Results) -> tuple[bool, str]:
     """Tell whether softmax regression ends with p = ½ for every row."""
     runs, rows = results.runs(*UNDECIDED), xor_rows()[0]
     off = max(float(np.abs(run.model.predict_outputs(rows) - 0.5).max()) for run in runs)
-    return off < 1e-3, f"largest |p - ½| of any row and seed {off:.0e}"
+    return off < 1e-3, f"largest |p - ½| of any row and seed: {error_text(off)}"
 
 
 def over_fits(results: Results) -> tuple[bool, str]:
@@ -223,21 +237,23 @@ RECIPE = Recipe(
     source="Pennsylvania State University, IST 597 Foundations of Deep Learning, homework 2",
     about=ABOUT,
     trainings={
-        UNDECIDED.training: Training(XOR.replace(hidden=()), quick=FEW),
-        SOLVED.training: Training(XOR, quick=FEW),
+        UNDECIDED.training: Training(XOR.replace(hidden=()), origin=source, quick=FEW),
+        SOLVED.training: Training(XOR, origin=source, quick=FEW),
         SOFTMAX.training: Training(
             SPIRALS.replace(hidden=(), optimizer="sgd", learning_rate=1.0),
             data=all_spirals,
+            origin=source,
             quick=FEW | {"epochs": 200},
         ),
         BENT.training: Training(
             SPIRALS,
             vary={f"λ = {strength:g}": {"l2": strength} for strength in (0.0, 0.001, 0.01)},
             data=all_spirals,
+            origin=source,
             quick=FEW | {"epochs": 250},
         ),
         ONE.training: Training(
-            IRIS.replace(hidden=(16,)), data=course_iris, quick=FEW | {"epochs": 400}
+            IRIS.replace(hidden=(16,)), data=course_iris, origin=source, quick=FEW | {"epochs": 400}
         ),
         LONG.training: Training(
             IRIS,
@@ -247,6 +263,7 @@ RECIPE = Recipe(
                 DECAYED.label: {"l2": 0.01},
             },
             data=course_iris,
+            origin=source,
             quick=FEW | {"epochs": 400},
         ),
     },
@@ -311,7 +328,7 @@ RECIPE = Recipe(
         Picture(
             "spirals-penalty",
             "What the penalty ½λΣW² does to the boundary (first seed).",
-            lambda results: first_regions(results.trained[BENT.training]),
+            lambda results: first_regions(results.groups(BENT.training)),
         ),
         Picture(
             "iris-overfitting",

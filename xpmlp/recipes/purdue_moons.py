@@ -11,6 +11,7 @@ from xpmlp.nn.losses import one_hot, softmax
 from xpmlp.nn.network import backward, forward, loss_and_grads
 from xpmlp.recipes.base import Picture, Property, Published, Recipe, Results, Training, values
 from xpmlp.recipes.demonstrations import distance, epoch_curve, untrained
+from xpmlp.recipes.numbers import error_text
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import Run, fit
 from xpmlp.types import Affine, Batch
@@ -95,7 +96,7 @@ def bias_is_a_weight(results: Results) -> tuple[bool, str]:
             inputs = batch._replace(x=xp.concat([a, xp.ones_like(a[:, :1])], axis=1))
             grads = loss_and_grads(xp, net, inputs, activations=names[i:], loss=loss).grads
             errors.append(distance(*backend.fetch((grads[0].W[-1, :], exact[i].b))))
-    shown = ", ".join(f"layer {i} {error:.0e}" for i, error in enumerate(errors, start=1))
+    shown = ", ".join(f"layer {i} {error_text(error)}" for i, error in enumerate(errors, start=1))
     return max(errors) < rounding(rows), f"relative difference: {shown}"
 
 
@@ -117,7 +118,9 @@ def ascent_is_descent(results: Results) -> tuple[bool, str]:
     descended = fit(config, run.trainer.data, backend, initial=model.params).model.params
     errors = map_leaves(distance, ascended, descended)
     largest = max(max(layer) for layer in errors)
-    return largest < rounding(rows), f"largest relative difference of an array {largest:.0e}"
+    return largest < rounding(
+        rows
+    ), f"largest relative difference of an array: {error_text(largest)}"
 
 
 def rounding(rows: Rows) -> float:

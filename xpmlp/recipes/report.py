@@ -117,12 +117,13 @@ def _experiment(outcome: Outcome, level: int, pictures_in: str) -> Iterator[str]
     if outcome.plans:
         yield f"Trained, in {outcome.seconds:,.1f} s with checks and pictures:"
         yield "\n".join(_plan_line(name, plan) for name, plan in outcome.plans.items())
-    if outcome.pictures or outcome.problems:
+    drawing = outcome.drawing
+    if drawing.pictures or drawing.problems:
         yield f"{heading} Pictures"
-    for picture in outcome.pictures:
+    for picture in drawing.pictures:
         yield f"![{picture.name}]({pictures_in}{picture.name}.png)"
         yield picture.caption
-    yield from (escape(f"{problem}.") for problem in outcome.problems)
+    yield from (escape(f"{problem}.") for problem in drawing.problems)
     if outcome.tables:
         yield f"{heading} Tables"
     for title, text in outcome.tables:
@@ -145,8 +146,10 @@ def nested(text: str, level: int) -> str:
 
 
 def _plan_line(name: str, plan: Plan) -> str:
+    if plan.missing:
+        return f"- {name}: not run: {escape(plan.missing)}"
     seeds = f"seed{'s' * (len(plan.seeds) > 1)} {named_seeds(plan.seeds)}"
-    return f"- {name}: {plan.size}, {seeds}, {plan.dtype}"
+    return f"- {name}: {plan.size}, {seeds}, {plan.dtype}; {escape(plan.rows)}"
 
 
 def _overview(reproduction: Reproduction) -> Iterator[Sequence[str]]:

@@ -13,7 +13,7 @@ from xpmlp.backends.registry import Selection
 from xpmlp.commands import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_RUN_FAILED
 from xpmlp.recipes.base import Setting
 from xpmlp.recipes.numbers import plain
-from xpmlp.recipes.running import Outcome
+from xpmlp.recipes.running import Outcome, Plan
 from xpmlp.recipes.verdicts import Row, count, count_text
 
 LIBRARIES = ("numpy", "scikit-learn", "matplotlib")
@@ -21,7 +21,10 @@ LIBRARIES = ("numpy", "scikit-learn", "matplotlib")
 
 @dataclass
 class Reproduction:
-    """Which recipes, where, and what has come of them so far."""
+    """Which recipes, where, and what has come of them so far.
+
+    unsaved: why a file could not be written.
+    """
 
     names: Sequence[str]
     setting: Setting
@@ -30,6 +33,7 @@ class Reproduction:
     outcomes: list[Outcome] = field(default_factory=list)
     interrupted: bool = False
     has_picture: bool = False
+    unsaved: dict[Path, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> list[Row]:
@@ -46,20 +50,22 @@ class Reproduction:
         """The counts of all verdicts, and which recipes gave none."""
         failed = [o.recipe.name for o in self.outcomes if o.failure and not o.needs_input]
         not_run = [*(o.recipe.name for o in self.outcomes if o.needs_input), *self.waiting]
+        lacking = [o.recipe.name for o in self.outcomes if o.lacks_data]
         parts = [count_text(self.rows)]
-        for what, names in (("failed", failed), ("not run", not_run)):
+        for what, names in (("failed", failed), ("lacking data", lacking), ("not run", not_run)):
             parts += [f"{what}: {', '.join(names)}"] if names else []
         return "; ".join(parts)
 
     @property
     def exit_code(self) -> int:
         """0 where all is reproduced, 1 where something is not, 2 where only input is wanting."""
+        if self.unsaved:
+            return EXIT_RUN_FAILED
         if self.interrupted:
             return EXIT_INTERRUPTED
-        bad = [outcome for outcome in self.outcomes if not outcome.is_reproduced]
-        if any(not outcome.needs_input for outcome in bad):
+        if any(outcome.is_wrong for outcome in self.outcomes):
             return EXIT_RUN_FAILED
-        return EXIT_BAD_INPUT if bad else 0
+        return 0 if all(outcome.is_reproduced for outcome in self.outcomes) else EXIT_BAD_INPUT
 
     @property
     def machine(self) -> dict[str, str]:
@@ -100,6 +106,7 @@ def figures(reproduction: Reproduction) -> dict[str, Any]:
         "versions": versions(),
         "command": reproduction.command(reproduction.names),
         "finished": now(),
+        "unsaved": {str(path): reason for path, reason in reproduction.unsaved.items()},
         "folder": str(reproduction.folder),
     }
 
@@ -112,11 +119,22 @@ def _recipe_figures(outcome: Outcome) -> dict[str, Any]:
         "source": recipe.source,
         "reproduced": outcome.is_reproduced,
         "failure": outcome.failure or None,
-        "needs_input": outcome.needs_input,
+        "needs_input": outcome.needs_input or outcome.lacks_data,
         "seconds": outcome.seconds,
-        "trainings": {name: plan._asdict() for name, plan in outcome.plans.items()},
+        "trainings": {name: _plan_figures(plan) for name, plan in outcome.plans.items()},
         "rows": [_row_figures(row) for row in outcome.rows],
-        "problems": list(outcome.problems),
+        "problems": list(outcome.drawing.problems),
+    }
+
+
+def _plan_figures(plan: Plan) -> dict[str, Any]:
+    return {
+        "nets": plan.nets,
+        "epochs": 0 if plan.missing else plan.epochs,
+        "seeds": plan.seeds,
+        "dtype": plan.dtype,
+        "rows": plan.rows or None,
+        "missing": plan.missing or None,
     }
 
 

@@ -12,11 +12,13 @@ import numpy as np
 
 from xpmlp.backends.base import Backend
 from xpmlp.data.dataset import Dataset, Rows
+from xpmlp.leaves import leaves
 from xpmlp.nn import affine
 from xpmlp.nn.losses import softmax, softmax_cross_entropy
 from xpmlp.nn.network import Gradients, forward, loss_and_grads
 from xpmlp.recipes import scalar_network
 from xpmlp.recipes.base import Check, Golden, Property, Results
+from xpmlp.recipes.numbers import error_text
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import fit
 from xpmlp.types import Affine, Array, Batch, Params
@@ -125,7 +127,7 @@ def gradients(backend: Backend, params: Params, batch: Batch) -> Gradients:
 def agreement(pairs: Iterable[tuple[Any, Any]]) -> tuple[bool, str]:
     """Tell whether numbers of the order of 1 agree to the last digits, and how far they differ."""
     largest = max(float(np.abs(np.asarray(a) - np.asarray(b)).max()) for a, b in pairs)
-    return largest < LAST_DIGITS, f"largest difference {largest:.1e}"
+    return largest < LAST_DIGITS, f"largest difference {error_text(largest)}"
 
 
 def scalars_are_arrays(results: Results) -> tuple[bool, str]:
@@ -149,11 +151,6 @@ def same_walk(results: Results) -> tuple[bool, str]:
         grads = scalar_network.backward(net, x, target, outcome)
         net = scalar_network.sgd_update(net, grads, WALK.learning_rate)
     return agreement(zip(leaves(as_params(net)), leaves(run.model.params), strict=True))
-
-
-def leaves(params: Params) -> list[np.ndarray]:
-    """Return the arrays of a net, layer by layer."""
-    return [leaf for layer in params for leaf in layer]
 
 
 # From one row to a batch.

@@ -1,6 +1,7 @@
 """What a reproduction says on a terminal: the header, a table per recipe, the last line."""
 
 import shutil
+from textwrap import wrap
 
 from xpmlp.recipes.report import QUICK, summary, table_cells
 from xpmlp.recipes.reproduction import Reproduction
@@ -9,22 +10,34 @@ from xpmlp.recipes.tables import text_table
 
 WIDEST = 120
 NOT_A_TERMINAL = (110, 24)
-VERDICTS = "within: published figure within 3 sd of our mean over seeds; exact: equal to 1e-12"
+LABEL = 10
+LEGEND = (
+    "exact: equal to 1e-12. Seed unknown: ours is mean ± standard deviation (sd) over seeds, "
+    "within: up to 3 sd from our mean, outside: beyond. No figure: it holds or fails."
+)
 
 
 def header(reproduction: Reproduction) -> str:
     """Return the lines that stand above all recipes."""
     machine = reproduction.machine
-    lines = [f"machine   {machine['library']} on {machine['device']} ({machine['device_name']})"]
-    lines += [f"note      {QUICK}"] if reproduction.setting.quick else []
-    return "\n".join([*lines, f"verdicts  {VERDICTS}", f"reports   {reproduction.folder}"])
+    entries = {
+        "machine": f"{machine['library']} on {machine['device']} ({machine['device_name']})",
+        "note": QUICK if reproduction.setting.quick else "",
+        "verdicts": LEGEND,
+        "reports": str(reproduction.folder),
+    }
+    return "\n".join(_entry(label, text) for label, text in entries.items() if text)
+
+
+def _entry(label: str, text: str) -> str:
+    lines = wrap(text, _width() - LABEL, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(f"{label if i == 0 else '':<{LABEL}}{line}" for i, line in enumerate(lines))
 
 
 def recipe_text(outcome: Outcome) -> str:
     """Return a recipe's table of verdicts under its title."""
     recipe = outcome.recipe
-    width = min(shutil.get_terminal_size(NOT_A_TERMINAL).columns, WIDEST)
-    table = [text_table(table_cells(outcome.rows), width), ""] if outcome.rows else []
+    table = [text_table(table_cells(outcome.rows), _width()), ""] if outcome.rows else []
     title = f"{recipe.name}: {recipe.title}"
     counts = f"{summary(outcome)} ({outcome.seconds:,.1f} s)"
     return "\n".join(["", title, recipe.source, "", *table, counts, ""])
@@ -34,3 +47,7 @@ def last_lines(reproduction: Reproduction) -> str:
     """Return the counts over all recipes, where there are several, and where to read on."""
     counts = [f"all recipes: {reproduction.summary}"] if len(reproduction.names) > 1 else []
     return "\n".join([*counts, f"read {reproduction.folder / 'report.md'}"])
+
+
+def _width() -> int:
+    return min(shutil.get_terminal_size(NOT_A_TERMINAL).columns, WIDEST)

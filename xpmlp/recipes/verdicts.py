@@ -1,5 +1,6 @@
 """Verdicts on a recipe's figures: computed from what is published and what was found."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -9,6 +10,7 @@ import numpy as np
 from xpmlp.recipes.base import (
     Check,
     Golden,
+    NoData,
     Property,
     Published,
     Results,
@@ -18,11 +20,19 @@ from xpmlp.recipes.numbers import figure_text
 from xpmlp.reporting.spread import Spread, spread_of, spread_text
 
 Kind = Literal["golden", "published", "property"]
-Verdict = Literal["exact", "within", "outside", "holds", "fails", "not judged (quick)"]
+Verdict = Literal[
+    "exact", "within", "outside", "holds", "fails", "not judged (quick)", "not judged (no data)"
+]
 
 LARGEST_ERROR = 1e-12
 LARGEST_DISTANCE = 3
 NOT_JUDGED: Verdict = "not judged (quick)"
+NO_DATA: Verdict = "not judged (no data)"
+KINDS: dict[type[Check], Kind] = {
+    Golden: "golden",
+    Published: "published",
+    Property: "property",
+}
 EXPLAINED = "outside (explained)"
 COUNTED = {
     "exact": "exact",
@@ -32,6 +42,7 @@ COUNTED = {
     "holds": "hold",
     "fails": "fail",
     NOT_JUDGED: NOT_JUDGED,
+    NO_DATA: NO_DATA,
 }
 
 
@@ -72,11 +83,16 @@ class Row:
         return f'{text}, explained by "{self.explained_by}"' if self.explained_by else text
 
 
+def is_within(figure: float, spread: Spread) -> bool:
+    """Tell whether a figure lies within 3 standard deviations of a mean over the seeds."""
+    return abs(spread.distance(figure)) <= LARGEST_DISTANCE
+
+
 def judge(checks: Sequence[Check], results: Results) -> list[Row]:
     """Return a row for each check, in order.
 
     In a quick reproduction published figures, and properties that need the full one, are not
-    judged.
+    judged; nor is a check that asks for a training whose data is missing.
     """
     rows = [_judge(check, results) for check in checks]
     holding = {row.quantity for row in rows if row.verdict == "holds"}
@@ -91,11 +107,15 @@ def judge(checks: Sequence[Check], results: Results) -> list[Row]:
 
 
 def _judge(check: Check, results: Results) -> Row:
-    if isinstance(check, Golden):
-        return _golden(check, results)
-    if isinstance(check, Published):
-        return _published(check, results)
-    return _property(check, results)
+    try:
+        if isinstance(check, Golden):
+            return _golden(check, results)
+        if isinstance(check, Published):
+            return _published(check, results)
+        return _property(check, results)
+    except NoData:
+        published = None if isinstance(check, Property) else check.published
+        return Row(KINDS[type(check)], check.quantity, published, [], "–", NO_DATA)
 
 
 def _golden(check: Golden, results: Results) -> Row:
@@ -137,16 +157,15 @@ def _published(check: Published, results: Results) -> Row:
     )
     if results.setting.quick:
         return row
-    distance = check.published - spread.mean
-    if abs(distance) <= LARGEST_DISTANCE * spread.sd:
+    if is_within(check.published, spread):
         return replace(row, verdict="within")
-    return replace(row, verdict="outside", detail=_distance_text(distance, spread.sd))
+    return replace(row, verdict="outside", detail=_distance_text(spread.distance(check.published)))
 
 
-def _distance_text(distance: float, sd: float) -> str:
-    if not sd > 0:
+def _distance_text(distance: float) -> str:
+    if math.isinf(distance):
         return "ours has no spread"
-    return f"{abs(distance) / sd:,.2f} sd {'above' if distance > 0 else 'below'} our mean"
+    return f"{abs(distance):,.2f} sd {'above' if distance > 0 else 'below'} our mean"
 
 
 def _property(check: Property, results: Results) -> Row:
