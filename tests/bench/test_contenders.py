@@ -264,6 +264,51 @@ def test_the_floors_operations_are_those_of_the_case():
     assert counted == case.operations
 
 
+class Replay:
+    """A CUDA graph without a GPU: the calls before the capture happen, replays call the step."""
+
+    def __init__(self, step, device):
+        for _ in range(3):
+            step()
+        self.replay = step
+
+
+@pytest.mark.parametrize("batch_size", [32, ROWS])
+@pytest.mark.parametrize("optimizer", RATES)
+def test_cuda_graphs_begin_at_the_given_weights(optimizer, batch_size, monkeypatch):
+    """And copy the right rows; what CUDA itself does needs a GPU to test."""
+    pytest.importorskip("torch")
+    from bench.contenders import cuda_graphs, torch_rows
+
+    def on_cpu(case, model, capturable):
+        return torch_rows.make_optimizer(case, model)
+
+    monkeypatch.setattr(cuda_graphs, "capture", Replay)
+    monkeypatch.setattr(cuda_graphs, "make_optimizer", on_cpu)
+    case, problem = make_case(optimizer, batch_size=batch_size), make_problem()
+    ours = train(cuda_graphs.TorchCudaGraph(case, problem, "cpu"), problem)
+    assert roundings_apart(ours, formulas(case, problem)) < ROUNDINGS[optimizer]
+
+
+def test_the_gpus_floor_is_the_cpus(monkeypatch):
+    pytest.importorskip("torch")
+    from bench.contenders import cuda_graphs
+
+    products = []
+
+    def recorded(left, right, out):
+        products.append((tuple(left.shape), tuple(right.shape), tuple(out.shape)))
+
+    monkeypatch.setattr(cuda_graphs, "capture", Replay)
+    floor = cuda_graphs.GpuFloor(make_case(), make_problem(), "cpu")
+    monkeypatch.setattr(cuda_graphs.torch, "matmul", recorded)
+    floor.epoch(np.arange(ROWS))
+    assert floor.weights() == []
+    host = CONTENDERS["floor"](make_case(), make_problem(), "cpu")
+    expected = [p for rows in host.sizes for p in host.products[rows]]
+    assert products == [(left.shape, right.shape, out.shape) for left, right, out in expected]
+
+
 @pytest.mark.parametrize("name", ON_GPU)
 def test_no_gpu_is_a_reason(name):
     if query_driver().gpus:

@@ -104,8 +104,8 @@ class Backend:
         """Tell whether nets train faster as one ensemble than one after the other.
 
         multiplications: of one net's forward pass over a batch. shrinking: whether members may
-        leave the ensemble one by one, as where early stopping ends them. A GPU is never filled by a small
-        net; on a CPU an ensemble pays while a step is mostly the overhead of its calls.
+        leave the ensemble one by one, as where early stopping ends them. A GPU is never filled
+        by a small net; on a CPU an ensemble pays while a step is mostly overhead of its calls.
         """
         return self.device != "cpu" or multiplications < CPU_ENSEMBLE_MULTIPLICATIONS
 
