@@ -156,7 +156,7 @@ def test_a_missing_wheel_says_how_to_get_it(monkeypatch, no_gpu):
 
 def test_a_probe_with_a_wrong_product_is_refused(monkeypatch):
     backend = load_or_skip("numpy")
-    monkeypatch.setattr(backend, "compile", lambda function: lambda a, b: function(a, b) + 1)
+    monkeypatch.setattr(backend, "compile", lambda make: lambda a, b: make(backend.xp)(a, b) + 1)
     monkeypatch.setattr(registry, "load", lambda *names: backend)
     with pytest.raises(BackendUnavailableError, match="came out wrong"):
         registry._probed("numpy", "cuda:0", "float32")
