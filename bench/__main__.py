@@ -1,0 +1,125 @@
+"""`python -m bench`: time whole epochs of MNIST against what people would use instead."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.cases import ACTIVATIONS, CASES, RATES
+from bench.choices import DEVICES, QUICK_CASE, QUICK_ROWS
+from bench.sweep import SWEEPS
+from xpmlp.commands import Parser, guarded, path, run_as_program
+from xpmlp.console import show
+
+PROGRAM = "python -m bench"
+ROUNDS = 5
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser; it needs no array library, so that --help is quick."""
+    parser = Parser(
+        prog=PROGRAM,
+        usage="%(prog)s [options]\n       %(prog)s compare A.json B.json",
+        description="Time whole epochs of batched MNIST: every xpmlp backend that is installed, "
+        "what people would use instead, and the floor, which is the epoch's matrix products "
+        "alone. All rows get the same data, order, initial weights, threads and variables, and "
+        "have to end at the same loss. Without MNIST on this machine the data is random.",
+        epilog="exit codes: 0 done, 1 a row failed or ended at another loss, 2 bad input, 130 "
+        "interrupted (what was measured is saved)",
+    )
+    what = parser.add_argument_group("what is trained")
+    what.add_argument(
+        "--case", nargs="+", metavar="NAME", help=f"hidden widths/batch: {', '.join(CASES)} [all]"
+    )
+    what.add_argument(
+        "--sweep", metavar="NAME", help=f"how time grows with one thing: {', '.join(SWEEPS)}"
+    )
+    what.add_argument(
+        "--activation", choices=ACTIVATIONS, default=ACTIVATIONS[0], help="relu or sigmoid [relu]"
+    )
+    what.add_argument(
+        "--optimizer", choices=tuple(RATES), help="sgd, momentum or adam, for all cases"
+    )
+    what.add_argument("--rows", type=positive, metavar="N", help="rows of an epoch, for all cases")
+    how = parser.add_argument_group("how it is measured")
+    how.add_argument("--only", nargs="+", default=[], metavar="NAME", help="rows with such names")
+    how.add_argument(
+        "--device",
+        choices=DEVICES,
+        default=DEVICES[0],
+        help="cpu, cuda, or auto: the CPU, and the first GPU where there is one [auto]",
+    )
+    how.add_argument(
+        "--rounds", type=positive, default=ROUNDS, metavar="N", help=f"timed epochs [{ROUNDS}]"
+    )
+    how.add_argument(
+        "--threads", type=int, metavar="N", help="threads of every row [all processors]"
+    )
+    how.add_argument(
+        "--kernel-check",
+        action="store_true",
+        help="measure twice: with OpenBLAS's kernels as found, and with those for AVX-512",
+    )
+    how.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"only {QUICK_CASE} unless --case is given, and {QUICK_ROWS:,} rows",
+    )
+    results = parser.add_argument_group("results")
+    results.add_argument(
+        "--out", type=path, metavar="DIR", help="folder of the results [bench/results/TIME]"
+    )
+    results.add_argument(
+        "--json", action="store_true", help="print one JSON object on stdout, and nothing else"
+    )
+    results.add_argument("--quiet", action="store_true", help="no header, progress or tables")
+    return parser
+
+
+def make_compare_parser() -> argparse.ArgumentParser:
+    """Return the parser of `compare`."""
+    parser = Parser(
+        prog=f"{PROGRAM} compare",
+        description="Say which rows became faster or slower from one run to another.",
+    )
+    parser.add_argument("a", type=path, metavar="A", help="results.json, or its folder")
+    parser.add_argument("b", type=path, metavar="B", help="the same of another run")
+    return parser
+
+
+def positive(text: str) -> int:
+    """Return a number of at least 1 that was given as a flag."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["compare"]:
+        files = make_compare_parser().parse_args(words[1:])
+        return guarded(f"{PROGRAM} compare", lambda: compare_files(files.a, files.b))
+    arguments = make_parser().parse_args(words)
+    return guarded(PROGRAM, lambda: run_benchmark(arguments))
+
+
+def run_benchmark(arguments: argparse.Namespace) -> int:
+    """Measure what the flags ask for; return the exit code."""
+    from bench.benchmark import Benchmark
+
+    return Benchmark(arguments).run()
+
+
+def compare_files(a: Path, b: Path) -> int:
+    """Print how two runs differ."""
+    from bench.compare import compare
+    from bench.results import load
+
+    show(compare(load(a), load(b)), sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    run_as_program(main)

@@ -1,0 +1,98 @@
+"""From the flags of a command to what is measured: cases, rows, and settings for all rows."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
+from typing import NamedTuple
+
+from bench import processes
+from bench.cases import CASES, Case, case_named
+from bench.processes import Setup
+from bench.sweep import SWEEPS
+from xpmlp.errors import InputError, unknown_name
+
+DEVICES = ("auto", "cpu", "cuda")
+QUICK_CASE, QUICK_ROWS = "300/128", 12_800
+AVX512_KERNELS = "SkylakeX"
+
+
+class RowName(NamedTuple):
+    """A contender and the device that it runs on, `cpu` or `cuda`."""
+
+    name: str
+    device: str
+
+
+def chosen_cases(arguments: argparse.Namespace) -> list[Case]:
+    """Return the cases of --case or --sweep, changed by the other flags.
+
+    Raises InputError for unknown names.
+    """
+    if arguments.sweep and arguments.case:
+        raise InputError("give --case or --sweep, not both")
+    if arguments.sweep:
+        if arguments.sweep not in SWEEPS:
+            raise unknown_name("sweep", arguments.sweep, SWEEPS)
+        cases = list(SWEEPS[arguments.sweep].cases)
+    else:
+        names = arguments.case or ([QUICK_CASE] if arguments.quick else list(CASES))
+        cases = [case_named(name) for name in dict.fromkeys(names)]
+    return [_changed(case, arguments) for case in cases]
+
+
+def _changed(case: Case, arguments: argparse.Namespace) -> Case:
+    if arguments.optimizer:
+        case = case.trained_by(arguments.optimizer)
+    if arguments.quick:
+        case = replace(case, rows=min(case.rows, QUICK_ROWS))
+    return replace(case, activation=arguments.activation, rows=arguments.rows or case.rows)
+
+
+def chosen_setups(arguments: argparse.Namespace) -> list[Setup]:
+    """Return the settings to measure with: one, or with --kernel-check two.
+
+    Raises InputError for a bad number of threads, or where there are no other kernels.
+    """
+    from bench.machine import has_avx512
+
+    most = processes.processors()
+    threads = most if arguments.threads is None else arguments.threads
+    if not 1 <= threads <= most:
+        raise InputError(f"--threads {threads}: this process may use 1 to {most} processors")
+    if not arguments.kernel_check:
+        return [Setup(threads)]
+    if not has_avx512():
+        raise InputError(f"--kernel-check: {AVX512_KERNELS} kernels need a processor with AVX-512")
+    return [Setup(threads), Setup(threads, AVX512_KERNELS)]
+
+
+def chosen_rows(device: str, only: Sequence[str]) -> list[RowName]:
+    """Return the rows to measure, device by device, in the order of the contenders' table.
+
+    only: parts of names; without any, all rows. Raises InputError where no row fits.
+    """
+    contenders = import_module(processes.TABLE).CONTENDERS
+    for part in only:
+        if not any(part.casefold() in name.casefold() for name in contenders):
+            raise unknown_name("row", part, contenders)
+    devices = [device]
+    if device == "auto":
+        devices = ["cpu", "cuda"] if shown_gpus() else ["cpu"]
+    rows = [
+        RowName(name, place)
+        for place in devices
+        for name, contender in contenders.items()
+        if place in contender.devices
+        and (not only or any(part.casefold() in name.casefold() for part in only))
+    ]
+    if not rows:
+        raise InputError(f"none of these rows runs on {device}")
+    return rows
+
+
+def shown_gpus() -> int:
+    """Return the number of GPUs that the driver shows."""
+    from xpmlp.backends.cuda_driver import query_driver
+
+    return query_driver().gpus

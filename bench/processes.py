@@ -1,0 +1,104 @@
+"""The parent's end of a worker: its environment, its start, its answers and its end."""
+
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from xpmlp.errors import RunError
+
+ROOT = Path(__file__).resolve().parent.parent
+TABLE = "bench.contenders"
+KERNELS = "OPENBLAS_CORETYPE"
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+SAME_FOR_ALL = {"NVIDIA_TF32_OVERRIDE": "0", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+
+
+class RowUnavailable(RunError):
+    """A row that can't run on this machine; the text says why."""
+
+
+class RowFailed(RunError):
+    """A row that ran and failed."""
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Setup(NamedTuple):
+    """What is the same for all rows: the number of threads, and OpenBLAS's kernels.
+
+    kernels: a name for OPENBLAS_CORETYPE; None leaves the variable as it was found.
+    """
+
+    threads: int
+    kernels: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The choice of kernels in words."""
+        return self.kernels or "as found"
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a worker."""
+        threads = dict.fromkeys(THREAD_VARIABLES, str(self.threads))
+        kernels = {KERNELS: self.kernels} if self.kernels else {}
+        return {**os.environ, **threads, **SAME_FOR_ALL, **kernels}
+
+
+class Worker:
+    """A process with one contender."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "bench.worker", TABLE, str(setup.threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            env=setup.environment(),
+            cwd=ROOT,
+        )
+
+    def ask(self, command: str, *arguments: Any) -> Any:
+        """Send a command and return its value.
+
+        Raises RowUnavailable or RowFailed with the reason, also where the process is gone.
+        """
+        commands, replies = self.process.stdin, self.process.stdout
+        assert commands is not None
+        assert replies is not None
+        try:
+            pickle.dump((command, *arguments), commands)
+            commands.flush()
+            outcome, value = pickle.load(replies)
+        except (EOFError, BrokenPipeError, pickle.UnpicklingError) as error:
+            raise RowFailed(self._last_words()) from error
+        if outcome == "unavailable":
+            raise RowUnavailable(value)
+        if outcome == "failed":
+            raise RowFailed(value)
+        return value
+
+    def _last_words(self) -> str:
+        code = self.process.wait()
+        self.errors.seek(0)
+        lines = self.errors.read().decode(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "no message")
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return f"the process {how}: {last}"
+
+    def close(self) -> None:
+        """End the process, whatever it is doing."""
+        self.process.kill()
+        with suppress(BrokenPipeError), self.process:
+            pass
+        self.errors.close()

@@ -1,0 +1,162 @@
+"""What a run says on a terminal and in report.md: the machine, and a table with bars per case."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bench.results import Figures
+
+GAP = "  "
+BAR_WIDTH = 16
+EIGHTHS = " ▏▎▍▌▋▊▉"
+HEAD = (
+    "",
+    "",
+    "s/epoch",
+    "quartiles",
+    "÷ floor",
+    "÷ peer",
+    "images/s",
+    "GFLOP/s",
+    "MiB",
+    "prepare",
+    "warm-up",
+)
+LEGEND = """\
+s/epoch: median seconds of the rounds. ÷ floor: over the time of the matrix products alone, and
+÷ peer: over that of the fastest peer (marked *), median of the ratios round by round.
+MiB: peak memory of the row's process, or on a GPU of the device. prepare: seconds to import the
+library and to set up; warm-up: seconds of the first two epochs, compilation included."""
+
+
+def header(figures: Figures) -> str:
+    """Return the lines that stand above all cases."""
+    machine = figures["machine"]
+    lines = {
+        "machine": machine_text(machine),
+        "vectors": " ".join(machine["cpu_features"]) or "unknown",
+        "GPU": "; ".join(", ".join(gpu.values()) for gpu in machine["gpus"]) or "none",
+        "system": f"{machine['system']}, Python {machine['python']}",
+        "libraries": ", ".join(" ".join(pair) for pair in machine["libraries"].items()),
+        "commit": machine["commit"] or "unknown",
+        "variables": " ".join("=".join(pair) for pair in figures["environment"].items()),
+        "rounds": f"{figures['rounds']}, after two epochs of warm-up",
+    }
+    return "\n".join(f"{name:<11}{text}" for name, text in lines.items())
+
+
+def machine_text(machine: Figures) -> str:
+    """Return processor, number of processors and memory."""
+    memory = machine["memory_bytes"]
+    size = f", {memory / 2**30:.0f} GiB of memory" if memory else ""
+    return f"{machine['cpu']}, {count(machine['processors'], 'processor')}{size}"
+
+
+def case_text(case: Figures) -> str:
+    """Return a case's heading, its table, its speed-ups, and the rows that say why not."""
+    timed = [entry for entry in case["entries"] if entry["seconds"]]
+    parts = [heading(case)]
+    if timed:
+        longest = max(entry["seconds"]["median"] for entry in timed)
+        cells = [_cells(entry, longest) for entry in timed]
+        parts += ["", *aligned([HEAD, *cells])]
+    if table := list(_speed_ups(timed)):
+        parts += ["", *aligned(table)]
+    refusals = [
+        f"{label_of(entry)}: {entry['status']}: {entry['reason']}"
+        for entry in case["entries"]
+        if entry["status"] != "ok"
+    ]
+    return "\n".join([*parts, *([""] if refusals else []), *refusals])
+
+
+def heading(case: Figures) -> str:
+    """Return what was trained, on which rows, with which kernels of the BLAS."""
+    return (
+        f"{case['case']}: {case['activation']}, {case['optimizer']} at rate "
+        f"{case['learning_rate']:g}, {case['rows']:,} rows of {case['data']}, {kernels_text(case)}"
+    )
+
+
+def kernels_text(case: Figures) -> str:
+    """Return the BLAS of the rows and its kernels, and whether these are as they were found."""
+    pools = [pool for entry in case["entries"] for pool in entry["about"].get("thread_pools", ())]
+    blas = next((pool for pool in pools if pool["kernel"]), None)
+    if blas is None:
+        return f"kernels {case['kernels']}"
+    library = blas["library"].replace("openblas", "OpenBLAS")
+    how = "" if blas["kernel"] == case["kernels"] else f" ({case['kernels']})"
+    return f"{library} {blas['version']} with {blas['kernel']} kernels{how}"
+
+
+def label_of(entry: Figures) -> str:
+    """Return the name of a row, with its device unless that is the CPU."""
+    return str(entry["name"] if entry["device"] == "cpu" else f"{entry['name']}, {entry['device']}")
+
+
+def _cells(entry: Figures, longest: float) -> list[str]:
+    seconds = entry["seconds"]
+    peak = entry["peak_memory_bytes"]
+    star = "*" if entry["is_fastest_peer"] else " "
+    return [
+        label_of(entry),
+        bar(seconds["median"] / longest),
+        f"{seconds['median']:.4f}",
+        f"{seconds['low']:.4f}–{seconds['high']:.4f}",
+        ratio_text(entry["to_floor"]),
+        ratio_text(entry["to_fastest_peer"]) + star,
+        f"{entry['images_per_second']:,.0f}",
+        f"{entry['gflops']:,.0f}",
+        f"{peak / 2**20:,.0f}" if peak else "–",
+        f"{entry['prepare_seconds']:.2f}",
+        f"{entry['warm_up_seconds']:.2f}",
+    ]
+
+
+def _speed_ups(timed: Sequence[Figures]) -> Iterator[list[str]]:
+    """Yield the rows of a table: how many times as fast each xpmlp row is as each peer."""
+    own = [entry for entry in timed if entry["speed_up"]]
+    peers = list(dict.fromkeys(name for entry in own for name in entry["speed_up"]))
+    if own:
+        yield ["times as fast as", *peers]
+    for entry in own:
+        yield [
+            label_of(entry),
+            *(ratio_text(entry["speed_up"].get(name)) for name in peers),
+        ]
+
+
+def ratio_text(spread: dict[str, float] | None) -> str:
+    """Return the median of a ratio, to two decimals."""
+    return f"{spread['median']:.2f}" if spread else "–"
+
+
+def bar(share: float) -> str:
+    """Return a bar for a share of one, in eighths of a character."""
+    eighths = max(1, round(share * BAR_WIDTH * 8))
+    return ("█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()).ljust(BAR_WIDTH)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return lines of columns, the first aligned to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        GAP.join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def count(number: int, noun: str) -> str:
+    """Return `1 processor`, `2 processors`."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def markdown(figures: Figures, pictures: Sequence[Any]) -> str:
+    """Return the page of a run: the machine, the tables as on the terminal, the pictures."""
+    title = f"# Seconds per epoch, {figures['finished'][:10]}"
+    images = [f"![{path.stem}]({path.name})" for path in pictures]
+    blocks = [header(figures), *map(case_text, figures["cases"])]
+    texts = [f"```text\n{text}\n```" for text in blocks]
+    return "\n\n".join([title, *images, *texts, LEGEND]) + "\n"
