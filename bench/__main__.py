@@ -42,7 +42,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     what.add_argument("--rows", type=positive, metavar="N", help="rows of an epoch, for all cases")
     how = parser.add_argument_group("how it is measured")
-    how.add_argument("--only", nargs="+", default=[], metavar="NAME", help="rows with such names")
+    how.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="rows whose names hold these"
+    )
     how.add_argument(
         "--device",
         choices=DEVICES,

@@ -15,6 +15,7 @@ from bench.report import LEGEND, case_text, header, label_of, markdown
 from bench.results import FORMAT, Figures, case_figures, make_folder, save
 from xpmlp.commands import EXIT_INTERRUPTED, EXIT_RUN_FAILED
 from xpmlp.console import show, warn
+from xpmlp.data.places import places
 from xpmlp.interrupt import StopRequest, graceful_interrupt
 
 PROGRAM = "python -m bench"
@@ -29,6 +30,7 @@ class Benchmark:
     """
 
     def __init__(self, arguments: argparse.Namespace) -> None:
+        places(None)
         self.arguments = arguments
         self.cases, self.setups = chosen_cases(arguments), chosen_setups(arguments)
         self.names = chosen_rows(arguments.device, arguments.only)

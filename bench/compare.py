@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from bench.report import aligned, label_of, ratio_text
+from bench.report import aligned, label_of, ratio_text, title_of
 from bench.results import Figures
 
 SAME_CASE = ("case", "activation", "optimizer", "learning_rate", "rows", "data", "kernels")
@@ -46,7 +46,7 @@ def _cases(figures: Figures) -> dict[Key, Figures]:
 
 
 def _title(case: Figures) -> str:
-    return ", ".join(f"{case[name]}" for name in SAME_CASE)
+    return f"{title_of(case)}, kernels {case['kernels']}"
 
 
 def _case_table(a: Figures, b: Figures) -> str:

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 3
-BAR_INCHES = 0.3
+BAR_INCHES, NARROWEST = 0.3, 7.5
 COLOURS = {OWN: PALETTE[0], "peer": "#9A9A9A"}
-FLOOR_LINE: dict[str, Any] = {"color": PALETTE[1], "linestyle": "--", "linewidth": 1.4}
+FLOOR_LINE: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 1.4}
 WHISKER: dict[str, Any] = {"color": "black", "linewidth": 1.2}
 SIDE_TITLE: dict[str, Any] = {"loc": "right", "fontsize": SMALL_TEXT_SIZE, "color": GREY}
 HEADLINE: dict[str, Any] = {"x": 0.01, "ha": "left", "fontsize": TITLE_SIZE + 2}
@@ -39,10 +39,7 @@ BESIDE: dict[str, Any] = {
     "textcoords": "offset points",
     "va": "center",
     "fontsize": SMALL_TEXT_SIZE,
-}
-MISSING: dict[str, Any] = {
-    "color": GREY,
-    "bbox": {"facecolor": "white", "linewidth": 0, "pad": 1},
+    "bbox": {"facecolor": "white", "linewidth": 0, "pad": 0.8},
 }
 ROOM_FOR_FIGURES = 1.2
 MARKERS = "osD^v"
@@ -77,15 +74,16 @@ def epochs_picture(figures: Figures, cases: Sequence[Figures]) -> "Figure":
     names = ranked(cases)
     columns = min(COLUMNS, len(cases))
     lines = -(-len(cases) // columns)
-    figure = new_figure(2.6 + 3.5 * columns, 1.6 + lines * (0.8 + BAR_INCHES * len(names)))
+    figure = new_figure(
+        max(2.6 + 3.5 * columns, NARROWEST), 1.6 + lines * (0.8 + BAR_INCHES * len(names))
+    )
     grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
     for axes, case in zip(grid.flat, cases, strict=False):
         _draw_bars(axes, case, names)
     for axes in grid.flat[len(cases) :]:
         axes.set_axis_off()
-    title = f"Seconds per epoch of {cases[0]['data']}, by hidden widths / batch size"
-    figure.suptitle(title, **HEADLINE)
-    legend_below(figure, _bar_legend(), title=machine_line(figures, cases[0]))
+    figure.suptitle("Seconds per epoch, by hidden widths / batch size", **HEADLINE)
+    legend_below(figure, _bar_legend(), title=origin(figures, cases[0]))
     return figure
 
 
@@ -114,7 +112,7 @@ def _draw_bars(axes: "Axes", case: Figures, names: Sequence[str]) -> None:
         axes.plot([seconds["low"], seconds["high"]], [place] * 2, **WHISKER)
         axes.annotate(f"{seconds['median']:#.3g}", (seconds["high"], place), **BESIDE)
     for name in set(names) - {entry["name"] for entry in case["entries"]}:
-        axes.annotate("not measured", (0, names.index(name)), **BESIDE, **MISSING)
+        axes.annotate("not measured", (0, names.index(name)), color=GREY, **BESIDE)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
@@ -127,10 +125,11 @@ def _panel_title(case: Figures) -> str:
     return f"{'-'.join(map(str, case['hidden']))} / {case['batch_size']:,}"
 
 
-def machine_line(figures: Figures, case: Figures) -> str:
-    """Return the processor or GPU, the threads, and the kernels."""
+def origin(figures: Figures, case: Figures) -> str:
+    """Return the data, the processor or GPU, the threads, and the kernels."""
     name = case["entries"][0]["about"]["device_name"]
-    return f"{name}, {count(figures['threads'], 'thread')}, {kernels_text(case)}"
+    threads = count(figures["threads"], "thread")
+    return f"{case['data']} on {name}, {threads}, {kernels_text(case)}"
 
 
 def _bar_legend() -> list["Artist"]:
@@ -147,7 +146,7 @@ def _bar_legend() -> list["Artist"]:
 
 def sweep_picture(figures: Figures, cases: Sequence[Figures]) -> "Figure":
     """Draw seconds per epoch over what grows, a line per row, on logarithmic scales."""
-    from matplotlib.ticker import NullLocator, StrMethodFormatter
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
     sweep = SWEEPS[figures["sweep"]]
     figure = new_figure(9.5, 6)
@@ -172,10 +171,11 @@ def sweep_picture(figures: Figures, cases: Sequence[Figures]) -> "Figure":
     axes.set_xticks(sorted({place for place, _ in entries}))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    title = f"Seconds per epoch of {cases[0]['data']}, by {sweep.label}"
-    figure.suptitle(title, **HEADLINE)
-    legend_below(figure, axes.get_lines(), title=machine_line(figures, cases[0]))
+    axes.yaxis.set_minor_locator(NullLocator())
+    figure.suptitle(f"Seconds per epoch, by {sweep.label}", **HEADLINE)
+    legend_below(figure, axes.get_lines(), title=origin(figures, cases[0]))
     return figure
 
 

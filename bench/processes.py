@@ -77,7 +77,7 @@ class Worker:
         assert commands is not None
         assert replies is not None
         try:
-            pickle.dump((command, *arguments), commands)
+            pickle.dump((command, *arguments), commands, protocol=5)  # 5 copies no array
             commands.flush()
             outcome, value = pickle.load(replies)
         except (EOFError, BrokenPipeError, pickle.UnpicklingError) as error:

@@ -25,7 +25,8 @@ LEGEND = """\
 s/epoch: median seconds of the rounds. ÷ floor: over the time of the matrix products alone, and
 ÷ peer: over that of the fastest peer (marked *), median of the ratios round by round.
 MiB: peak memory of the row's process, or on a GPU of the device. prepare: seconds to import the
-library and to set up; warm-up: seconds of the first two epochs, compilation included."""
+library and to set up; warm-up: seconds of the first two epochs, compilation included. A row is
+invalid where its loss, after all epochs, is not that of the others."""
 
 
 def header(figures: Figures) -> str:
@@ -54,7 +55,7 @@ def machine_text(machine: Figures) -> str:
 def case_text(case: Figures) -> str:
     """Return a case's heading, its table, its speed-ups, and the rows that say why not."""
     timed = [entry for entry in case["entries"] if entry["seconds"]]
-    parts = [heading(case)]
+    parts = [f"{title_of(case)}, {kernels_text(case)}"]
     if timed:
         longest = max(entry["seconds"]["median"] for entry in timed)
         cells = [_cells(entry, longest) for entry in timed]
@@ -69,11 +70,11 @@ def case_text(case: Figures) -> str:
     return "\n".join([*parts, *([""] if refusals else []), *refusals])
 
 
-def heading(case: Figures) -> str:
-    """Return what was trained, on which rows, with which kernels of the BLAS."""
+def title_of(case: Figures) -> str:
+    """Return what was trained, and on which rows."""
     return (
         f"{case['case']}: {case['activation']}, {case['optimizer']} at rate "
-        f"{case['learning_rate']:g}, {case['rows']:,} rows of {case['data']}, {kernels_text(case)}"
+        f"{case['learning_rate']:g}, {case['rows']:,} rows of {case['data']}"
     )
 
 

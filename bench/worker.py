@@ -93,7 +93,7 @@ def serve(session: Session, commands: IO[bytes], replies: IO[bytes]) -> None:
             name, *arguments = pickle.load(commands)
         except EOFError:
             return
-        pickle.dump(_reply(session, name, arguments), replies)
+        pickle.dump(_reply(session, name, arguments), replies, protocol=5)
         replies.flush()
 
 

@@ -156,6 +156,14 @@ def test_bad_input_is_one_line_and_2(capsys, tmp_path, arguments, message):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_data_folder_that_is_not_there_is_refused(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("XPMLP_DATA_DIR", "nowhere")
+    code, out, err = run(capsys, *TINY, *GOOD, "--out", "new")
+    assert (code, out) == (2, "")
+    assert err == "python -m bench: XPMLP_DATA_DIR: there is no folder nowhere\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_no_avx512_no_kernel_check(capsys, monkeypatch):
     monkeypatch.setattr(machine, "cpu_features", lambda: ["avx2"])
     code, _, err = run(capsys, "--kernel-check")
