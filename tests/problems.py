@@ -3,6 +3,7 @@
 import numpy as np
 
 from xpmlp.data.dataset import Dataset, Rows
+from xpmlp.training import problem
 from xpmlp.types import Affine, Params
 
 
@@ -35,3 +36,20 @@ def relative_distance(a: Params, b: Params) -> float:
             p, q = (np.asarray(getattr(layer, leaf)) for layer in (one, other))
             distances.append(np.abs(p - q).max() / max(np.abs(p).max(), np.abs(q).max(), 1e-300))
     return float(max(distances))
+
+
+def note_steps(monkeypatch) -> list:
+    """Return a list to which every call of a step in Python adds its arguments."""
+    seen, make_step = [], problem.make_step
+
+    def noting(xp, objective):
+        step = make_step(xp, objective)
+
+        def noted(*arguments):
+            seen.append(arguments)
+            return step(*arguments)
+
+        return noted
+
+    monkeypatch.setattr(problem, "make_step", noting)
+    return seen

@@ -207,12 +207,10 @@ def test_an_unexpected_error_is_one_line_and_exit_code_1(capsys, monkeypatch):
     )
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
-def test_ctrl_c_saves_and_the_run_goes_on_to_the_same_end(capsys, tmp_path):
-    options = [*("--dataset", "digits", "--hidden", "32", "--batch-size", "8", "--no-plots")]
-    options += ["--epochs", "4000", "--lr-schedule", "constant"]
+def interrupted_training(*options):
+    """Start a training, press Ctrl-C after its first epoch; return the process and its stderr."""
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "xpmlp.train", *options, "--out", "run"],
+        [sys.executable, "-u", "-m", "xpmlp.train", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -222,7 +220,14 @@ def test_ctrl_c_saves_and_the_run_goes_on_to_the_same_end(capsys, tmp_path):
         assert process.poll() is None, process.stderr.read()
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    return process, process.communicate(timeout=60)[1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
+def test_ctrl_c_saves_and_the_run_goes_on_to_the_same_end(capsys, tmp_path):
+    options = [*("--dataset", "digits", "--hidden", "32", "--batch-size", "8", "--no-plots")]
+    options += ["--epochs", "4000", "--lr-schedule", "constant"]
+    process, err = interrupted_training(*options, "--out", "run")
     assert process.returncode == 130
     assert "stopping after this epoch" in err
     assert "interrupted and saved; go on with --resume run" in err

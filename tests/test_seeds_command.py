@@ -5,12 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 
-from tests.test_commands import run
+from tests.test_commands import interrupted_training, run
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.model import Model
 
@@ -141,18 +140,7 @@ def test_a_seed_of_many_can_be_resumed_alone(capsys, tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
 def test_ctrl_c_saves_every_seed(capsys, tmp_path):
     options = ["--dataset", "iris", "--hidden", "20", "--batch-size", "4", "--epochs", "100000"]
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "xpmlp.train", *options, "--seeds", "3", "--out", "many"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-    )
-    while "epoch " not in process.stdout.readline():
-        assert process.poll() is None, process.stderr.read()
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    process, err = interrupted_training(*options, "--seeds", "3", "--out", "many")
     assert process.returncode == 130
     assert "interrupted and saved; go on with --resume many" in err
     done = {

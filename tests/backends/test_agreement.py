@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import CPU_BACKENDS, load_or_skip
-from tests.problems import make_dataset, relative_distance
+from tests.problems import make_dataset, note_steps, relative_distance
 from xpmlp.backends.base import EpochPlan
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import fit
@@ -133,21 +133,7 @@ def test_members_may_have_their_own_order_and_rate(backend):
 
 def test_jax_traces_the_step_once_for_the_scan_and_once_for_the_tail(monkeypatch):
     """Python sees the step twice however many steps and epochs run: the rest is compiled."""
-    backend, seen = load_or_skip("jax"), []
-    from xpmlp.training import problem
-
-    make_step = problem.make_step
-
-    def counted(xp, objective):
-        step = make_step(xp, objective)
-
-        def noted(*arguments):
-            seen.append(arguments)
-            return step(*arguments)
-
-        return noted
-
-    monkeypatch.setattr(problem, "make_step", counted)
+    backend, seen = load_or_skip("jax"), note_steps(monkeypatch)
     config = Config(hidden=(5,), epochs=6, batch_size=7, dtype="float64", backend="jax")
     run = fit(config, make_dataset(), backend)
     assert len(run.history.steps) == 6 * 5

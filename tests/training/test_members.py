@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import load_or_skip
-from tests.problems import make_dataset, make_regression, relative_distance
+from tests.problems import make_dataset, make_regression, note_steps, relative_distance
 from xpmlp.backends.base import Backend
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import InputError, RunError
@@ -158,21 +158,7 @@ def test_every_round_is_reported(numpy_backend):
 
 
 def test_jax_compiles_once_for_all_members(monkeypatch):
-    backend, seen = load_or_skip("jax"), []
-    from xpmlp.training import problem
-
-    make_step = problem.make_step
-
-    def counted(xp, objective):
-        step = make_step(xp, objective)
-
-        def noted(*arguments):
-            seen.append(arguments)
-            return step(*arguments)
-
-        return noted
-
-    monkeypatch.setattr(problem, "make_step", counted)
+    backend, seen = load_or_skip("jax"), note_steps(monkeypatch)
     fit_many(BASE.replace(seeds=5).members(), make_dataset(), backend)
     assert len(seen) == 2  # the scan over full batches, and the ragged tail
 
