@@ -45,3 +45,11 @@ def test_files_that_the_readme_names_exist():
     root = Path(__file__).parent.parent
     for target in re.findall(r'\]\(([^)#h][^)#]*)[^)]*\)|src="([^"]+)"', README):
         assert (root / "".join(target)).exists(), target
+
+
+def test_the_verdicts_of_the_readme_are_those_that_were_measured():
+    page = (Path(__file__).parent.parent / "bench/results/reproduction/verdicts.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("|")]
+    assert len(rows) > 100
+    for line in (*rows, page.splitlines()[2]):
+        assert line in README
