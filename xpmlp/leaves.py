@@ -17,14 +17,15 @@ def map_leaves(function: Callable[..., Any], *trees: Params) -> Params:
     )
 
 
-def map_tree(function: Callable[[Any], Any], tree: Any) -> Any:
-    """Apply a function to every leaf of nested tuples; None stays None."""
-    if tree is None:
+def map_tree(function: Callable[..., Any], *trees: Any) -> Any:
+    """Apply a function to the corresponding leaves of nested tuples; None stays None."""
+    first = trees[0]
+    if first is None:
         return None
-    if isinstance(tree, tuple):
-        items = [map_tree(function, item) for item in tree]
-        return type(tree)(*items) if hasattr(tree, "_fields") else tuple(items)
-    return function(tree)
+    if isinstance(first, tuple):
+        items = [map_tree(function, *branches) for branches in zip(*trees, strict=True)]
+        return type(first)(*items) if hasattr(first, "_fields") else tuple(items)
+    return function(*trees)
 
 
 def leaves(tree: Any) -> list[Any]:

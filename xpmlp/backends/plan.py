@@ -83,11 +83,7 @@ def _node_of(argument: Any) -> Any:
 
 
 def _value_of(argument: Any) -> Any:
-    if isinstance(argument, Node):
-        return argument.value
-    if isinstance(argument, tuple):
-        return tuple(_value_of(item) for item in argument)
-    return argument
+    return map_tree(lambda leaf: leaf.value if isinstance(leaf, Node) else leaf, argument)
 
 
 def _function(xp: Namespace, name: str) -> Callable[..., Any]:
@@ -264,11 +260,10 @@ class _Memory:
         return calls
 
     def _place(self, argument: Any) -> Any:
-        if isinstance(argument, Node):
-            return self.places.get(argument, argument.value)
-        if isinstance(argument, tuple):
-            return tuple(self._place(item) for item in argument)
-        return argument
+        def place(leaf: Any) -> Any:
+            return self.places.get(leaf, leaf.value) if isinstance(leaf, Node) else leaf
+
+        return map_tree(place, argument)
 
     def _view(self, operation: Operation, arguments: list[Any]) -> None:
         view = _function(self.library, operation.name)(*arguments, **operation.options)
@@ -302,14 +297,8 @@ def _form(node: Node) -> tuple[Any, Any]:
     return node.value.shape, node.value.dtype
 
 
-def _nodes(arguments: Sequence[Any]) -> list[Node]:
-    found: list[Node] = []
-    for argument in arguments:
-        if isinstance(argument, Node):
-            found.append(argument)
-        elif isinstance(argument, tuple):
-            found += _nodes(argument)
-    return found
+def _nodes(arguments: tuple[Any, ...]) -> list[Node]:
+    return [leaf for leaf in leaves(arguments) if isinstance(leaf, Node)]
 
 
 def _calls(

@@ -15,6 +15,7 @@ import numpy as np
 
 from xpmlp.backends.base import EpochPlan
 from xpmlp.errors import RunError
+from xpmlp.leaves import map_tree
 from xpmlp.training.evaluation import Score
 from xpmlp.training.history import EpochRecord
 from xpmlp.training.step import TrainState
@@ -137,11 +138,7 @@ def _joined(
 
 def _stacked(xp: Namespace, trees: Sequence[Any]) -> Any:
     """Return one tree of arrays (K, ...) from K trees of arrays (...)."""
-    first = trees[0]
-    if isinstance(first, tuple):
-        items = [_stacked(xp, branches) for branches in zip(*trees, strict=True)]
-        return type(first)(*items) if hasattr(first, "_fields") else tuple(items)
-    return xp.stack(list(trees))
+    return map_tree(lambda *leaves: xp.stack(list(leaves)), *trees)
 
 
 def _parted(xp: Namespace, state: TrainState, members: int) -> list[TrainState]:
@@ -150,10 +147,7 @@ def _parted(xp: Namespace, state: TrainState, members: int) -> list[TrainState]:
         return [state]
 
     def own(tree: Any, k: int) -> Any:
-        if isinstance(tree, tuple):
-            items = [own(branch, k) for branch in tree]
-            return type(tree)(*items) if hasattr(tree, "_fields") else tuple(items)
-        return xp.asarray(tree[k, ...], copy=True)
+        return map_tree(lambda leaf: xp.asarray(leaf[k, ...], copy=True), tree)
 
     return [
         TrainState(own(state.params, k), own(state.moments, k), state.step) for k in range(members)
