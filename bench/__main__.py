@@ -35,10 +35,17 @@ def make_parser() -> argparse.ArgumentParser:
         "--sweep", metavar="NAME", help=f"how time grows with one thing: {', '.join(SWEEPS)}"
     )
     what.add_argument(
-        "--activation", choices=ACTIVATIONS, default=ACTIVATIONS[0], help="relu or sigmoid [relu]"
+        "--activation",
+        nargs="+",
+        choices=ACTIVATIONS,
+        default=[ACTIVATIONS[0]],
+        help="relu, sigmoid, or both [relu]",
     )
     what.add_argument(
-        "--optimizer", choices=tuple(RATES), help="sgd, momentum or adam, for all cases"
+        "--optimizer",
+        nargs="+",
+        choices=tuple(RATES),
+        help="sgd, momentum, adam, or several, for all cases [sgd; momentum for 1000/10000]",
     )
     what.add_argument("--rows", type=positive, metavar="N", help="rows of an epoch, for all cases")
     how = parser.add_argument_group("how it is measured")

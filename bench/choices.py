@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
+from itertools import product
 from typing import NamedTuple
 
 from bench import processes
@@ -32,21 +33,26 @@ def chosen_cases(arguments: argparse.Namespace) -> list[Case]:
     if arguments.sweep and arguments.case:
         raise InputError("give --case or --sweep, not both")
     if arguments.sweep:
+        if len(arguments.activation) > 1 or len(arguments.optimizer or ()) > 1:
+            raise InputError("--sweep takes one activation and one optimizer")
         if arguments.sweep not in SWEEPS:
             raise unknown_name("sweep", arguments.sweep, SWEEPS)
         cases = list(SWEEPS[arguments.sweep].cases)
     else:
         names = arguments.case or ([QUICK_CASE] if arguments.quick else list(CASES))
         cases = [case_named(name) for name in dict.fromkeys(names)]
-    return [_changed(case, arguments) for case in cases]
+    kinds = product(arguments.activation, arguments.optimizer or [None], cases)
+    return list(dict.fromkeys(_changed(case, kind, how, arguments) for kind, how, case in kinds))
 
 
-def _changed(case: Case, arguments: argparse.Namespace) -> Case:
-    if arguments.optimizer:
-        case = case.trained_by(arguments.optimizer)
+def _changed(
+    case: Case, activation: str, optimizer: str | None, arguments: argparse.Namespace
+) -> Case:
+    if optimizer:
+        case = case.trained_by(optimizer)
     if arguments.quick:
         case = replace(case, rows=min(case.rows, QUICK_ROWS))
-    return replace(case, activation=arguments.activation, rows=arguments.rows or case.rows)
+    return replace(case, activation=activation, rows=arguments.rows or case.rows)
 
 
 def chosen_setups(arguments: argparse.Namespace) -> list[Setup]:

@@ -101,7 +101,9 @@ def _draw_bars(axes: "Axes", case: Figures, names: Sequence[str]) -> None:
     from matplotlib.ticker import MaxNLocator
 
     dress(axes, "seconds per epoch", title=_panel_title(case))
-    axes.set_title(f"{case['rows']:,} rows, {case['optimizer']}", **SIDE_TITLE)
+    axes.set_title(
+        f"{case['rows']:,} rows, {case['activation']}, {case['optimizer']}", **SIDE_TITLE
+    )
     for entry in case["entries"]:
         seconds = entry["seconds"]
         if entry["role"] == FLOOR:

@@ -37,6 +37,12 @@ def leaves(tree: Any) -> list[Any]:
     return [tree]
 
 
+def sum_of_squares(xp: Namespace, leaf: Array, n_axes: int) -> Array:
+    """Return the sum of the squares over the last axes of a leaf, shape (...,), as one product."""
+    flat = xp.reshape(leaf, (*leaf.shape[:-n_axes], -1))
+    return xp.vecdot(flat, flat)
+
+
 def per_leaf(xp: Namespace, value: Array, leaf: Array) -> Array:
     """Reshape a scalar, or one number per member (K,), to broadcast against a leaf (K, ...)."""
     if isinstance(value, float | int):

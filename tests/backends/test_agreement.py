@@ -5,7 +5,8 @@ import pytest
 
 from tests.conftest import CPU_BACKENDS, load_or_skip
 from tests.problems import make_dataset, note_steps, relative_distance
-from xpmlp.backends.base import EpochPlan
+from xpmlp.backends.base import Backend, EpochPlan
+from xpmlp.backends.planned import PlannedBackend
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import fit
 
@@ -65,6 +66,18 @@ def test_200_steps_end_at_the_same_weights(name, label, reference):
     np.testing.assert_allclose(ours.test.logits, numpys.test.logits, rtol=1e-8, atol=1e-10)
     assert ours.test.accuracy == numpys.test.accuracy
     assert {a.dtype for layer in ours.model.params for a in layer} == {np.dtype("float64")}
+
+
+@pytest.mark.parametrize("label", RUNS)
+@pytest.mark.parametrize("name", ["numpy", "torch"])
+def test_200_planned_steps_are_the_steps_as_written(name, label, monkeypatch):
+    planned = run(name, RUNS[label])
+    assert planned.trainer.backend.plans.kept
+    monkeypatch.setattr(PlannedBackend, "run_epoch", Backend.run_epoch)
+    written = run(name, RUNS[label])
+    assert not written.trainer.backend.plans.kept
+    assert relative_distance(planned.model.params, written.model.params) < 1e-12
+    np.testing.assert_allclose(planned.history.steps, written.history.steps, rtol=1e-11)
 
 
 def test_the_run_learned_something(reference):

@@ -80,8 +80,8 @@ def test_a_whole_run_stays_on_the_device(cupy_backend):
     ours = fit(config, make_dataset(), cupy_backend)
     numpys = fit(config, make_dataset(), load_or_skip("numpy"))
     for mine, theirs in zip(ours.model.params, numpys.model.params, strict=True):
-        np.testing.assert_array_equal(mine.W, theirs.W)
-        np.testing.assert_array_equal(mine.b, theirs.b)
+        np.testing.assert_allclose(mine.W, theirs.W, rtol=1e-12)
+        np.testing.assert_allclose(mine.b, theirs.b, rtol=1e-12, atol=1e-16)
     assert FakeDevice.depth == 0
 
 

@@ -1,4 +1,4 @@
-"""A step that is replayed from its plan gives the bits of the step as it is written."""
+"""A step that is replayed from its plan is the step as it is written, within rounding."""
 
 import tracemalloc
 
@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from tests.conftest import load_or_skip
 from tests.problems import make_dataset
 from xpmlp.backends.base import Backend, EpochPlan
-from xpmlp.backends.plan import NotRecordable, Plan
+from xpmlp.backends.numpy_kernels import NumpyKernels
+from xpmlp.backends.plan import Plan
+from xpmlp.backends.recording import NotRecordable
 from xpmlp.leaves import leaves, map_tree
 from xpmlp.nn.activations import ACTIVATIONS, Activation
 from xpmlp.nn.initializers import initialize
@@ -23,6 +25,22 @@ from xpmlp.training.step import Objective, initial_state, make_step
 from xpmlp.types import Affine, Batch, Hyper
 
 ROWS, FEATURES, OUTPUTS = 23, 4, 3
+PLANNED = ("numpy", "torch")
+# The others divide a gradient by its own size: what rounding leaves of one near zero becomes a
+# whole step, so that in float32 no two orders of the same sums agree.
+LINEAR = ("sgd", "momentum", "nesterov")
+
+
+def assert_close(ours, expected, roundings=2**11):
+    """The same dtype and shape, and values as close as so many roundings of the largest."""
+    assert ours.dtype == expected.dtype
+    assert ours.shape == expected.shape
+    if ours.dtype.kind != "f":
+        np.testing.assert_array_equal(ours, expected)
+        return
+    largest = np.max(np.abs(expected), initial=0.0)
+    tolerance = roundings * np.finfo(ours.dtype).eps * largest
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=tolerance)
 
 
 def targets(loss, rng):
@@ -68,31 +86,33 @@ def problems(draw):
     rates = 0.1 * rng.random((steps, members) if members else steps)
     number = (lambda v: np.full(members, v)) if members else np.float64
     hyper = Hyper(number(0.0), number(0.01), number(0.02), number(0.9))
-    dtype = draw(st.sampled_from(["float32", "float64"]))
+    linear = objective.optimizer in LINEAR
+    dtype = draw(st.sampled_from(["float32", "float64"] if linear else ["float64"]))
     return objective, params, rows, EpochPlan(order, batch_size, rates), hyper, dtype
 
 
 @settings(max_examples=150, deadline=None)
-@given(problems())
-def test_a_replay_is_the_step_to_the_bit(problem):
+@given(problem=problems())
+@pytest.mark.parametrize("name", PLANNED)
+def test_a_replay_is_the_step(name, problem):
     objective, params, rows, plan, hyper, dtype = problem
-    backend = load_or_skip("numpy", dtype)
+    backend = load_or_skip(name, dtype)
     step = backend.compile(lambda xp: make_step(xp, objective))
-    start = initial_state(xp, objective, backend.put(params), np.asarray(0))
-    before = map_tree(np.copy, start)
+    start = initial_state(backend.xp, objective, backend.put(params), backend.asarray(np.array(0)))
+    before = map_tree(np.copy, backend.fetch(start))
     data, hyper = backend.put(rows), backend.put(hyper)
     with backend.running():
         once = backend.run_epoch(step, start, data, plan, hyper)
         again = backend.run_epoch(step, once[0], data, plan, hyper)
         written = Backend.run_epoch(backend, step, start, data, plan, hyper)
         both = Backend.run_epoch(backend, step, written[0], data, plan, hyper)
-    assert all(isinstance(plan, Plan) for plan in backend.plans.kept.values())
     assert backend.plans.kept
+    assert all(isinstance(plan, Plan) for plan in backend.plans.kept.values())
     for ours, expected in ((once, written), (again, both)):
-        for mine, theirs in zip(leaves(ours), leaves(expected), strict=True):
-            assert mine.dtype == theirs.dtype
-            np.testing.assert_array_equal(mine, theirs)
-    for was, now in zip(leaves(before), leaves(start), strict=True):
+        for mine, theirs in zip(leaves(ours[0]), leaves(expected[0]), strict=True):
+            assert_close(backend.to_numpy(mine), backend.to_numpy(theirs))
+        assert_close(ours[1], expected[1])
+    for was, now in zip(leaves(before), leaves(backend.fetch(start)), strict=True):
         np.testing.assert_array_equal(now, was)
 
 
@@ -102,7 +122,7 @@ def small_step(objective):
     params = initialize(np, rng, (300, 200, 3))
     state = initial_state(xp, objective, params, np.asarray(0))
     hyper = backend.put(Hyper(*map(np.float64, (0.1, 0.01, 0.0, 0.9))))
-    return Plan(np, xp, lambda xp: make_step(xp, objective), state, rows, hyper)
+    return Plan(NumpyKernels(), xp, lambda xp: make_step(xp, objective), state, rows, hyper)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -122,7 +142,7 @@ def test_new_weights_are_written_over_the_old():
     objective = Objective(("relu",), "softmax_cross_entropy", "momentum")
     plan = small_step(objective)
     homes = {id(leaf) for leaf in leaves(plan.state)}
-    written = {id(call.keywords.get("out")) for call in plan.calls}
+    written = {id(call.args[-1]) for call in plan.calls if call.args}
     assert homes <= written
 
 
@@ -148,7 +168,7 @@ def test_a_step_that_depends_on_a_value_is_refused():
         return step
 
     with pytest.raises(NotRecordable, match="depends on a value"):
-        Plan(np, xp, make, np.ones(2), np.ones(2), np.ones(2))
+        Plan(NumpyKernels(), xp, make, np.ones(2), np.ones(2), np.ones(2))
 
 
 def test_the_trainer_replays(monkeypatch):
@@ -208,16 +228,15 @@ def test_whatever_a_step_does_its_replay_is_that_or_refused(function):
     state = (np.array([1, 2, 3], np.float32), np.array([3, 2, 1], np.float32))
     batch, hyper = np.ones(3, np.float32), np.ones(3, np.float32)
     try:
-        plan = Plan(np, xp, make, state, batch, hyper)
+        plan = Plan(NumpyKernels(), xp, make, state, batch, hyper)
     except NotRecordable:
         return
     for _ in range(3):
         state, metrics = make(xp)(state, batch, hyper)
         plan.run()
-        np.testing.assert_array_equal(plan.metrics, metrics)
+        assert_close(plan.metrics, metrics)
         for ours, expected in zip(plan.state, state, strict=True):
-            assert ours.dtype == expected.dtype
-            np.testing.assert_array_equal(ours, expected)
+            assert_close(ours, expected)
 
 
 def test_metrics_that_are_a_part_of_the_state_are_refused():
@@ -225,7 +244,7 @@ def test_metrics_that_are_a_part_of_the_state_are_refused():
         return lambda state, batch, hyper: ((state + 1.0), state)
 
     with pytest.raises(NotRecordable, match="the metrics are no array of their own"):
-        Plan(np, xp, make, np.ones(2), np.ones(2), np.ones(2))
+        Plan(NumpyKernels(), xp, make, np.ones(2), np.ones(2), np.ones(2))
 
 
 def test_what_was_recorded_once_is_not_recorded_again(monkeypatch):

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from xpmlp.backends.base import Backend, EpochPlan, gather
+from xpmlp.backends.base import Backend, EpochPlan
+from xpmlp.leaves import map_tree
 from xpmlp.types import Array, Batch, Hyper, Namespace
 
 
@@ -32,11 +33,17 @@ class CompiledStep:
     def _scan(self, state: Any, data: Batch, index: Array, rates: Array, hyper: Hyper) -> Any:
         def body(state: Any, at: tuple[Array, Array]) -> tuple[Any, Array]:
             rows, rate = at
-            batch = gather(jnp, data, rows)
+            batch = gather(data, rows)
             state, metrics = self.step(state, batch, hyper._replace(learning_rate=rate))
             return state, metrics
 
         return lax.scan(body, state, (index, rates))
+
+
+def gather(data: Batch, index: Array) -> Batch:
+    """Take the rows at index (B,) or (K, B), without `take`'s check of every index."""
+    batch: Batch = map_tree(lambda rows: rows[index], data)
+    return batch
 
 
 class JaxBackend(Backend):
@@ -81,7 +88,7 @@ class JaxBackend(Backend):
             state, data, self.asarray(np.moveaxis(head, -2, 0)), rates[:full, ...], hyper
         )
         if cut < plan.order.shape[-1]:
-            batch = gather(jnp, data, self.asarray(plan.order[..., cut:]))
+            batch = gather(data, self.asarray(plan.order[..., cut:]))
             state, last = step(state, batch, hyper._replace(learning_rate=rates[full, ...]))
             metrics = jnp.concatenate([metrics, last[None]])
         return state, self.to_numpy(metrics)

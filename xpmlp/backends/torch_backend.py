@@ -6,12 +6,13 @@ import array_api_compat.torch
 import numpy as np
 import torch
 
-from xpmlp.backends.base import Backend
+from xpmlp.backends.planned import PlannedBackend
+from xpmlp.backends.torch_kernels import TorchKernels
 from xpmlp.errors import BackendUnavailableError
 from xpmlp.types import Array
 
 
-class TorchBackend(Backend):
+class TorchBackend(PlannedBackend):
     """PyTorch's arrays under the hand-derived mathematics.
 
     Matrix products keep PyTorch's default precision, which is full float32 (TF32 off).
@@ -23,6 +24,7 @@ class TorchBackend(Backend):
 
     def __init__(self, device: str, dtype: str) -> None:
         super().__init__(device, dtype)
+        self.kernels = TorchKernels(device)
         if device != "cpu" and not torch.cuda.is_available():
             cuda = torch.version.cuda
             state = f"for CUDA {cuda} and sees no GPU" if cuda else "without CUDA"

@@ -27,10 +27,9 @@ def identity_derivative(xp: Namespace, z: Array, a: Array) -> Array:  # noqa: AR
 
 
 def sigmoid(xp: Namespace, z: Array) -> Array:
-    """Return a = 1 / (1 + e⁻ᶻ), written with e^(-|z|) so that nothing overflows."""
+    """Return a = 1 / (1 + e⁻ᶻ), written with e = e^(-|z|) ≤ 1 so that nothing overflows."""
     e = xp.exp(-xp.abs(z))
-    below = e / (1.0 + e)
-    return xp.where(z < 0.0, below, 1.0 - below)
+    return xp.maximum(e, xp.astype(z > 0.0, z.dtype)) / (1.0 + e)
 
 
 def sigmoid_derivative(xp: Namespace, z: Array, a: Array) -> Array:  # noqa: ARG001

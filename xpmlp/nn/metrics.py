@@ -1,5 +1,6 @@
 """Metrics that run inside the loop, on the device."""
 
+from xpmlp.leaves import sum_of_squares
 from xpmlp.types import Affine, Array, Namespace, Params
 
 
@@ -22,10 +23,10 @@ def accuracy(xp: Namespace, z: Array, t: Array) -> Array:
     return xp.mean(correct(xp, z, t), axis=-1)
 
 
-def _norm(xp: Namespace, leaf: Array, n_axes: int) -> Array:
-    return xp.sqrt(xp.sum(leaf * leaf, axis=tuple(range(-n_axes, 0))))
-
-
 def gradient_norms(xp: Namespace, grads: Params) -> list[Affine]:
     """Return the Frobenius norm of each dW and the Euclidean norm of each db, shape (...,)."""
-    return [Affine(_norm(xp, g.W, 2), _norm(xp, g.b, 1)) for g in grads]
+
+    def norm(leaf: Array, n_axes: int) -> Array:
+        return xp.sqrt(sum_of_squares(xp, leaf, n_axes))
+
+    return [Affine(norm(g.W, 2), norm(g.b, 1)) for g in grads]

@@ -1,6 +1,6 @@
 """L2 and L1 penalties on the weights, never on the biases."""
 
-from xpmlp.leaves import per_leaf
+from xpmlp.leaves import per_leaf, sum_of_squares
 from xpmlp.types import Affine, Array, Namespace, Params
 
 
@@ -9,7 +9,7 @@ def penalty(xp: Namespace, params: Params, l2: Array, l1: Array) -> Array:
 
     l2, l1: floats, or arrays of shape () or (K,). Equations: DERIVATION.md, "l2", "l1".
     """
-    squares = sum(xp.sum(layer.W * layer.W, axis=(-2, -1)) for layer in params)
+    squares = sum(sum_of_squares(xp, layer.W, 2) for layer in params)
     absolutes = sum(xp.sum(xp.abs(layer.W), axis=(-2, -1)) for layer in params)
     return 0.5 * l2 * squares + l1 * absolutes
 

@@ -60,19 +60,21 @@ def update_adam(
 ) -> tuple[Params, Moments]:
     """Return W - η m̂/(√v̂ + ε), β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
 
-    m ← β₁m + (1 - β₁)g, m̂ = m/(1 - β₁ᵗ); v ← β₂v + (1 - β₂)g², v̂ = v/(1 - β₂ᵗ), t from 1.
+    m ← β₁m + (1 - β₁)g, m̂ = m/c₁, c₁ = 1 - β₁ᵗ; v ← β₂v + (1 - β₂)g², v̂ = v/c₂,
+    c₂ = 1 - β₂ᵗ, t from 1. The same with fewer divisions is W - (η√c₂/c₁) m/(√v + ε√c₂).
     The corrections are computed by expm1: in float32 the plain 1 - 0.999 is off by 1e-5.
-    Source: Kingma & Ba 2014 (arXiv:1412.6980). Equation: DERIVATION.md, "adam".
+    Source: Kingma & Ba 2014 (arXiv:1412.6980), whose section 2 has both orders, the second
+    with an ε of its own. Equation: DERIVATION.md, "adam".
     """
     m = _average(BETA1, moments[0], grads)
     v = _average(BETA2, moments[1], _squares(grads))
     t = xp.astype(step + 1, params[0].W.dtype)
     correction1 = -xp.expm1(t * math.log(BETA1))
     correction2 = -xp.expm1(t * math.log(BETA2))
-    direction = map_leaves(
-        lambda m, v: (m / correction1) / (xp.sqrt(v / correction2) + EPSILON), m, v
-    )
-    return descend(xp, params, direction, hyper.learning_rate), (m, v)
+    root = xp.sqrt(correction2)
+    epsilon, rate = EPSILON * root, hyper.learning_rate * root / correction1
+    direction = map_leaves(lambda m, v: m / (xp.sqrt(v) + epsilon), m, v)
+    return descend(xp, params, direction, rate), (m, v)
 
 
 def update_adamw(

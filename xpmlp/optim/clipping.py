@@ -1,13 +1,12 @@
 """Clipping of gradients by their global norm."""
 
-from xpmlp.leaves import map_leaves, per_leaf
+from xpmlp.leaves import map_leaves, per_leaf, sum_of_squares
 from xpmlp.types import Array, Namespace, Params
 
 
 def global_norm(xp: Namespace, grads: Params) -> Array:
     """Return the Euclidean norm over all entries of all gradients, per member: shape (...,)."""
-    squares = sum(xp.sum(g.W * g.W, axis=(-2, -1)) + xp.sum(g.b * g.b, axis=-1) for g in grads)
-    return xp.sqrt(squares)
+    return xp.sqrt(sum(sum_of_squares(xp, g.W, 2) + sum_of_squares(xp, g.b, 1) for g in grads))
 
 
 def clip_by_global_norm(xp: Namespace, grads: Params, max_norm: float) -> Params:

@@ -21,6 +21,7 @@ LARGEST = {"float32": 3.4028235e38, "float64": sys.float_info.max}
 WIDEST = 10**7
 MOST_SEEDS = 10_000
 SCALES = ("none", "center", "unit", "standard")
+RECORDS = ("norms", "loss")
 LOSS_NAMES = ("auto", *LOSSES)
 
 
@@ -127,6 +128,13 @@ class Config:
     )
     batch_size: int = _option(128, "training", "rows of a step; 0: all rows", metavar="N")
     epochs: int = _option(10, "training", "passes over the training rows", metavar="N")
+    record: str = _option(
+        "norms",
+        "training",
+        "what each step records: the loss and the norms of all gradients, or the loss alone, "
+        "which is faster",
+        choices=RECORDS,
+    )
     early_stopping: int | None = _option(
         None,
         "training",
@@ -246,6 +254,7 @@ def _check_values(config: Config) -> None:
         ("init", config.init, INITIALIZERS),
         ("optimizer", config.optimizer, tuple(OPTIMIZERS)),
         ("lr_schedule", config.lr_schedule, tuple(SCHEDULES)),
+        ("record", config.record, RECORDS),
         ("dtype", config.dtype, DTYPES),
         ("scale", config.scale, SCALES),
         ("backend", config.backend, ("auto", *BACKENDS)),

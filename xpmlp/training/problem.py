@@ -70,5 +70,6 @@ def net_of(config: Config, data: Dataset) -> tuple[Objective, tuple[int, ...]]:
         l1=config.l1 > 0,
         label_smoothing=config.label_smoothing,
         clip_norm=config.clip_norm,
+        gradient_norms=config.record == "norms",
     )
     return objective, (data.n_features, *config.hidden, output_size(loss, data))

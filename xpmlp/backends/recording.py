@@ -1,0 +1,160 @@
+"""Recording a pure step: it runs once on arrays that note every operation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from xpmlp.leaves import leaves, map_tree
+from xpmlp.types import Array, Namespace
+
+ELEMENTWISE = (
+    *("add", "subtract", "multiply", "divide", "negative", "abs", "sign", "sqrt", "exp", "expm1"),
+    *("log", "log1p", "tanh", "maximum", "minimum", "greater", "less", "equal"),
+)
+FUSED = ("addcmul", "with_product")  # element-wise in what they write, made by rewriting alone
+REDUCTIONS = ("sum", "mean", "max", "argmax")
+PRODUCTS = ("matmul", "vecdot")
+VIEWS = ("reshape", "matrix_transpose", "getitem")
+CONSTANTS = ("zeros_like", "ones_like")
+RECORDED = (*ELEMENTWISE, *REDUCTIONS, *PRODUCTS, *VIEWS, *CONSTANTS, "astype", "where", "stack")
+
+
+class NotRecordable(Exception):
+    """The step does something that a plan can't repeat."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One call: its name, positional arguments (nodes, constants or tuples), options, result."""
+
+    name: str
+    arguments: tuple[Any, ...]
+    options: dict[str, Any]
+    result: "Node"
+
+
+@dataclass(eq=False)
+class Node:
+    """An array of the recording: the value it had, and the node whose memory a view shows."""
+
+    value: Array
+    base: "Node | None" = None
+    last_use: int = -1
+
+    @property
+    def owner(self) -> "Node":
+        """The node that has the memory."""
+        return self if self.base is None else self.base.owner
+
+    @property
+    def form(self) -> tuple[Any, Any]:
+        """Shape and dtype: what memory must have to hold this array."""
+        return tuple(self.value.shape), self.value.dtype
+
+
+@dataclass
+class Tape:
+    """The operations of one run, in their order."""
+
+    xp: Namespace
+    operations: list[Operation] = field(default_factory=list)
+
+    def note(self, name: str, *arguments: Any, **options: Any) -> "Recorded":
+        """Carry out an operation, note it, and return its result."""
+        nodes = tuple(_node_of(argument) for argument in arguments)
+        values = [_value_of(node) for node in nodes]
+        value = self.xp.asarray(_function(self.xp, name)(*values, **options))
+        if name in CONSTANTS:
+            return Recorded(Node(value), self)
+        viewed = nodes[0] if name in VIEWS and isinstance(nodes[0], Node) else None
+        if name in VIEWS and viewed is None:
+            raise NotRecordable(f"{name} of a constant")
+        node = Node(value, base=viewed)
+        self.operations.append(Operation(name, nodes, options, node))
+        return Recorded(node, self)
+
+
+def _node_of(argument: Any) -> Any:
+    if isinstance(argument, Recorded):
+        return argument.node
+    if isinstance(argument, list | tuple):
+        return tuple(_node_of(item) for item in argument)
+    return argument
+
+
+def _value_of(argument: Any) -> Any:
+    return map_tree(lambda leaf: leaf.value if isinstance(leaf, Node) else leaf, argument)
+
+
+def _function(xp: Namespace, name: str) -> Callable[..., Any]:
+    if name == "getitem":
+        return lambda array, key: array[key]
+    function: Callable[..., Any] = getattr(xp, name)
+    return function
+
+
+def nodes_of(arguments: Any) -> list[Node]:
+    """Return the nodes among arguments."""
+    return [leaf for leaf in leaves(arguments) if isinstance(leaf, Node)]
+
+
+class Recorded:
+    """An array that notes what is done with it; it has the operators that the step uses."""
+
+    __array_ufunc__ = None
+
+    def __init__(self, node: Node, tape: Tape) -> None:
+        self.node, self.tape = node, tape
+        self.shape, self.dtype, self.ndim = node.value.shape, node.value.dtype, node.value.ndim
+        self.device = getattr(node.value, "device", None)
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise NotRecordable("an array of the step is used outside the recorded operations")
+
+    def __bool__(self) -> bool:
+        raise NotRecordable("the step depends on a value")
+
+    def __getitem__(self, key: Any) -> "Recorded":
+        return self.tape.note("getitem", self, key)
+
+
+def _operator(name: str, reflected: bool = False) -> Callable[[Any, Any], Any]:
+    def operate(self: Recorded, other: Any) -> Recorded:
+        pair = (other, self) if reflected else (self, other)
+        return self.tape.note(name, *pair)
+
+    return operate
+
+
+for _symbol, _name in {
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "truediv": "divide",
+}.items():
+    setattr(Recorded, f"__{_symbol}__", _operator(_name))
+    setattr(Recorded, f"__r{_symbol}__", _operator(_name, reflected=True))
+for _symbol, _name in {"lt": "less", "gt": "greater", "eq": "equal"}.items():
+    setattr(Recorded, f"__{_symbol}__", _operator(_name))
+setattr(Recorded, "__neg__", lambda self: self.tape.note("negative", self))  # noqa: B010
+
+
+class RecordingNamespace:
+    """The namespace with which a step is recorded: functions of arrays note themselves."""
+
+    def __init__(self, tape: Tape) -> None:
+        self.tape = tape
+
+    def __getattr__(self, name: str) -> Any:
+        known = getattr(self.tape.xp, name)
+        if name in RECORDED:
+            return lambda *arguments, **options: self.tape.note(name, *arguments, **options)
+        if isinstance(known, type) or not callable(known):
+            return known
+
+        def without_arrays(*arguments: Any, **options: Any) -> Any:
+            if any(isinstance(argument, Recorded) for argument in (*arguments, *options.values())):
+                raise NotRecordable(f"{name} is not among the recorded operations")
+            return known(*arguments, **options)
+
+        return without_arrays
