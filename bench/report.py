@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bench.results import Figures
+from bench.results import FLOOR, Figures
 
 GAP = "  "
 BAR_WIDTH = 16
@@ -154,10 +154,31 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
+def summary(figures: Figures) -> str:
+    """Return a Markdown table of median seconds per epoch, a line per case, the fastest bold."""
+    cases = figures["cases"]
+    labels = list(dict.fromkeys(label_of(e) for c in cases for e in c["entries"] if e["seconds"]))
+    several = len({case["kernels"] for case in cases}) > 1
+    lines = [["case", *labels], ["---"] * (1 + len(labels))]
+    for case in cases:
+        name = f"{case['case']}, {case['activation']}, {case['optimizer']}"
+        times = {label_of(e): e["seconds"]["median"] for e in case["entries"] if e["seconds"]}
+        first = min((t for label, t in times.items() if label != FLOOR), default=0.0)
+        cells = [_seconds(times.get(label), first) for label in labels]
+        lines.append([f"{name}, {kernels_text(case)}" if several else name, *cells])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _seconds(median: float | None, first: float) -> str:
+    if median is None:
+        return "–"
+    return f"**{median:#.3g}**" if median == first else f"{median:#.3g}"
+
+
 def markdown(figures: Figures, pictures: Sequence[Any]) -> str:
     """Return the page of a run: the machine, the tables as on the terminal, the pictures."""
     title = f"# Seconds per epoch, {figures['finished'][:10]}"
     images = [f"![{path.stem}]({path.name})" for path in pictures]
     blocks = [header(figures), *map(case_text, figures["cases"])]
     texts = [f"```text\n{text}\n```" for text in blocks]
-    return "\n\n".join([title, *images, *texts, LEGEND]) + "\n"
+    return "\n\n".join([title, *images, summary(figures), *texts, LEGEND]) + "\n"

@@ -47,6 +47,14 @@ def test_files_that_the_readme_names_exist():
         assert (root / "".join(target)).exists(), target
 
 
+def test_the_seconds_of_the_readme_are_those_that_were_measured():
+    from bench.report import summary
+    from bench.results import load
+
+    figures = load(Path(__file__).parent.parent / "bench/results/cpu/cases")
+    assert summary(figures) in README
+
+
 def test_the_verdicts_of_the_readme_are_those_that_were_measured():
     page = (Path(__file__).parent.parent / "bench/results/reproduction/verdicts.md").read_text()
     rows = [line for line in page.splitlines() if line.startswith("|")]

@@ -13,6 +13,7 @@ from bench.__main__ import main
 from bench.processes import ROOT
 from bench.results import save
 from tests.bench.figures import run as a_run
+from xpmlp.errors import InputError
 
 TINY = ("--case", "64/100", "--rows", "150", "--rounds", "2", "--threads", "1")
 GOOD = ("--only", "xpmlp", "peer", "floor")
@@ -121,6 +122,20 @@ def test_quick_is_one_case_of_fewer_rows():
     assert (case.optimizer, case.learning_rate, case.activation) == ("adam", 0.001, "sigmoid")
     full = choices.chosen_cases(_parsed("--quick", "--case", "1000/10000"))
     assert [case.rows for case in full] == [10_000]
+
+
+def test_several_activations_and_optimizers_are_all_combined():
+    more = ("--activation", "relu", "sigmoid", "--optimizer", "sgd", "adam", "--case", "64/100")
+    cases = choices.chosen_cases(_parsed(*more))
+    kinds = [(case.activation, case.optimizer, case.learning_rate) for case in cases]
+    assert kinds == [
+        ("relu", "sgd", 0.1),
+        ("relu", "adam", 0.001),
+        ("sigmoid", "sgd", 0.1),
+        ("sigmoid", "adam", 0.001),
+    ]
+    with pytest.raises(InputError, match="takes one activation and one optimizer"):
+        choices.chosen_cases(_parsed("--sweep", "rows", "--optimizer", "sgd", "adam"))
 
 
 def _parsed(*arguments):

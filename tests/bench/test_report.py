@@ -6,9 +6,9 @@ from matplotlib.image import imread
 from bench.cases import CASES
 from bench.compare import compare, verdict
 from bench.plots import ranked, write_pictures
-from bench.report import BAR_WIDTH, bar, case_text, header, markdown
+from bench.report import BAR_WIDTH, bar, case_text, header, markdown, summary
 from bench.results import RESULTS, load, make_folder, role_of, save
-from tests.bench.figures import case, entry, row, rows, run
+from tests.bench.figures import FLOOR, case, entry, row, rows, run
 from xpmlp.errors import InputError
 
 
@@ -128,10 +128,24 @@ def test_bars_grow_by_eighths():
     assert {len(bar(i / 100)) for i in range(101)} == {BAR_WIDTH}
 
 
+def test_the_summary_has_a_line_per_case_and_the_fastest_in_bold():
+    slow = row("xpmlp numpy", [9.0, 9.0, 9.0])
+    figures = run(case(), case("64/100", made=[slow, row("floor", FLOOR, loss=None)]))
+    assert summary(figures).splitlines() == [
+        "| case | xpmlp numpy | PyTorch eager | JAX scan | floor |",
+        "| --- | --- | --- | --- | --- |",
+        "| 300/128, relu, sgd | **2.00** | 4.00 | 3.00 | 1.00 |",
+        "| 64/100, relu, sgd | **9.00** | – | – | 1.00 |",
+    ]
+    both = summary(run(case(kernels="Haswell"), case(kernels="SkylakeX")))
+    assert "300/128, relu, sgd, OpenBLAS 0.3 with Haswell kernels" in both
+
+
 def test_the_page_holds_the_tables_and_the_pictures(tmp_path):
     page = markdown(run(), [tmp_path / "epochs-cpu.png"])
     assert "![epochs-cpu](epochs-cpu.png)" in page
     assert case_text(case()) in page
+    assert summary(run()) in page
 
 
 def test_pictures_per_device_and_kernels(tmp_path):

@@ -23,6 +23,19 @@ def numpy_backend():
     return load_or_skip("numpy")
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_loss_alone_is_recorded_and_the_weights_are_the_same(backend, optimizer):
+    """Without norms plain SGD's rate may go into the product: the path is the same all the same."""
+    config = SMALL.replace(optimizer=optimizer, backend=backend.name)
+    full = fit(config, make_dataset(), backend)
+    short = fit(config.replace(record="loss"), make_dataset(), backend)
+    assert full.history.metric_names[0] == "loss"
+    assert len(full.history.metric_names) == 5
+    assert short.history.metric_names == ("loss",)
+    assert relative_distance(full.model.params, short.model.params) < 1e-12
+    np.testing.assert_allclose(short.history.steps, full.history.steps[:, :1], rtol=1e-11)
+
+
 def test_one_epoch_by_hand(numpy_backend):
     """Softmax regression, two rows of one feature, two steps of one row each, rate 1."""
     rows = Rows(np.array([[1.0], [2.0]]), np.array([0, 1]))
