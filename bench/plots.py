@@ -72,7 +72,7 @@ def _on_device(case: Figures, device: str) -> Figures:
 def epochs_picture(figures: Figures, cases: Sequence[Figures]) -> "Figure":
     """Draw a panel per case with a bar per row, and the floor as a line."""
     names = ranked(cases)
-    columns = min(COLUMNS, len(cases))
+    columns = 2 if len(cases) == 4 else min(COLUMNS, len(cases))
     lines = -(-len(cases) // columns)
     figure = new_figure(
         max(2.6 + 3.5 * columns, NARROWEST), 1.6 + lines * (0.8 + BAR_INCHES * len(names))
