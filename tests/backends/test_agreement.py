@@ -72,10 +72,10 @@ def test_200_steps_end_at_the_same_weights(name, label, reference):
 @pytest.mark.parametrize("name", ["numpy", "torch"])
 def test_200_planned_steps_are_the_steps_as_written(name, label, monkeypatch):
     planned = run(name, RUNS[label])
-    assert planned.trainer.backend.plans.kept
+    assert planned.trainer.problem.step.plans.kept
     monkeypatch.setattr(PlannedBackend, "run_epoch", Backend.run_epoch)
     written = run(name, RUNS[label])
-    assert not written.trainer.backend.plans.kept
+    assert not written.trainer.problem.step.plans.kept
     assert relative_distance(planned.model.params, written.model.params) < 1e-12
     np.testing.assert_allclose(planned.history.steps, written.history.steps, rtol=1e-11)
 

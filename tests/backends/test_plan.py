@@ -1,6 +1,9 @@
 """A step that is replayed from its plan is the step as it is written, within rounding."""
 
+import gc
 import tracemalloc
+import weakref
+from dataclasses import replace
 
 import array_api_compat.numpy as xp
 import numpy as np
@@ -106,8 +109,8 @@ def test_a_replay_is_the_step(name, problem):
         again = backend.run_epoch(step, once[0], data, plan, hyper)
         written = Backend.run_epoch(backend, step, start, data, plan, hyper)
         both = Backend.run_epoch(backend, step, written[0], data, plan, hyper)
-    assert backend.plans.kept
-    assert all(isinstance(plan, Plan) for plan in backend.plans.kept.values())
+    assert step.plans.kept
+    assert all(isinstance(plan, Plan) for plan in step.plans.kept.values())
     for ours, expected in ((once, written), (again, both)):
         for mine, theirs in zip(leaves(ours[0]), leaves(expected[0]), strict=True):
             assert_close(backend.to_numpy(mine), backend.to_numpy(theirs))
@@ -152,8 +155,8 @@ def test_a_mathematics_that_cannot_be_recorded_runs_as_it_is_written(monkeypatch
     sine = Activation(lambda xp, z: xp.sin(z), lambda xp, z, a: xp.cos(z))
     monkeypatch.setitem(ACTIVATIONS, "tanh", sine)
     run = fit(config.replace(activation="tanh"), make_dataset(), load_or_skip("numpy"))
-    (reason,) = run.trainer.backend.plans.kept.values()
-    assert str(reason) == "sin is not among the recorded operations"
+    (reason,) = run.trainer.problem.step.plans.kept.values()
+    assert reason == "sin is not among the recorded operations"
     strict = fit(
         config.replace(activation="tanh"), make_dataset(), load_or_skip("array-api-strict")
     )
@@ -173,7 +176,7 @@ def test_a_step_that_depends_on_a_value_is_refused():
 
 def test_the_trainer_replays(monkeypatch):
     run = fit(Config(hidden=(5,), epochs=3, batch_size=8), make_dataset(), load_or_skip("numpy"))
-    assert len(run.trainer.backend.plans.kept) == 2  # full batches and the ragged tail
+    assert len(run.trainer.problem.step.plans.kept) == 2  # full batches and the ragged tail
 
 
 def test_plans_do_not_pile_up():
@@ -187,7 +190,7 @@ def test_plans_do_not_pile_up():
     for batch_size in range(1, 30):
         plan = EpochPlan(np.arange(batch_size), batch_size, np.ones(1))
         backend.run_epoch(step, state, rows, plan, hyper)
-    assert len(backend.plans.kept) == 8
+    assert len(step.plans.kept) == 8
 
 
 def two(function):
@@ -237,6 +240,101 @@ def test_whatever_a_step_does_its_replay_is_that_or_refused(function):
         assert_close(plan.metrics, metrics)
         for ours, expected in zip(plan.state, state, strict=True):
             assert_close(ours, expected)
+
+
+@pytest.mark.parametrize("name", PLANNED)
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda xp, a, b: xp.stack([xp.stack([xp.sum(a), xp.sum(b)]), xp.stack([xp.max(a)] * 2)]),
+        lambda xp, a, b: (lambda c: c - c[:1, :])(a * b),
+        lambda xp, a, b: (lambda c: c - xp.matrix_transpose(c))(a * b),
+        lambda xp, a, b: xp.astype(xp.astype(a * 4.0, xp.int64), a.dtype) * 0.5,
+        lambda xp, a, b: xp.sum(a, axis=0, keepdims=True) * b,
+        lambda xp, a, b: xp.astype(a, a.dtype, copy=False) + b,
+        lambda xp, a, b: xp.vecdot(a, b, axis=0) + b[0, :],
+        lambda xp, a, b: a[[0, 1], :] * 2.0,
+    ],
+)
+def test_unusual_operations_are_right_or_refused(name, function):
+    backend = load_or_skip(name)
+    rng = np.random.default_rng(0)
+    state = tuple(backend.asarray(rng.standard_normal((3, 3))) for _ in range(2))
+
+    def make(xp):
+        return lambda state, batch, hyper: (state, function(xp, *state) * 1.0)
+
+    try:
+        plan = Plan(backend.kernels, backend.xp, make, state, state[0], state[1])
+    except NotRecordable:
+        return
+    plan.run()
+    expected = backend.to_numpy(function(backend.xp, *state))
+    assert_close(backend.to_numpy(plan.metrics), expected * 1.0)
+
+
+@pytest.mark.parametrize("name", PLANNED)
+def test_initial_weights_and_rows_may_lie_column_by_column(name):
+    data, config = make_dataset(), Config(hidden=(5,), batch_size=8, epochs=2, l2=0.01)
+    turned = replace(
+        data, train=replace(data.train, x=np.asfortranarray(data.train.x.astype("float32")))
+    )
+    backend = load_or_skip(name, "float32")
+    params = initialize(np, np.random.default_rng(0), (4, 5, 3))
+    columns = tuple(Affine(np.asfortranarray(layer.W), layer.b) for layer in params)
+    run = fit(config, turned, backend, initial=columns)
+    same = fit(config, data, backend, initial=params)
+    assert all(isinstance(plan, Plan) for plan in run.trainer.problem.step.plans.kept.values())
+    for ours, theirs in zip(leaves(run.model.params), leaves(same.model.params), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_refused_step_keeps_nothing_alive(monkeypatch):
+    """What can't be planned is remembered by its reason alone, and the data is freed after it."""
+    sine = Activation(lambda xp, z: xp.sin(z), lambda xp, z, a: xp.cos(z))
+    monkeypatch.setitem(ACTIVATIONS, "tanh", sine)
+    backend, alive = load_or_skip("numpy"), []
+    for activation in ("tanh", "relu"):
+        config = Config(hidden=(5,), activation=activation, epochs=3, batch_size=0)
+        run = fit(config, make_dataset(), backend)
+        alive.append(weakref.ref(run.trainer.problem.train.x))
+        del run
+    gc.collect()
+    assert [reference() for reference in alive] == [None, None]
+
+
+def test_recording_needs_little_more_memory_than_the_step():
+    objective = Objective(("gelu", "gelu"), "softmax_cross_entropy", "sgd")
+    backend, rng = load_or_skip("numpy"), np.random.default_rng(0)
+    rows = Batch(rng.standard_normal((2000, 4)), rng.integers(0, 3, 2000))
+    params = initialize(np, rng, (4, 300, 300, 3))
+    state = initial_state(xp, objective, params, np.asarray(0))
+    hyper = backend.put(Hyper(*map(np.float64, (0.1, 0.0, 0.0, 0.9))))
+
+    def peak(function):
+        tracemalloc.start()
+        function()
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    written = peak(lambda: make_step(xp, objective)(state, rows, hyper))
+    make = lambda xp: make_step(xp, objective)  # noqa: E731
+    recorded = peak(lambda: Plan(backend.kernels, xp, make, state, rows, hyper))
+    assert recorded < 2.5 * written
+
+
+def test_large_products_of_pytorch_give_the_same_steps(monkeypatch):
+    """Every product through oneDNN, and every one that a single operation reads uncopied."""
+    kernels = pytest.importorskip("xpmlp.backends.torch_kernels", reason="torch is not installed")
+    config = Config(hidden=(7, 5), epochs=3, batch_size=8, optimizer="sgd", record="loss")
+    backend = load_or_skip("torch", "float32")
+    small = fit(config, make_dataset(), backend)
+    monkeypatch.setattr(kernels, "LARGE", 1)
+    monkeypatch.setattr(kernels, "LARGE_TRANSPOSED", 1)
+    large = fit(config, make_dataset(), backend)
+    for ours, theirs in zip(leaves(large.model.params), leaves(small.model.params), strict=True):
+        assert_close(ours, theirs)
 
 
 def test_metrics_that_are_a_part_of_the_state_are_refused():

@@ -1,7 +1,7 @@
 """A step compiled for libraries that compute at once: recorded, planned, replayed.
 
 From the recording of a step comes a plan: for each operation the arrays that it reads and the
-one that it writes, so that a replay allocates nothing, and writes new parameters over the old
+one that it writes, so that a replay needs no new memory, and writes new parameters over the old
 as soon as nothing reads these any more. The mathematics never knows. Whatever can't be
 recorded runs as it is written.
 """
@@ -54,10 +54,10 @@ class Kernels(Protocol):
 
 
 class Plan:
-    """A recorded step on arrays of its own, which it overwrites with each replay.
+    """A recorded step on memory that stays the same, which it overwrites with each replay.
 
     state, batch, hyper: what a replay reads; it leaves the new state in `state`, and what else
-    the step returned in `metrics`.
+    the step returned in `metrics`. The batch is the one that was handed in, the rest copies.
     """
 
     def __init__(
@@ -71,22 +71,21 @@ class Plan:
     ) -> None:
         tape = Tape(xp)
         given = [
-            map_tree(lambda leaf: Recorded(Node(leaf), tape), tree)
-            for tree in (state, batch, hyper)
+            map_tree(lambda leaf: Recorded(leaf, tape), tree) for tree in (state, batch, hyper)
         ]
         try:
             state_out, metrics = make(RecordingNamespace(tape))(*given)
             old, new = ([leaf.node for leaf in leaves(tree)] for tree in (given[0], state_out))
             _check_results(tape.operations, old, new, metrics.node)
-        except (TypeError, AttributeError, ValueError) as error:
+            operations = kernels.rewritten(tape.operations, (*new, metrics.node))
+            memory = _Memory(kernels, operations, old, new, metrics.node)
+            for leaf in leaves(given[1]):
+                memory.give(leaf.node, leaf.value)
+            for leaf in leaves((given[0], given[2])):
+                memory.give(leaf.node, kernels.copy(leaf.value))
+            self.calls = memory.plan()
+        except (TypeError, AttributeError, ValueError, IndexError) as error:
             raise NotRecordable(str(error)) from error
-        operations = kernels.rewritten(tape.operations, (*new, metrics.node))
-        memory = _Memory(kernels, operations, old, new, metrics.node)
-        for leaf in leaves(given[1]):
-            memory.give(leaf.node, leaf.node.value)
-        for leaf in leaves((given[0], given[2])):
-            memory.give(leaf.node, kernels.copy(leaf.node.value))
-        self.calls = memory.plan()
         self.state, self.batch, self.hyper = (
             map_tree(lambda leaf: memory.places[leaf.node], tree) for tree in given
         )
@@ -137,6 +136,7 @@ class _Memory:
                 node.owner.last_use = i
         for node in (*new, metrics):
             node.owner.last_use = len(operations)
+        self.in_place: set[tuple[Node, int]] = set()
         self.stacked = self._places_in_stacks()
 
     def give(self, node: Node, place: Array) -> None:
@@ -171,10 +171,11 @@ class _Memory:
             stack = self.kernels.empty(*operation.result.form)
             self.places[operation.result] = stack
             for k, node in enumerate(operation.arguments[0]):
-                alone = node in own and node not in stacked and node not in self.homes
+                alone = node in own and not {node} & {*stacked, *self.homes, *self.places}
                 form = (operation.result.form[0][1:], operation.result.form[1])
                 if alone and node.last_use == i and node.form == form:
                     stacked[node] = stack[k, ...]
+                    self.in_place.add((operation.result, k))
         return stacked
 
     def _calls(
@@ -182,16 +183,15 @@ class _Memory:
     ) -> list[Callable[[], Any]]:
         if operation.name != "stack" or operation.options:
             return self.kernels.calls(operation, arguments, out)
-        pairs = zip(operation.arguments[0], arguments[0], strict=True)
         return [
             partial(self.kernels.copyto, out[k, ...], item)
-            for k, (node, item) in enumerate(pairs)
-            if node not in self.stacked
+            for k, item in enumerate(arguments[0])
+            if (operation.result, k) not in self.in_place
         ]
 
     def _place(self, argument: Any) -> Any:
         def place(leaf: Any) -> Any:
-            return self.places.get(leaf, leaf.value) if isinstance(leaf, Node) else leaf
+            return self.places.get(leaf, leaf.constant) if isinstance(leaf, Node) else leaf
 
         return map_tree(place, argument)
 
@@ -201,12 +201,15 @@ class _Memory:
         if known is not None:
             return known
         if operation.name in (*ELEMENTWISE, *FUSED):
+            nodes = nodes_of(operation.arguments)
+            viewed = {node.owner for node in nodes if node.base is not None}
             home = self.homes.get(result)
-            if home is not None and home.last_use <= i and home.form == result.form:
+            if home and home not in viewed and home.last_use <= i and home.form == result.form:
                 return self.places[home]
-            for node in nodes_of(operation.arguments):
+            for node in nodes:
                 dying = node.base is None and node.last_use == i and node in self.places
-                if dying and node not in self.fixed and node.form == result.form:
+                kept = node in self.fixed or node in viewed
+                if dying and not kept and node.form == result.form:
                     return self.places[node]
         spare = self.free.get(result.form)
         return spare.pop() if spare else self.kernels.empty(*result.form)

@@ -16,11 +16,12 @@ KEPT_PLANS = 8
 
 
 class PlannedStep:
-    """A function as it is written, and what its plans are made from."""
+    """A function as it is written, what its plans are made from, and its plans."""
 
     def __init__(self, make: Callable[[Namespace], Callable[..., Any]], xp: Namespace) -> None:
         self.make = make
         self.function = make(xp)
+        self.plans = Plans()
 
     def __call__(self, *arguments: Any) -> Any:
         """Run the function as it is written."""
@@ -28,10 +29,13 @@ class PlannedStep:
 
 
 class Plans:
-    """The plans that were used last, of all steps together, as each holds a step's memory."""
+    """The plans of a step that were used last, as each holds memory of its own.
+
+    In place of a plan stands the reason why there is none.
+    """
 
     def __init__(self) -> None:
-        self.kept: OrderedDict[Any, Plan | NotRecordable] = OrderedDict()
+        self.kept: OrderedDict[Any, Plan | str] = OrderedDict()
 
     def get(self, key: Any, record: Callable[[], Plan]) -> Plan:
         """Return the plan of a key, recorded where it is new. Raises NotRecordable."""
@@ -41,11 +45,11 @@ class Plans:
             try:
                 self.kept[key] = record()
             except NotRecordable as reason:
-                self.kept[key] = reason
+                self.kept[key] = str(reason)
         self.kept.move_to_end(key)
         plan = self.kept[key]
-        if isinstance(plan, NotRecordable):
-            raise plan
+        if isinstance(plan, str):
+            raise NotRecordable(plan)
         return plan
 
 
@@ -56,10 +60,6 @@ class PlannedBackend(Backend):
     """
 
     kernels: Kernels
-
-    def __init__(self, device: str, dtype: str) -> None:
-        super().__init__(device, dtype)
-        self.plans = Plans()
 
     def compile(self, make: Callable[[Namespace], Callable[..., Any]]) -> PlannedStep:
         """Return the function that `make` makes; in epochs it is replayed from a plan."""
@@ -119,9 +119,7 @@ class PlannedBackend(Backend):
         """Return the plan for rows at an index, or for all rows in place."""
         rows = tuple(map(id, data)) if index is None else tuple(index.shape)
         forms = tuple((tuple(a.shape), a.dtype) for a in leaves((state, data, hyper)))
-        return self.plans.get(
-            (step, rows, forms), lambda: self._record(step, state, data, index, hyper)
-        )
+        return step.plans.get((rows, forms), lambda: self._record(step, state, data, index, hyper))
 
     def _record(
         self, step: PlannedStep, state: Any, data: Batch, index: Array | None, hyper: Hyper

@@ -12,11 +12,15 @@ ELEMENTWISE = (
     *("log", "log1p", "tanh", "maximum", "minimum", "greater", "less", "equal"),
 )
 FUSED = ("addcmul", "with_product")  # element-wise in what they write, made by rewriting alone
-REDUCTIONS = ("sum", "mean", "max", "argmax")
+REDUCTIONS = ("sum", "mean", "max")
 PRODUCTS = ("matmul", "vecdot")
 VIEWS = ("reshape", "matrix_transpose", "getitem")
 CONSTANTS = ("zeros_like", "ones_like")
 RECORDED = (*ELEMENTWISE, *REDUCTIONS, *PRODUCTS, *VIEWS, *CONSTANTS, "astype", "where", "stack")
+
+
+Form = tuple[tuple[int, ...], Any]
+VALUE, NODE = "value", "node"
 
 
 class NotRecordable(Exception):
@@ -35,21 +39,21 @@ class Operation:
 
 @dataclass(eq=False)
 class Node:
-    """An array of the recording: the value it had, and the node whose memory a view shows."""
+    """An array of the recording, without its numbers, so that these die as the step's locals do.
 
-    value: Array
+    form: shape and dtype, what memory must have to hold it. base: the node whose memory a view
+    shows. constant: the array itself, where it is the same in every step.
+    """
+
+    form: Form
     base: "Node | None" = None
+    constant: Array | None = None
     last_use: int = -1
 
     @property
     def owner(self) -> "Node":
         """The node that has the memory."""
         return self if self.base is None else self.base.owner
-
-    @property
-    def form(self) -> tuple[Any, Any]:
-        """Shape and dtype: what memory must have to hold this array."""
-        return tuple(self.value.shape), self.value.dtype
 
 
 @dataclass
@@ -61,29 +65,32 @@ class Tape:
 
     def note(self, name: str, *arguments: Any, **options: Any) -> "Recorded":
         """Carry out an operation, note it, and return its result."""
-        nodes = tuple(_node_of(argument) for argument in arguments)
-        values = [_value_of(node) for node in nodes]
-        value = self.xp.asarray(_function(self.xp, name)(*values, **options))
+        arguments = tuple(tuple(a) if isinstance(a, list) else a for a in arguments)
+        value = self.xp.asarray(_function(self.xp, name)(*_over(VALUE, arguments), **options))
         if name in CONSTANTS:
-            return Recorded(Node(value), self)
+            return Recorded(value, self, Node(form_of(value), constant=value))
+        nodes = _over(NODE, arguments)
         viewed = nodes[0] if name in VIEWS and isinstance(nodes[0], Node) else None
-        if name in VIEWS and viewed is None:
+        if name in VIEWS and (viewed is None or viewed.constant is not None):
             raise NotRecordable(f"{name} of a constant")
-        node = Node(value, base=viewed)
+        node = Node(form_of(value), base=viewed)
         self.operations.append(Operation(name, nodes, options, node))
-        return Recorded(node, self)
+        return Recorded(value, self, node)
 
 
-def _node_of(argument: Any) -> Any:
-    if isinstance(argument, Recorded):
-        return argument.node
-    if isinstance(argument, list | tuple):
-        return tuple(_node_of(item) for item in argument)
-    return argument
+def form_of(array: Array) -> Form:
+    """Return shape and dtype."""
+    return tuple(array.shape), array.dtype
 
 
-def _value_of(argument: Any) -> Any:
-    return map_tree(lambda leaf: leaf.value if isinstance(leaf, Node) else leaf, argument)
+def _over(part: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the arguments with a part of each recorded array in its place."""
+
+    def part_of(leaf: Any) -> Any:
+        return getattr(leaf, part) if isinstance(leaf, Recorded) else leaf
+
+    taken: tuple[Any, ...] = map_tree(part_of, arguments)
+    return taken
 
 
 def _function(xp: Namespace, name: str) -> Callable[..., Any]:
@@ -103,10 +110,10 @@ class Recorded:
 
     __array_ufunc__ = None
 
-    def __init__(self, node: Node, tape: Tape) -> None:
-        self.node, self.tape = node, tape
-        self.shape, self.dtype, self.ndim = node.value.shape, node.value.dtype, node.value.ndim
-        self.device = getattr(node.value, "device", None)
+    def __init__(self, value: Array, tape: Tape, node: Node | None = None) -> None:
+        self.value, self.tape, self.node = value, tape, node or Node(form_of(value))
+        self.shape, self.dtype, self.ndim = value.shape, value.dtype, value.ndim
+        self.device = getattr(value, "device", None)
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise NotRecordable("an array of the step is used outside the recorded operations")
@@ -115,6 +122,9 @@ class Recorded:
         raise NotRecordable("the step depends on a value")
 
     def __getitem__(self, key: Any) -> "Recorded":
+        keys = key if isinstance(key, tuple) else (key,)
+        if not all(k is None or k is ... or isinstance(k, int | slice) for k in keys):
+            raise NotRecordable("an array of the step is indexed by more than numbers and slices")
         return self.tape.note("getitem", self, key)
 
 

@@ -61,9 +61,11 @@ def scale_a_factor(operation: Operation, uses: Uses) -> Change | None:
         return None
     left, right = maker.arguments
     smaller = isinstance(right, Node) and size(right) < size(maker.result)
-    if not smaller or scale.form[1] != right.form[1] or right.value.ndim < 2:
+    if not smaller or scale.form[1] != right.form[1] or len(right.form[0]) < 2:
         return None
-    scaled = Node(scale.value * right.value)
+    if not set(scale.form[0][:-2]) <= {1} and scale.form[0][:-2] != right.form[0][:-2]:
+        return None
+    scaled = Node(right.form)
     return [
         Operation("multiply", (scale, right), {}, scaled),
         Operation("matmul", (left, scaled), {}, operation.result),

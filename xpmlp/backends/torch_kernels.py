@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from xpmlp.backends.recording import Node, NotRecordable, Operation
+from xpmlp.backends.recording import Form, Node, NotRecordable, Operation, form_of
 from xpmlp.backends.rewriting import Change, Uses, rewrite, scale_a_factor
 from xpmlp.types import Array
 
@@ -30,7 +30,10 @@ class TorchKernels:
         """Return new memory on the device."""
         return torch.empty(shape, dtype=dtype, device=self.device)
 
-    copy = staticmethod(torch.clone)
+    def copy(self, array: Array) -> Array:
+        """Return a copy in memory of its own, row by row."""
+        return array.clone(memory_format=torch.contiguous_format)
+
     copyto = staticmethod(torch.Tensor.copy_)
 
     def gather(self, rows: Array, index: Array, out: Array) -> None:
@@ -40,7 +43,9 @@ class TorchKernels:
 
     def rewritten(self, operations: list[Operation], results: Sequence[Node]) -> list[Operation]:
         """Return operations that give the same results sooner."""
-        return rewrite(operations, results, (scale_a_factor, _mask, _addcmul, _with_product))
+        rules = (scale_a_factor, _mask, _addcmul)
+        on_cpu = self.device == "cpu"
+        return rewrite(operations, results, (*rules, _with_product) if on_cpu else rules)
 
     def view(self, operation: Operation, arguments: list[Any]) -> Array:
         """Return a view of the first argument. Raises NotRecordable where PyTorch would copy."""
@@ -66,25 +71,23 @@ class TorchKernels:
         return [partial(function, *self._tensors(arguments), out=out, **options)]
 
     def _tensors(self, arguments: list[Any]) -> list[Array]:
-        """Return numbers as tensors, in the dtype of the tensors beside them."""
-        dtypes = [a.dtype for a in arguments if isinstance(a, torch.Tensor)]
+        """Return numbers as tensors, in the dtype that they take beside the tensors."""
+        tensors = [a for a in arguments if isinstance(a, torch.Tensor)]
         return [
-            torch.tensor(a, dtype=dtypes[0], device=self.device)
-            if isinstance(a, float | int)
-            else a
+            self._number(a, torch.result_type(tensors[0], a)) if isinstance(a, float | int) else a
             for a in arguments
         ]
+
+    def _number(self, value: float, dtype: Any) -> Array:
+        return torch.tensor(value, dtype=dtype, device=self.device)
 
     def _astype(self, out: Array, x: Array, _: Any) -> list[Call]:
         return [partial(out.copy_, x)]
 
     def _where(self, out: Array, *arguments: Any) -> list[Call]:
         condition, yes, no = arguments
-        pair = [a if isinstance(a, torch.Tensor) else self._number(a, out) for a in (yes, no)]
+        pair = [a if isinstance(a, torch.Tensor) else self._number(a, out.dtype) for a in (yes, no)]
         return [partial(torch.where, condition, *pair, out=out)]
-
-    def _number(self, value: float, out: Array) -> Array:
-        return torch.tensor(value, dtype=out.dtype, device=self.device)
 
     def _sum(self, out: Array, x: Array, **options: Any) -> list[Call]:
         return [partial(torch.sum, x, out=out, **_reduction(**options))]
@@ -112,7 +115,8 @@ class TorchKernels:
         return [lambda: function(other, _product(a, b), out=out)]
 
     def _matmul(self, out: Array, a: Array, b: Array) -> list[Call]:
-        if _onednn_takes(a, b):
+        on_cpu = a.device.type == "cpu"
+        if on_cpu and _onednn_takes(form_of(a), form_of(b), transposed=not a.is_contiguous()):
             return [lambda: out.copy_(_product(a, b))]
         return [partial(torch.matmul, a, b, out=out)]
 
@@ -126,13 +130,12 @@ def _product(a: Array, b: Array) -> Array:
     return ONEDNN(a, b.T, None, "none", [], "")
 
 
-def _onednn_takes(a: Array, b: Array) -> bool:
+def _onednn_takes(a: Form, b: Form, transposed: bool) -> bool:
     """Tell whether oneDNN is faster: for large products, as it first copies a transposed `a`."""
-    plain = a.ndim == b.ndim == 2 and a.dtype == torch.float32 and a.device.type == "cpu"
+    plain = len(a[0]) == len(b[0]) == 2 and a[1] == torch.float32
     if not plain or ONEDNN is None or not torch.backends.mkldnn.is_available():
         return False
-    multiplications: int = a.shape[0] * a.shape[1] * b.shape[1]
-    return multiplications >= (LARGE if a.is_contiguous() else LARGE_TRANSPOSED)
+    return a[0][0] * a[0][1] * b[0][1] >= (LARGE_TRANSPOSED if transposed else LARGE)
 
 
 def _mask(operation: Operation, uses: Uses) -> Change | None:
@@ -168,7 +171,8 @@ def _with_product(operation: Operation, uses: Uses) -> Change | None:
         maker, other = uses.sole(term, "matmul"), operation.arguments[1 - i]
         if maker and isinstance(other, Node) and maker.result.form == operation.result.form:
             a, b = maker.arguments
-            if _onednn_takes(a.value, b.value):
+            transposed = a in uses.makers and uses.makers[a].name == "matrix_transpose"
+            if _onednn_takes(a.form, b.form, transposed):
                 options = {"name": operation.name, "first": i == 0}
                 return [Operation("with_product", (a, b, other), options, operation.result)], maker
     return None

@@ -50,9 +50,10 @@ class Problem:
         return "-".join(f"{zlib.crc32(buffer):08x}" for buffer in buffers)
 
     def upload(self, rows: Rows) -> Batch:
-        """Put rows with their targets on the device."""
+        """Put rows with their targets on the device, each row in one piece of memory."""
         targets = make_targets(self.objective.loss, self.data, rows)
-        return Batch(self.backend.asarray(rows.x), self.backend.asarray(targets))
+        x, t = np.ascontiguousarray(rows.x), np.ascontiguousarray(targets)
+        return Batch(self.backend.asarray(x), self.backend.asarray(t))
 
     def multiplications(self, batch_size: int) -> int:
         """Return the multiplications of a forward pass over one batch."""
