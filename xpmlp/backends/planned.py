@@ -83,20 +83,21 @@ class PlannedBackend(Backend):
         rates = self.asarray(plan.learning_rates)
         hyper = hyper._replace(learning_rate=rates[0, ...])
         metrics: list[Array] = []
+        taken = 0
         for batches in self._batches(plan):
             planned = self._plan(step, state, data, batches[0], hyper)
             self._load((planned.state, planned.hyper), (state, hyper))
             pairs = list(zip(leaves(data), leaves(planned.batch), strict=True))
             rate, run, made = planned.hyper.learning_rate, planned.run, planned.metrics
             kept = self.kernels.empty((len(batches), *made.shape), made.dtype)
-            for i, index in enumerate(batches, start=(first := sum(map(len, metrics)))):
+            for i, index in enumerate(batches):
                 if index is not None:
                     for rows, batch in pairs:
                         gather(rows, index, batch)
-                copyto(rate, rates[i, ...])
+                copyto(rate, rates[taken + i, ...])
                 run()
-                copyto(kept[i - first, ...], made)
-            state = planned.state
+                copyto(kept[i, ...], made)
+            state, taken = planned.state, taken + len(batches)
             metrics.append(kept)
         return state, self.xp.concat(metrics)
 
