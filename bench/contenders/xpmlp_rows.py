@@ -108,7 +108,7 @@ class XpmlpTorch(_Xpmlp):
     """xpmlp's PyTorch backend."""
 
     name, backend_name = "xpmlp torch", "torch"
-    how = "hand-derived step called batch by batch, without autograd"
+    how = "hand-derived step recorded once, replayed without autograd; large products by oneDNN"
 
 
 class XpmlpCupy(_Xpmlp):

@@ -4,6 +4,7 @@ A rule looks at one operation, and at who computed what it reads; it returns the
 that take its place, and the earlier one that these make needless.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
@@ -63,6 +64,8 @@ def scale_a_factor(operation: Operation, uses: Uses) -> Change | None:
     smaller = isinstance(right, Node) and size(right) < size(maker.result)
     if not smaller or scale.form[1] != right.form[1] or len(right.form[0]) < 2:
         return None
+    if maker.result.form != operation.result.form:
+        return None
     if not set(scale.form[0][:-2]) <= {1} and scale.form[0][:-2] != right.form[0][:-2]:
         return None
     scaled = Node(right.form)
@@ -74,7 +77,4 @@ def scale_a_factor(operation: Operation, uses: Uses) -> Change | None:
 
 def size(node: Node) -> int:
     """Return how many numbers a node has."""
-    count = 1
-    for length in node.form[0]:
-        count *= length
-    return count
+    return math.prod(node.form[0])
