@@ -111,6 +111,5 @@ def loss_and_grads(
     grads = backward(xp, params, batch.x, kept, dz, activations)
     if l2 is None and l1 is None:
         return Gradients(value, None, logits, grads)
-    l2, l1 = 0.0 if l2 is None else l2, 0.0 if l1 is None else l1
     grads = add_penalty_gradient(xp, grads, params, l2, l1)
     return Gradients(value, penalty(xp, params, l2, l1), logits, grads)
