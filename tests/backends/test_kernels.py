@@ -181,7 +181,7 @@ def test_rows_are_gathered_for_one_net_and_for_several(name):
         np.testing.assert_array_equal(backend.to_numpy(out), rows[index])
 
 
-def test_leaves_of_a_plan_are_its_own_memory():
+def test_a_plan_works_on_the_memory_that_it_was_given():
     backend = load_or_skip("numpy")
     plan, state = plan_of(backend, OPERATIONS["negative"], np.ones((2, 2)), np.ones((2, 2)))
-    assert not any(np.shares_memory(*pair) for pair in zip(leaves(plan.state), state, strict=True))
+    assert all(ours is given for ours, given in zip(leaves(plan.state), state, strict=True))

@@ -6,16 +6,16 @@ the columns; `maximum` is vectorised for two arrays alone, so that a number beco
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from xpmlp.backends.plan import Call, overwrites_element_wise
 from xpmlp.backends.recording import Node, NotRecordable, Operation
 from xpmlp.backends.rewriting import rewrite, scale_a_factor
 
-Call = Callable[[], Any]
 UFUNCS = {"abs": np.absolute}
 FEW_CLASSES = 32
 SMALL = 2**16
@@ -50,8 +50,15 @@ class NumpyKernels:
             raise NotRecordable(f"{operation.name} copies")
         return np.asarray(view)
 
-    def calls(self, operation: Operation, arguments: list[Any], out: np.ndarray) -> list[Call]:
-        """Return the calls that write an operation's result into `out`."""
+    def overwrites(self, operation: Operation, old: Node, new: Node) -> bool:  # noqa: ARG002
+        """Tell whether the result may lie where an operand does."""
+        return overwrites_element_wise(operation, old)
+
+    def calls(
+        self, operation: Operation, arguments: list[Any], outs: list[np.ndarray]
+    ) -> list[Call]:
+        """Return the calls that write an operation's result into its place."""
+        (out,) = outs
         special = getattr(self, f"_{operation.name}", None)
         if special is not None:
             made: list[Call] = special(out, *arguments, **operation.options)

@@ -35,9 +35,9 @@ class Plans:
     """
 
     def __init__(self) -> None:
-        self.kept: OrderedDict[Any, Plan | str] = OrderedDict()
+        self.kept: OrderedDict[Any, Any] = OrderedDict()
 
-    def get(self, key: Any, record: Callable[[], Plan]) -> Plan:
+    def get(self, key: Any, record: Callable[[], Any]) -> Any:
         """Return the plan of a key, recorded where it is new. Raises NotRecordable."""
         if key not in self.kept:
             if len(self.kept) >= KEPT_PLANS:
@@ -120,7 +120,10 @@ class PlannedBackend(Backend):
         """Return the plan for rows at an index, or for all rows in place."""
         rows = tuple(map(id, data)) if index is None else tuple(index.shape)
         forms = tuple((tuple(a.shape), a.dtype) for a in leaves((state, data, hyper)))
-        return step.plans.get((rows, forms), lambda: self._record(step, state, data, index, hyper))
+        planned: Plan = step.plans.get(
+            (rows, forms), lambda: self._record(step, state, data, index, hyper)
+        )
+        return planned
 
     def _record(
         self, step: PlannedStep, state: Any, data: Batch, index: Array | None, hyper: Hyper
@@ -132,6 +135,7 @@ class PlannedBackend(Backend):
             return batch
 
         batch = data if index is None else map_tree(gathered, data)
+        state, hyper = map_tree(self.kernels.copy, (state, hyper))
         return Plan(self.kernels, self.xp, step.make, state, batch, hyper)
 
     def _load(self, targets: Any, sources: Any) -> None:

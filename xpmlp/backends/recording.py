@@ -12,6 +12,7 @@ ELEMENTWISE = (
     *("log", "log1p", "tanh", "maximum", "minimum", "greater", "less", "equal"),
 )
 FUSED = ("addcmul", "with_product")  # element-wise in what they write, made by rewriting alone
+ACCUMULATE = "accumulate"  # αab + βx, which is written over x
 REDUCTIONS = ("sum", "mean", "max")
 PRODUCTS = ("matmul", "vecdot")
 VIEWS = ("reshape", "matrix_transpose", "getitem")
@@ -27,14 +28,23 @@ class NotRecordable(Exception):
     """The step does something that a plan can't repeat."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Operation:
-    """One call: its name, positional arguments (nodes, constants or tuples), options, result."""
+    """One call: its name, positional arguments (nodes, constants or tuples), options, result.
+
+    others: further results, of operations that were made from several.
+    """
 
     name: str
     arguments: tuple[Any, ...]
     options: dict[str, Any]
     result: "Node"
+    others: tuple["Node", ...] = ()
+
+    @property
+    def results(self) -> tuple["Node", ...]:
+        """All results."""
+        return (self.result, *self.others)
 
 
 @dataclass(eq=False)
@@ -42,11 +52,13 @@ class Node:
     """An array of the recording, without its numbers, so that these die as the step's locals do.
 
     form: shape and dtype, what memory must have to hold it. base: the node whose memory a view
-    shows. constant: the array itself, where it is the same in every step.
+    shows; in_order: whether it shows all entries in the same order. constant: the array itself,
+    where it is the same in every step.
     """
 
     form: Form
     base: "Node | None" = None
+    in_order: bool = False
     constant: Array | None = None
     last_use: int = -1
 
@@ -54,6 +66,11 @@ class Node:
     def owner(self) -> "Node":
         """The node that has the memory."""
         return self if self.base is None else self.base.owner
+
+    @property
+    def straight(self) -> bool:
+        """Whether the node shows its owner's entries in the owner's order."""
+        return self.base is None or (self.in_order and self.base.straight)
 
 
 @dataclass
@@ -69,11 +86,11 @@ class Tape:
         value = self.xp.asarray(_function(self.xp, name)(*_over(VALUE, arguments), **options))
         if name in CONSTANTS:
             return Recorded(value, self, Node(form_of(value), constant=value))
-        nodes = _over(NODE, arguments)
+        nodes = map_tree(_as_node, _over(NODE, arguments))
         viewed = nodes[0] if name in VIEWS and isinstance(nodes[0], Node) else None
         if name in VIEWS and (viewed is None or viewed.constant is not None):
             raise NotRecordable(f"{name} of a constant")
-        node = Node(form_of(value), base=viewed)
+        node = Node(form_of(value), base=viewed, in_order=_keeps_order(name, arguments))
         self.operations.append(Operation(name, nodes, options, node))
         return Recorded(value, self, node)
 
@@ -81,6 +98,20 @@ class Tape:
 def form_of(array: Array) -> Form:
     """Return shape and dtype."""
     return tuple(array.shape), array.dtype
+
+
+def _as_node(leaf: Any) -> Any:
+    """Return a node for an array that is not recorded: it is the same in every step."""
+    is_array = hasattr(leaf, "dtype") and hasattr(leaf, "ndim")
+    return Node(form_of(leaf), constant=leaf) if is_array else leaf
+
+
+def _keeps_order(name: str, arguments: tuple[Any, ...]) -> bool:
+    """Tell whether a view shows all entries of its array in their order."""
+    if name != "getitem":
+        return name == "reshape"
+    keys = arguments[1] if isinstance(arguments[1], tuple) else (arguments[1],)
+    return all(key is None or key is ... or key == slice(None) for key in keys)
 
 
 def _over(part: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -1,20 +1,22 @@
 """How a plan computes on PyTorch: each operation with `out=`, products on a CPU by oneDNN.
 
+On a GPU every call can be captured: it neither waits for the device nor moves data to it.
+
 PyTorch's own float32 products go through MKL, which on processors not made by Intel leaves
 AVX-512 unused: oneDNN, which is part of PyTorch, was twice as fast there (bench/NOTES.md).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import torch
 
+from xpmlp.backends.plan import Call, overwrites_element_wise
 from xpmlp.backends.recording import Form, Node, NotRecordable, Operation, form_of
-from xpmlp.backends.rewriting import Change, Uses, rewrite, scale_a_factor
+from xpmlp.backends.rewriting import Change, Uses, accumulate, rewrite, scale_a_factor
 from xpmlp.types import Array
 
-Call = Callable[[], Any]
 NAMES = {"equal": "eq", "greater": "gt", "less": "lt"}
 ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 LARGE, LARGE_TRANSPOSED = 2**21, 2**24
@@ -24,7 +26,8 @@ class TorchKernels:
     """Memory, views and calls of PyTorch on one device."""
 
     def __init__(self, device: str) -> None:
-        self.device = device
+        self.device, self.on_cpu = device, device == "cpu"
+        self.numbers: dict[Any, Array] = {}
 
     def empty(self, shape: Any, dtype: Any) -> Array:
         """Return new memory on the device."""
@@ -43,9 +46,8 @@ class TorchKernels:
 
     def rewritten(self, operations: list[Operation], results: Sequence[Node]) -> list[Operation]:
         """Return operations that give the same results sooner."""
-        rules = (scale_a_factor, _mask, _addcmul)
-        on_cpu = self.device == "cpu"
-        return rewrite(operations, results, (*rules, _with_product) if on_cpu else rules)
+        rules = (_mask, _addcmul, _with_product) if self.on_cpu else (accumulate, _mask, _addcmul)
+        return rewrite(operations, results, (scale_a_factor, *rules))
 
     def view(self, operation: Operation, arguments: list[Any]) -> Array:
         """Return a view of the first argument. Raises NotRecordable where PyTorch would copy."""
@@ -60,8 +62,13 @@ class TorchKernels:
             raise NotRecordable(f"{operation.name} copies")
         return view
 
-    def calls(self, operation: Operation, arguments: list[Any], out: Array) -> list[Call]:
-        """Return the calls that write an operation's result into `out`."""
+    def overwrites(self, operation: Operation, old: Node, new: Node) -> bool:  # noqa: ARG002
+        """Tell whether the result may lie where an operand does."""
+        return overwrites_element_wise(operation, old)
+
+    def calls(self, operation: Operation, arguments: list[Any], outs: list[Array]) -> list[Call]:
+        """Return the calls that write an operation's result into its place."""
+        (out,) = outs
         name, options = operation.name, operation.options
         special = getattr(self, f"_{name}", None)
         if special is not None:
@@ -79,7 +86,9 @@ class TorchKernels:
         ]
 
     def _number(self, value: float, dtype: Any) -> Array:
-        return torch.tensor(value, dtype=dtype, device=self.device)
+        if (value, dtype) not in self.numbers:
+            self.numbers[value, dtype] = torch.tensor(value, dtype=dtype, device=self.device)
+        return self.numbers[value, dtype]
 
     def _astype(self, out: Array, x: Array, _: Any) -> list[Call]:
         return [partial(out.copy_, x)]
@@ -114,9 +123,15 @@ class TorchKernels:
             return [lambda: function(_product(a, b), other, out=out)]
         return [lambda: function(other, _product(a, b), out=out)]
 
+    def _accumulate(self, out: Array, x: Array, a: Array, b: Array, **scales: float) -> list[Call]:
+        if out.ndim == 2:
+            return [partial(torch.addmm, x, a, b, out=out, **scales)]
+        members = len(out)
+        a, b = (f.expand(members, *f.shape[-2:]) for f in (a, b))
+        return [partial(torch.baddbmm, x, a, b, out=out, **scales)]
+
     def _matmul(self, out: Array, a: Array, b: Array) -> list[Call]:
-        on_cpu = a.device.type == "cpu"
-        if on_cpu and _onednn_takes(form_of(a), form_of(b), transposed=not a.is_contiguous()):
+        if self.on_cpu and _onednn_takes(form_of(a), form_of(b), transposed=not a.is_contiguous()):
             return [lambda: out.copy_(_product(a, b))]
         return [partial(torch.matmul, a, b, out=out)]
 
@@ -145,7 +160,7 @@ def _mask(operation: Operation, uses: Uses) -> Change | None:
     )
     if not comparison:
         return None
-    return [Operation(comparison.name, comparison.arguments, {}, operation.result)], comparison
+    return [Operation(comparison.name, comparison.arguments, {}, operation.result)], [comparison]
 
 
 def _addcmul(operation: Operation, uses: Uses) -> Change | None:
@@ -159,7 +174,7 @@ def _addcmul(operation: Operation, uses: Uses) -> Change | None:
         if maker and isinstance(other, Node) and other.form == operation.result.form:
             value = -1.0 if operation.name == "subtract" else 1.0
             arguments = (other, *maker.arguments)
-            return [Operation("addcmul", arguments, {"value": value}, operation.result)], maker
+            return [Operation("addcmul", arguments, {"value": value}, operation.result)], [maker]
     return None
 
 
@@ -174,5 +189,7 @@ def _with_product(operation: Operation, uses: Uses) -> Change | None:
             transposed = a in uses.makers and uses.makers[a].name == "matrix_transpose"
             if _onednn_takes(a.form, b.form, transposed):
                 options = {"name": operation.name, "first": i == 0}
-                return [Operation("with_product", (a, b, other), options, operation.result)], maker
+                return [Operation("with_product", (a, b, other), options, operation.result)], [
+                    maker
+                ]
     return None
