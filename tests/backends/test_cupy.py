@@ -1,88 +1,215 @@
-"""The CuPy backend without a GPU: its own lines run over a stand-in that is NumPy inside."""
+"""The CuPy backend without a GPU: its lines, kernels and cuBLAS calls run over a stand-in."""
 
 import importlib
-import sys
-import types
 
-import array_api_compat
-import array_api_compat.numpy
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
 
+from tests.backends.test_agreement import RUNS, TWO_HUNDRED_STEPS
+from tests.backends.test_plan import assert_close, problems
 from tests.conftest import load_or_skip
-from tests.problems import make_dataset
+from tests.fake_cuda import install
+from tests.problems import make_dataset, relative_distance
+from xpmlp.backends import captured
+from xpmlp.backends.base import Backend
 from xpmlp.errors import RunError
+from xpmlp.leaves import leaves, map_tree
+from xpmlp.nn.activations import ACTIVATIONS, Activation
 from xpmlp.nn.initializers import initialize
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit
+from xpmlp.training.fitting import fit, fit_many
 from xpmlp.training.gradient_check import check_gradients
+from xpmlp.training.step import initial_state, make_step
 from xpmlp.types import Batch
 
-
-class FakeDevice:
-    """Counts how deep `with` blocks are nested, so that work off the device is noticed."""
-
-    depth = 0
-
-    def __init__(self, number: int) -> None:
-        self.id = number
-
-    def __enter__(self) -> None:
-        FakeDevice.depth += 1
-
-    def __exit__(self, *_: object) -> None:
-        FakeDevice.depth -= 1
-
-    def synchronize(self) -> None:
-        pass
-
-
-class FakeOutOfMemoryError(Exception):
-    pass
+PLAIN = {"hidden": (12,), "optimizer": "sgd", "record": "loss", "lr_schedule": "constant"}
+SMALL = Config(hidden=(5,), epochs=3, batch_size=8, dtype="float64")
 
 
 @pytest.fixture
-def cupy_backend(monkeypatch):
-    def on_device(function):
-        def checked(*arguments, **options):
-            assert FakeDevice.depth > 0, f"{function} off the device"
-            return function(*arguments, **options)
+def cuda(monkeypatch):
+    return install(monkeypatch)
 
-        return checked
 
-    fake = types.ModuleType("cupy")
-    fake.__version__ = "14.2.0"
-    fake.asarray = on_device(np.asarray)
-    fake.asnumpy = on_device(np.asarray)
-    fake.get_default_memory_pool = lambda: types.SimpleNamespace(total_bytes=lambda: 42)
-    fake.cuda = types.SimpleNamespace(
-        Device=FakeDevice,
-        memory=types.SimpleNamespace(OutOfMemoryError=FakeOutOfMemoryError),
-        runtime=types.SimpleNamespace(
-            getDeviceProperties=lambda number: {"name": f"Fake GPU {number}".encode()}
-        ),
-    )
-    namespace = types.ModuleType("array_api_compat.cupy")
-    for name, value in vars(array_api_compat.numpy).items():
-        computes = callable(value) and not isinstance(value, type) and not name.startswith("_")
-        setattr(namespace, name, on_device(value) if computes else value)
-    monkeypatch.setitem(sys.modules, "cupy", fake)
-    monkeypatch.setitem(sys.modules, "array_api_compat.cupy", namespace)
-    monkeypatch.setattr(array_api_compat, "cupy", namespace, raising=False)
-    monkeypatch.delitem(sys.modules, "xpmlp.backends.cupy_backend", raising=False)
+@pytest.fixture
+def make_backend(cuda):
     module = importlib.import_module("xpmlp.backends.cupy_backend")
-    yield module.CupyBackend("cuda:1", "float64")
-    sys.modules.pop("xpmlp.backends.cupy_backend", None)
+    return lambda dtype="float64", **more: module.CupyBackend("cuda:1", dtype, **more)
 
 
-def test_a_whole_run_stays_on_the_device(cupy_backend):
-    config = Config(hidden=(6,), epochs=3, batch_size=16, dtype="float64")
-    ours = fit(config, make_dataset(), cupy_backend)
-    numpys = fit(config, make_dataset(), load_or_skip("numpy"))
-    for mine, theirs in zip(ours.model.params, numpys.model.params, strict=True):
-        np.testing.assert_allclose(mine.W, theirs.W, rtol=1e-12)
-        np.testing.assert_allclose(mine.b, theirs.b, rtol=1e-12, atol=1e-16)
-    assert FakeDevice.depth == 0
+@pytest.fixture
+def cupy_backend(make_backend):
+    return make_backend()
+
+
+def run_both(config, backend, **options):
+    data = make_dataset(**options)
+    return fit(config, data, backend), fit(config, data, load_or_skip("numpy", config.dtype))
+
+
+def assert_same_run(ours, numpys):
+    assert relative_distance(ours.model.params, numpys.model.params) < 1e-9
+    np.testing.assert_allclose(ours.history.steps, numpys.history.steps, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(ours.test.logits, numpys.test.logits, rtol=1e-8, atol=1e-10)
+
+
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(problem=problems())
+def test_graphs_are_the_step(cuda, make_backend, problem):
+    objective, params, rows, plan, hyper, dtype = problem
+    backend = make_backend(dtype)
+    step = backend.compile(lambda xp: make_step(xp, objective))
+    with backend.running():
+        zero = backend.asarray(np.array(0))
+        start = initial_state(backend.xp, objective, backend.put(params), zero)
+        before = map_tree(np.copy, backend.fetch(start))
+        data, hyper = backend.put(rows), backend.put(hyper)
+        once = backend.run_epoch(step, start, data, plan, hyper)
+        again = backend.run_epoch(step, once[0], data, plan, hyper)
+        written = Backend.run_epoch(backend, step, start, data, plan, hyper)
+        both = Backend.run_epoch(backend, step, written[0], data, plan, hyper)
+    assert all(isinstance(kept, captured.CapturedEpoch) for kept in step.plans.kept.values())
+    for ours, expected in ((once, written), (again, both)):
+        for mine, theirs in zip(leaves(ours[0]), leaves(expected[0]), strict=True):
+            assert_close(backend.to_numpy(mine), backend.to_numpy(theirs))
+        assert_close(ours[1], expected[1])
+    for was, now in zip(leaves(before), leaves(backend.fetch(start)), strict=True):
+        np.testing.assert_array_equal(now, was)
+
+
+@pytest.mark.parametrize("order", ["forward", "backward", 1])
+@pytest.mark.parametrize("label", RUNS)
+def test_200_steps_end_where_numpys_do(cuda, cupy_backend, label, order):
+    cuda.order = order
+    config = Config(**TWO_HUNDRED_STEPS, **RUNS[label])
+    ours, numpys = run_both(config, cupy_backend, rows=900)
+    assert_same_run(ours, numpys)
+    assert len(ours.history.steps) == 200
+    assert (cuda.captures, cuda.graph_launches) == (1, 20)
+
+
+@pytest.mark.parametrize("more", [{}, {"l2": 0.1}, {"optimizer": "momentum"}])
+def test_updates_fold_into_products_where_nobody_looks_at_gradients(cuda, cupy_backend, more):
+    """Plain SGD is three kernels and five products a step, and as good as the general path."""
+    config = Config(**TWO_HUNDRED_STEPS | PLAIN | {"batch_size": 3} | more)
+    ours, numpys = run_both(config, cupy_backend)
+    assert_same_run(ours, numpys)
+    (nodes,) = cuda.graphs
+    assert nodes.count("gemm") == 10 * 5
+    assert len(nodes) == 10 * (9 if more.get("optimizer") == "momentum" else 8)
+
+
+def test_gradients_that_are_looked_at_are_not_folded_away(cuda, cupy_backend):
+    config = Config(**TWO_HUNDRED_STEPS | PLAIN | {"record": "norms"})
+    ours, numpys = run_both(config, cupy_backend, rows=900)
+    assert_same_run(ours, numpys)
+    assert ours.history.steps.shape == (200, 5)
+
+
+@pytest.mark.parametrize("batch_size", [0, 1, 7, 30])
+def test_batches_of_any_size(cuda, cupy_backend, batch_size):
+    assert_same_run(*run_both(SMALL.replace(batch_size=batch_size), cupy_backend))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+def test_ensembles_train_in_one_graph(cuda, cupy_backend, optimizer):
+    config = SMALL.replace(seeds=(0, 1, 2), optimizer=optimizer, record="loss", l2=0.01)
+    config = config.replace(learning_rate=0.01)
+    ours = fit_many(config.members(), make_dataset(), cupy_backend)
+    alone = fit_many(config.members(), make_dataset(), load_or_skip("numpy"))
+    for one, other in zip(ours, alone, strict=True):
+        assert_same_run(one, other)
+    assert cuda.captures == 1
+    assert {product["batch"] for product in cuda.gemms if product["captured"]} == {3}
+
+
+def test_a_long_epoch_is_several_launches(cuda, cupy_backend, monkeypatch):
+    monkeypatch.setattr(captured, "STEPS_OF_A_GRAPH", 4)
+    ours, numpys = run_both(SMALL.replace(batch_size=3), cupy_backend)
+    assert_same_run(ours, numpys)
+    assert (cuda.captures, cuda.graph_launches) == (2, 3 * 3)  # 10 steps: 4, 4 and 2
+
+
+def test_the_rows_of_a_graph_are_limited(cuda, cupy_backend, monkeypatch):
+    monkeypatch.setattr(captured, "BYTES_OF_A_GRAPH", 5 * 8 * 30)
+    ours, numpys = run_both(SMALL, cupy_backend)
+    assert_same_run(ours, numpys)
+    assert cuda.captures > 1
+
+
+def test_an_epoch_moves_its_order_its_rates_and_its_metrics_and_waits_once(cuda, cupy_backend):
+    run = fit(SMALL, make_dataset(), cupy_backend)
+    trainer, problem = run.trainer, run.trainer.problem
+    with cupy_backend.running():
+        plan = trainer.plan()
+        for counted in (cuda.uploads, cuda.downloads, cuda.kernel_launches):
+            counted.clear()
+        waits, launches = cuda.synchronizations, cuda.graph_launches
+        cupy_backend.run_epoch(problem.step, trainer.state, problem.train, plan, trainer.hyper)
+    assert cuda.uploads == [(4,), (30,)]
+    assert cuda.downloads == [(4, 5)]
+    assert cuda.synchronizations - waits <= 1
+    assert cuda.graph_launches - launches == 1
+    assert len(cuda.kernel_launches) == 2  # the rows and the targets of the epoch
+
+
+def test_new_epochs_take_new_rates_and_orders_without_a_new_capture(cuda, cupy_backend):
+    config = SMALL.replace(epochs=6, lr_schedule="cosine", learning_rate=0.3)
+    assert_same_run(*run_both(config, cupy_backend))
+    assert cuda.captures == 1
+    assert cuda.compilations == 2  # the gather, and all kernels of the steps
+
+
+@pytest.mark.parametrize("precision", ["full", "tf32"])
+def test_products_have_the_precision_that_was_asked_for(cuda, make_backend, precision):
+    backend = make_backend("float32", matmul_precision=precision)
+    linalg = importlib.import_module("cupy._core._routines_linalg")
+    before = linalg.get_compute_type(np.float32)
+    with backend.running():
+        assert linalg.get_compute_type(np.float32) == {"full": 4, "tf32": 7}[precision]
+    assert linalg.get_compute_type(np.float32) == before
+    fit(SMALL.replace(dtype="float32"), make_dataset(dtype="float32"), backend)
+    kinds = {"full": 68, "tf32": 77}
+    assert {product["compute_type"] for product in cuda.gemms} == {kinds[precision]}
+
+
+def test_what_cannot_be_captured_runs_step_by_step_and_says_so(cuda, cupy_backend, monkeypatch):
+    module = importlib.import_module("xpmlp.backends.cupy_kernels")
+
+    def refuse(*_, **__):
+        raise OSError("libcublas.so.13: cannot open shared object file")
+
+    monkeypatch.setattr(module.pathfinder, "load_nvidia_dynamic_lib", refuse)
+    with pytest.warns(RuntimeWarning, match="could not capture the steps .OSError: libcublas"):
+        ours, numpys = run_both(SMALL, cupy_backend)
+    assert_same_run(ours, numpys)
+    assert cuda.captures == 0
+
+
+def test_a_capture_that_breaks_off_is_ended(cuda, cupy_backend):
+    def breaks():
+        raise ValueError("refused")
+
+    with cupy_backend.running(), pytest.raises(ValueError, match="refused"):
+        cupy_backend.capture([breaks])
+    assert not cupy_backend.stream.is_capturing()
+
+
+def test_a_mathematics_without_kernels_runs_as_it_is_written(cuda, cupy_backend, monkeypatch):
+    sine = Activation(lambda xp, z: xp.sin(z), lambda xp, z, a: xp.cos(z))
+    monkeypatch.setitem(ACTIVATIONS, "tanh", sine)
+    assert_same_run(*run_both(SMALL.replace(activation="tanh"), cupy_backend))
+    assert cuda.captures == 0
+
+
+def test_all_work_is_on_the_device_and_its_stream(cuda, cupy_backend):
+    fit(SMALL, make_dataset(), cupy_backend)
+    assert cuda.depth == 0
+    assert {product["stream"] for product in cuda.gemms} == {cupy_backend.stream.ptr}
+    assert {product["workspace_bytes"] for product in cuda.gemms} == {32 * 2**20}
 
 
 def test_gradients_are_checked_on_the_device(cupy_backend):
@@ -98,23 +225,25 @@ def test_gradients_are_checked_on_the_device(cupy_backend):
     assert [check.verdict for check in checks] == ["CORRECT"] * 4
 
 
-def test_it_describes_the_gpu(cupy_backend):
+def test_it_describes_the_gpu(cuda, cupy_backend):
     assert cupy_backend.describe() == {
         "backend": "cupy",
         "library": "cupy 14.2.0",
         "device": "cuda:1",
         "device_name": "Fake GPU 1",
         "dtype": "float64",
+        "matmul_precision": "full",
     }
-    assert cupy_backend.memory() == 42
+    assert cupy_backend.memory() == cuda.live_bytes
     cupy_backend.synchronize(())
 
 
 def test_out_of_memory_is_explained(cupy_backend):
+    cupy = importlib.import_module("cupy")
     with (
         pytest.raises(RunError, match="out of memory on cuda:1 with cupy; try a smaller"),
         cupy_backend.running(),
     ):
-        raise FakeOutOfMemoryError("8 GiB")
+        raise cupy.cuda.memory.OutOfMemoryError("8 GiB")
     with pytest.raises(ValueError, match="other"), cupy_backend.running():
         raise ValueError("other")

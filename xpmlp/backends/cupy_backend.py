@@ -1,52 +1,77 @@
 """CuPy on CUDA."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property, partial
 from typing import Any
 
 import array_api_compat.cupy
 import cupy
 import numpy as np
+from cupy._core import _routines_linalg as linalg
 
-from xpmlp.backends.base import Backend
+from xpmlp.backends.captured import CapturedBackend
+from xpmlp.backends.cupy_kernels import CupyKernels
+from xpmlp.backends.plan import Call
 from xpmlp.types import Array
 
+COMPUTE_TYPES = {"full": "COMPUTE_TYPE_FP32", "tf32": "COMPUTE_TYPE_TF32"}
 
-class CupyBackend(Backend):
-    """CuPy's arrays on one GPU.
 
-    Matrix products keep CuPy's default precision, which is full float32 (TF32 off, unless the
-    environment variable CUPY_TF32 says otherwise).
+class CupyBackend(CapturedBackend):
+    """CuPy's arrays on one GPU, with all work on one stream of its own.
+
+    Matrix products have the precision that was asked for, whatever CUPY_TF32 says: in graphs by
+    cuBLAS calls of xpmlp's own, elsewhere by CuPy's setting, which is set back afterwards.
     """
 
     name = "cupy"
     xp = array_api_compat.cupy
     library = f"cupy {cupy.__version__}"
 
-    def __init__(self, device: str, dtype: str) -> None:
-        super().__init__(device, dtype)
+    def __init__(self, device: str, dtype: str, matmul_precision: str = "full") -> None:
+        super().__init__(device, dtype, matmul_precision)
         self.cupy_device = cupy.cuda.Device(int(device.partition(":")[2] or 0))
+        with self.cupy_device:
+            self.stream = cupy.cuda.Stream(non_blocking=True)
+
+    @cached_property
+    def kernels(self) -> CupyKernels:  # type: ignore[override]
+        """Kernels and cuBLAS, loaded when the first step is planned."""
+        return CupyKernels(self.stream.ptr, self.matmul_precision)
 
     def asarray(self, array: Any) -> Array:
         """Put a host array on the GPU."""
-        with self.cupy_device:
+        with self.cupy_device, self.stream:
             return cupy.asarray(self._host(array))
 
     def to_numpy(self, array: Array) -> np.ndarray:
         """Fetch an array; this waits for the GPU."""
-        with self.cupy_device:
+        with self.cupy_device, self.stream:
             host: np.ndarray = cupy.asnumpy(array)
             return host
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Make this backend's GPU the current one, and explain its out-of-memory error."""
-        with self.cupy_device, super().running():
+        """Make GPU and stream the current ones, and explain CUDA's out-of-memory error."""
+        products = precision_of_products(self.matmul_precision)
+        with self.cupy_device, self.stream, products, super().running():
             yield
 
+    def capture(self, calls: Sequence[Call]) -> Call:
+        """Return the launch of a CUDA graph of all these calls."""
+        self.stream.begin_capture()
+        try:
+            for call in calls:
+                call()
+        finally:
+            graph = self.stream.end_capture()
+        graph.upload(self.stream)
+        return partial(graph.launch, self.stream)
+
     def synchronize(self, tree: Any) -> None:  # noqa: ARG002
-        """Wait for all streams of the GPU."""
-        self.cupy_device.synchronize()
+        """Wait for the backend's stream."""
+        self.stream.synchronize()
 
     def device_name(self) -> str:
         """Return the name of the GPU."""
@@ -61,3 +86,14 @@ class CupyBackend(Backend):
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Tell whether CUDA, or the host, ran out of memory."""
         return isinstance(error, MemoryError | cupy.cuda.memory.OutOfMemoryError)
+
+
+@contextmanager
+def precision_of_products(precision: str) -> Iterator[None]:
+    """Set the precision of CuPy's own float32 products, then set it back."""
+    before = linalg.get_compute_type(np.dtype(np.float32))
+    linalg.set_compute_type(np.float32, getattr(linalg, COMPUTE_TYPES[precision]))
+    try:
+        yield
+    finally:
+        linalg.set_compute_type(np.float32, before)
