@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ import pytest
 from xpmlp import __main__ as overview
 from xpmlp import train
 from xpmlp.backends import registry
+from xpmlp.backends.numpy_backend import NumpyBackend
+from xpmlp.errors import RunError
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.model import Model
 from xpmlp.training.trainer import Trainer
@@ -101,6 +104,38 @@ def test_cuda_without_a_gpu_warns_and_trains(capsys):
     assert "no NVIDIA driver" in figures["fallback_reason"]
 
 
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_tf32_without_a_gpu_is_full_and_says_so(capsys, tmp_path, device):
+    options = ["--matmul-precision", "tf32", "--device", device, "--out", "one", "--json"]
+    code, out, err = run(capsys, *QUICK, *options)
+    figures = json.loads(out)
+    assert code == 0
+    assert "note: TF32 needs a GPU; the matrix products of this run are in full float32" in err
+    assert figures["matmul_precision"] == "full"
+    assert figures["matmul_precision_requested"] == "tf32"
+    assert 'matmul_precision = "full"' in (tmp_path / "one/config.toml").read_text()
+    assert run(capsys, "--resume", "one", "--epochs", "4", "--no-plots")[0] == 0
+
+
+def test_the_header_of_a_run_on_a_gpu_names_the_precision_of_products(capsys, monkeypatch):
+    """NumPy stands in for a library on a GPU."""
+
+    class OnGpu(NumpyBackend):
+        name = "torch"
+
+        def __init__(self, *names):
+            super().__init__(*names)
+            self.device, self.matmul_precision = "cuda:0", "tf32"
+
+    monkeypatch.setattr("xpmlp.backends.numpy_backend.NumpyBackend", OnGpu)
+    monkeypatch.setattr("xpmlp.backends.numpy_backend.blas_in_use", lambda: "a library")
+    _, out, _ = run(capsys, *QUICK, "--matmul-precision", "tf32", "--out", "one")
+    machine = out.splitlines()[3]
+    assert " on cuda:0 (" in machine
+    assert machine.endswith("), float32, TF32 matrix products, a library")
+    assert json.loads(Path("one/summary.json").read_text())["matmul_precision"] == "tf32"
+
+
 def test_no_fallback_refuses(capsys, tmp_path):
     code, out, err = run(capsys, *QUICK, "--device", "cuda", "--no-fallback")
     assert (code, out) == (2, "")
@@ -129,6 +164,9 @@ def test_no_fallback_refuses(capsys, tmp_path):
         (["--resume", "x", "--seed", "3"], "--seed can't be given; only --epochs"),
         (["--backend", "cupy"], "backend cupy can't run on device auto: no NVIDIA driver"),
         (["--backend", "numpy", "--device", "cuda"], "backend numpy does not run on cuda"),
+        (["--matmul-precision", "tf23"], "unknown matmul_precision 'tf23' (did you mean 'tf32'?)"),
+        (["--matmul-precision", "tf32", "--device", "cpu"], "needs a GPU, and device is cpu; choo"),
+        (["--matmul-precision", "tf32", "--dtype", "float64"], "dtype is float64; choose --matmul"),
         (["--dataset", "iris", "--out", "/proc/nowhere"], "can't write results to /proc/nowhere"),
         (["--dataset", "iris", "--validation", "500"], "would leave nothing to train on"),
     ],
@@ -336,6 +374,39 @@ def test_what_was_learnt_survives_a_bug_in_an_epoch(capsys, monkeypatch, tmp_pat
     assert "ZeroDivisionError: a bug" in err
     assert len(Checkpoint.load(tmp_path / "one/checkpoint.safetensors").epochs) == 2
     assert run(capsys, "--resume", "one", "--no-plots")[0] == 0
+
+
+@pytest.mark.parametrize("test_rows_fail", [False, True])
+def test_what_was_learnt_survives_a_lack_of_memory(capsys, monkeypatch, tmp_path, test_rows_fail):
+    """The third epoch needs too much, and so may the test rows; two epochs are on disk."""
+    run_epoch, epochs = NumpyBackend.run_epoch, []
+
+    def hungry(self, *arguments):
+        epochs.append(1)
+        if len(epochs) == 3:
+            raise MemoryError("8 GiB")
+        return run_epoch(self, *arguments)
+
+    def too_many(self, rows):
+        raise RunError("out of memory on cpu with numpy")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NumpyBackend, "run_epoch", hungry)
+        if test_rows_fail:
+            patch.setattr(Trainer, "evaluate", too_many)
+        code, _, err = run(capsys, *QUICK, "--out", "one", "--quiet")
+    assert code == 1
+    assert err.splitlines()[1:] == [
+        "xpmlp train: out of memory on cpu with numpy; try a smaller batch_size or net, fewer "
+        "seeds at once, dtype float32, or another device"
+    ]
+    assert len(read_table(tmp_path / "one/history.csv")) == 2
+    assert Model.load(tmp_path / "one/model.safetensors").n_parameters == 42
+    summary = json.loads((tmp_path / "one/summary.json").read_text())
+    assert summary["failure"].startswith("out of memory on cpu")
+    assert (summary["test_loss"] is None) == test_rows_fail
+    code, out, _ = run(capsys, "--resume", "one", "--no-plots", "--json")
+    assert (code, json.loads(out)["epochs"]) == (0, 3)
 
 
 def test_resuming_with_early_stopping_begins_to_count_there(capsys):

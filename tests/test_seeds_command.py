@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.test_commands import interrupted_training, run
+from xpmlp.backends.numpy_backend import NumpyBackend
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.model import Model
 
@@ -101,6 +102,27 @@ def test_one_that_diverges_is_named_and_the_others_are_saved(capsys, tmp_path, m
     known = [figures["members"][i]["test_loss"] for i in (0, 2)]
     assert figures["test_loss"]["mean"] == pytest.approx(np.mean(known))
     assert len(Checkpoint.load(tmp_path / "many/seed-1/checkpoint.safetensors").epochs) == 2
+
+
+def test_a_lack_of_memory_ends_all_seeds_and_saves_them(capsys, tmp_path, monkeypatch):
+    run_epoch, epochs = NumpyBackend.run_epoch, []
+
+    def hungry(self, *arguments):
+        epochs.append(1)
+        if len(epochs) == 3:
+            raise MemoryError("8 GiB")
+        return run_epoch(self, *arguments)
+
+    monkeypatch.setattr(NumpyBackend, "run_epoch", hungry)
+    code, out, err = run(capsys, *OPTIONS, "--seeds", "3", "--backend", "numpy", "--out", "many")
+    assert code == 1
+    assert err.startswith("xpmlp train: out of memory on cpu with numpy; try a smaller batch_size")
+    assert len(err.splitlines()) == 1
+    assert "seed 1 failed: out of memory on cpu" in out
+    for seed in range(3):
+        checkpoint = Checkpoint.load(tmp_path / f"many/seed-{seed}/checkpoint.safetensors")
+        assert len(checkpoint.epochs) == 2
+        assert (tmp_path / f"many/seed-{seed}/model.safetensors").exists()
 
 
 def test_resuming_many_seeds_goes_on_to_the_same_end(capsys, tmp_path):

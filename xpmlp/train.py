@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from xpmlp.reporting.run_directory import RunDirectory
     from xpmlp.training.fitting import Run
     from xpmlp.training.members import Members
+    from xpmlp.training.trainer import Trainer
 
 PROGRAM = "xpmlp train"
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
@@ -90,13 +91,19 @@ def run_command(arguments: argparse.Namespace) -> int:
     from xpmlp.training.fitting import load_for, make_members
 
     selection = select_backend(
-        config.backend, config.device, config.dtype, fallback=not arguments.no_fallback
+        config.backend,
+        config.device,
+        config.dtype,
+        fallback=not arguments.no_fallback,
+        matmul_precision=config.matmul_precision,
     )
     if selection.fallback_reason:
         warn(
             f"warning: no CUDA: {selection.fallback_reason}; "
             f"training on the CPU with {selection.backend.name}"
         )
+    if selection.backend.matmul_precision != config.matmul_precision:
+        warn("note: TF32 needs a GPU; the matrix products of this run are in full float32")
     data = load_for(config)
     if data.note:
         warn(f"note: {data.note}")
@@ -133,6 +140,7 @@ def _resolved(config: Config, selection: "Selection", data: "Dataset") -> Config
         scale=data.scale,
         backend=selection.backend.name,
         device=selection.backend.device,
+        matmul_precision=selection.backend.matmul_precision,
     )
 
 
@@ -146,7 +154,6 @@ def _train(
     from xpmlp.interrupt import graceful_interrupt
     from xpmlp.reporting.progress import make_progress
     from xpmlp.reporting.summary import header
-    from xpmlp.training.fitting import finish
 
     trainers = members.trainers
     stream = sys.stderr if arguments.json else sys.stdout
@@ -168,7 +175,7 @@ def _train(
             problems += directory.save_checkpoints(trainers)
         interrupted = stop.requested and not members.finished
         failures = [members.failures.get(i, failure) for i in range(len(trainers))]
-        runs = [finish(trainer) for trainer in trainers]
+        runs = [_finish(trainer, why) for trainer, why in zip(trainers, failures, strict=True)]
         figures, text, unsaved = _save_results(runs, selection, directory, interrupted, failures)
         problems += unsaved
         if arguments.json:
@@ -190,6 +197,18 @@ def _train(
     if problems:
         raise RunError(f"can't write {'; '.join(problems)}")
     return 0
+
+
+def _finish(trainer: "Trainer", failure: RunError | None) -> "Run":
+    """Return the run; after a failure without its test rows where they fail as well."""
+    from xpmlp.training.fitting import finish
+
+    try:
+        return finish(trainer)
+    except RunError:
+        if not failure:
+            raise
+        return finish(trainer, evaluate=False)
 
 
 def _run_epochs(

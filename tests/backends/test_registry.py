@@ -6,13 +6,20 @@ import numpy as np
 import pytest
 
 from tests.conftest import CPU_BACKENDS, load_or_skip
-from xpmlp.backends import registry
+from xpmlp.backends import cupy_install, registry
 from xpmlp.backends.cuda_driver import Driver, query_driver
 from xpmlp.backends.registry import select_backend
 from xpmlp.errors import BackendUnavailableError, InputError
 
 NO_DRIVER = Driver(0, (0, 0), "no NVIDIA driver is installed (libcuda.so.1 is missing)")
 ONE_GPU = Driver(1, (13, 0), "")
+OLD_GPU = Driver(1, (12, 4), "")
+
+
+@pytest.fixture(autouse=True)
+def no_cupy(monkeypatch):
+    """Whatever is installed here, no package of CuPy seems to be."""
+    monkeypatch.setattr(cupy_install, "installed_packages", dict)
 
 
 @pytest.fixture
@@ -26,7 +33,7 @@ def one_gpu(monkeypatch):
     monkeypatch.setattr(registry, "query_driver", lambda: ONE_GPU)
     probes: dict[str, object] = {}
 
-    def probed(name, device, dtype):
+    def probed(name, device, dtype, precision):
         outcome = probes[name]
         if isinstance(outcome, Exception):
             raise outcome
@@ -103,7 +110,7 @@ def test_unknown_names_list_the_valid_ones(names, message):
 def test_the_first_library_that_computes_is_taken(one_gpu):
     one_gpu |= {"cupy": None, "torch": None, "jax": None}
     assert select_backend("auto", "auto").backend == ("cupy", "cuda:0", "float32")
-    one_gpu["cupy"] = ImportError("libcublas.so.12: cannot open\nmore lines")
+    one_gpu["cupy"] = ImportError("no CuPy\nmore lines")
     assert select_backend("auto", "cuda").backend == ("torch", "cuda:0", "float32")
     one_gpu["torch"] = RuntimeError("Torch not compiled with CUDA enabled.")
     assert select_backend("auto", "cuda:0", "float64").backend == ("jax", "cuda:0", "float64")
@@ -111,16 +118,16 @@ def test_the_first_library_that_computes_is_taken(one_gpu):
 
 def test_every_reason_is_told_when_no_library_computes(one_gpu):
     one_gpu |= {
-        "cupy": ImportError("libcublas.so.12: cannot open\nmore lines"),
+        "cupy": ImportError("no CuPy\nmore lines"),
         "torch": RuntimeError("Torch not compiled with CUDA enabled."),
         "jax": RuntimeError("Unknown backend cuda"),
     }
     reason = select_backend("auto", "cuda").fallback_reason
     assert reason.startswith(
-        "cupy: libcublas.so.12: cannot open; torch: Torch not compiled with CUDA enabled; "
+        "cupy: no CuPy; torch: Torch not compiled with CUDA enabled; "
         "jax: Unknown backend cuda; install one with: "
     )
-    assert reason.endswith("-m pip install cupy-cuda13x")
+    assert reason.endswith("-m pip install 'cupy-cuda13x[ctk]>=14'")
     assert "\n" not in reason
     assert select_backend("auto", "auto").fallback_reason == reason
 
@@ -133,13 +140,14 @@ def test_a_device_number_that_is_not_there(one_gpu):
 @pytest.mark.parametrize(
     ("name", "driver", "package"),
     [
-        ("cupy", Driver(1, (12, 4), ""), "cupy-cuda12x"),
-        ("cupy", Driver(1, (13, 1), ""), "cupy-cuda13x"),
-        ("cupy", NO_DRIVER, "cupy-cuda13x"),
-        ("jax", Driver(1, (12, 4), ""), "'jax[cuda12]'"),
+        ("cupy", OLD_GPU, "'cupy-cuda12x[ctk]>=14'"),
+        ("cupy", Driver(1, (13, 1), ""), "'cupy-cuda13x[ctk]>=14'"),
+        ("cupy", NO_DRIVER, "'cupy-cuda13x[ctk]>=14'"),
+        ("jax", OLD_GPU, "'jax[cuda12]'"),
         ("jax", ONE_GPU, "'jax[cuda13]'"),
         ("jax", NO_DRIVER, "jax"),
         ("torch", ONE_GPU, "--force-reinstall torch"),
+        ("torch", OLD_GPU, f"--force-reinstall torch --index-url {registry.TORCH_FOR_CUDA_12}"),
         ("torch", NO_DRIVER, "torch"),
     ],
 )
@@ -150,7 +158,8 @@ def test_the_drivers_cuda_decides_what_pip_installs(name, driver, package):
 def test_a_missing_wheel_says_how_to_get_it(monkeypatch, no_gpu):
     monkeypatch.setitem(sys.modules, "array_api_strict", None)
     monkeypatch.delitem(sys.modules, "xpmlp.backends.strict_backend", raising=False)
-    with pytest.raises(BackendUnavailableError, match="-m pip install array-api-strict$"):
+    expected = r"\(array_api_strict is not installed\); .* -m pip install array-api-strict$"
+    with pytest.raises(BackendUnavailableError, match=expected):
         select_backend("array-api-strict")
 
 

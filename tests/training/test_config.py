@@ -52,6 +52,10 @@ def test_one_word_stands_for_one_layer():
         ({"early_stopping": 3, "validation": 0}, "early_stopping needs validation rows"),
         ({"label_smoothing": 0.1, "loss": "mean_squared_error"}, "label_smoothing goes with"),
         ({"seed": -1}, "seed is -1"),
+        (
+            {"matmul_precision": "half"},
+            "unknown matmul_precision 'half'; choose one of: full, tf32",
+        ),
         ({"dataset": None}, "dataset can't be None"),
     ],
 )

@@ -36,15 +36,17 @@ class Backend:
     """One array library on one device.
 
     xp: its Array API namespace. device: "cpu" or "cuda:N". dtype: "float32" or "float64".
+    matmul_precision: of matrix products, "full" or, on a GPU alone, "tf32".
     """
 
     name: str
     xp: Namespace
     library: str
 
-    def __init__(self, device: str, dtype: str) -> None:
+    def __init__(self, device: str, dtype: str, matmul_precision: str = "full") -> None:
         self.device = device
         self.dtype = dtype
+        self.matmul_precision = "full" if device == "cpu" else matmul_precision
 
     def asarray(self, array: Any) -> Array:
         """Put a host array on the device: floats in the backend's dtype, integers as they are.
@@ -120,6 +122,7 @@ class Backend:
             "device": self.device,
             "device_name": self.device_name(),
             "dtype": self.dtype,
+            "matmul_precision": self.matmul_precision,
         }
 
     def device_name(self) -> str:

@@ -21,6 +21,16 @@ class Driver(NamedTuple):
     cuda_version: tuple[int, int]
     problem: str
 
+    def too_old_for(self, major: int) -> str:
+        """Return how a library built for this major version of CUDA misses its driver, else ""."""
+        if not (0, 0) < self.cuda_version < (major, 0):
+            return ""
+        newest = ".".join(map(str, self.cuda_version))
+        return (
+            f"is built for CUDA {major}, and the driver supports CUDA {newest} (update the driver "
+            "or change the build)"
+        )
+
 
 def query_driver() -> Driver:
     """Ask the driver for its GPUs; never raises, takes milliseconds where there is none."""

@@ -1,6 +1,7 @@
 """JAX on the CPU or on CUDA: the step under `jit`, the epoch as one `lax.scan`."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import jax
@@ -9,25 +10,36 @@ import numpy as np
 from jax import lax
 
 from xpmlp.backends.base import Backend, EpochPlan
+from xpmlp.backends.cuda_driver import query_driver
+from xpmlp.errors import BackendUnavailableError
 from xpmlp.leaves import map_tree
 from xpmlp.types import Array, Batch, Hyper, Namespace
 
+PRECISIONS = {"full": "highest", "tf32": "tensorfloat32"}
+
 
 class CompiledStep:
-    """A pure function under `jit`, with the loop over its full batches as one program."""
+    """A pure function under `jit`, with the loop over its full batches as one program.
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    precision: of its products, in JAX's words. unroll: steps in one turn of the loop.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], precision: str = "highest", unroll: int = 1
+    ) -> None:
+        self.precision = precision
+        self.unroll = unroll
         self.step = jax.jit(function)
         self.scan = jax.jit(self._scan)
 
     def __call__(self, *arguments: Any) -> Any:
-        """Run the function once, in full precision also on a GPU."""
-        with jax.default_matmul_precision("highest"):
+        """Run the function once."""
+        with jax.default_matmul_precision(self.precision):
             return self.step(*arguments)
 
     def run(self, state: Any, data: Batch, index: Array, rates: Array, hyper: Hyper) -> Any:
         """Run all full batches; index: (S, ..., B), rates: (S, ...)."""
-        with jax.default_matmul_precision("highest"):
+        with jax.default_matmul_precision(self.precision):
             return self.scan(state, data, index, rates, hyper)
 
     def _scan(self, state: Any, data: Batch, index: Array, rates: Array, hyper: Hyper) -> Any:
@@ -37,13 +49,23 @@ class CompiledStep:
             state, metrics = self.step(state, batch, hyper._replace(learning_rate=rate))
             return state, metrics
 
-        return lax.scan(body, state, (index, rates))
+        return lax.scan(body, state, (index, rates), unroll=self.unroll)
 
 
 def gather(data: Batch, index: Array) -> Batch:
     """Take the rows at index (B,) or (K, B), without `take`'s check of every index."""
     batch: Batch = map_tree(lambda rows: rows[index], data)
     return batch
+
+
+def no_gpu(error: RuntimeError) -> str:
+    """Return why JAX has no GPU here: by the plugin that it would use, else in its own words."""
+    plugins = [major for major in (13, 12) if find_spec(f"jax_cuda{major}_plugin")]
+    if not plugins:
+        return "has no plugin for CUDA"
+    if too_old := query_driver().too_old_for(plugins[0]):
+        return f"has a plugin that {too_old}"
+    return f"can't use its plugin for CUDA {plugins[0]}: {error}"
 
 
 class JaxBackend(Backend):
@@ -55,13 +77,19 @@ class JaxBackend(Backend):
     name = "jax"
     xp = jnp
     library = f"jax {jax.__version__}"
+    unroll = 1  # steps in one turn of the loop; to be measured on a GPU
 
-    def __init__(self, device: str, dtype: str) -> None:
-        super().__init__(device, dtype)
+    def __init__(self, device: str, dtype: str, matmul_precision: str = "full") -> None:
+        super().__init__(device, dtype, matmul_precision)
         if dtype == "float64":
             jax.config.update("jax_enable_x64", True)
         kind, _, number = device.partition(":")
-        self.jax_device = jax.devices(kind)[int(number or 0)]
+        try:
+            self.jax_device = jax.devices(kind)[int(number or 0)]
+        except RuntimeError as error:
+            if kind == "cpu":
+                raise
+            raise BackendUnavailableError(f"{self.library} {no_gpu(error)}") from None
 
     def asarray(self, array: Any) -> Array:
         """Put a host array on the device; integers become int32 unless x64 is on."""
@@ -72,7 +100,7 @@ class JaxBackend(Backend):
 
     def compile(self, make: Callable[[Namespace], Callable[..., Any]]) -> CompiledStep:
         """Return the function that `make` makes, under `jit`."""
-        return CompiledStep(make(jnp))
+        return CompiledStep(make(jnp), PRECISIONS[self.matmul_precision], self.unroll)
 
     def run_epoch(
         self, step: Any, state: Any, data: Batch, plan: EpochPlan, hyper: Hyper

@@ -12,13 +12,15 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, NamedTuple
 
+from xpmlp.backends import cupy_install
 from xpmlp.backends.cuda_driver import Driver, query_driver
-from xpmlp.errors import BackendUnavailableError, InputError, unknown_name
+from xpmlp.errors import BackendUnavailableError, InputError, RunError, unknown_name
 
 if TYPE_CHECKING:
     from xpmlp.backends.base import Backend
 
 DTYPES = ("float32", "float64")
+PRECISIONS = ("full", "tf32")
 
 
 class Entry(NamedTuple):
@@ -37,67 +39,113 @@ BACKENDS: dict[str, Entry] = {
     "jax": Entry("jax_backend", "JaxBackend", "jax", ("cpu", "cuda")),
     "array-api-strict": Entry("strict_backend", "StrictBackend", "array-api-strict", ("cpu",)),
 }
+OLDEST_CUDA = 12
+DRIVERS = "https://www.nvidia.com/drivers"
+TORCH_FOR_CUDA_12 = "https://download.pytorch.org/whl/cu126"
 CUDA_ORDER = ("cupy", "torch", "jax")
 LONGEST_REASON = 200
+MISSING_LIBRARY = re.compile(
+    r"(\blib[\w.-]+\.so[.\d]*): cannot open shared object file"
+    r"|(?:Failure finding|failed to load|Could not find module) [\"']?([\w.-]+\.(?:so[.\d]*|dll))"
+)
 
 
 @dataclass(frozen=True)
 class Selection:
     """The backend that will run, and how it came to be chosen.
 
-    device_requested: what was asked for. fallback_reason: why a wish for CUDA, or a GPU that
-    the driver shows, ended on the CPU, with the remedy; None where there was neither.
+    device_requested, matmul_precision_requested: what was asked for. fallback_reason: why a wish
+    for CUDA, or a GPU that the driver shows, ended on the CPU, with the remedy; None where there
+    was neither.
     """
 
     backend: "Backend"
     device_requested: str
     fallback_reason: str | None = None
+    matmul_precision_requested: str = "full"
 
 
 def select_backend(
-    backend: str = "auto", device: str = "auto", dtype: str = "float32", *, fallback: bool = True
+    backend: str = "auto",
+    device: str = "auto",
+    dtype: str = "float32",
+    *,
+    fallback: bool = True,
+    matmul_precision: str = "full",
 ) -> Selection:
     """Return the backend for these names, falling back from CUDA to the CPU where allowed.
 
-    device: `auto`, `cpu`, `cuda` or `cuda:N`. Raises InputError for unknown names, and
-    BackendUnavailableError, with the reason and the remedy, for what can't run here.
+    device: `auto`, `cpu`, `cuda` or `cuda:N`. matmul_precision: `full`, or `tf32` for float32 on
+    a GPU; after a fallback to the CPU products are full. Raises InputError for names that are
+    unknown or don't go together, and BackendUnavailableError, with the reason and the remedy,
+    for what can't run here.
     """
     _check_names(backend, device, dtype)
+    check_matmul_precision(backend, device, dtype, matmul_precision)
     kind = device.partition(":")[0]
     if kind == "cpu" or (backend != "auto" and "cuda" not in BACKENDS[backend].devices):
         return Selection(_on_cpu(backend, dtype), device)
     driver = query_driver()
     try:
-        return Selection(_on_gpu(backend, device, dtype, driver), device)
+        found = _on_gpu(backend, device, dtype, matmul_precision, driver)
+        return Selection(found, device, None, matmul_precision)
     except BackendUnavailableError as error:
         if backend == "cupy" or (kind == "cuda" and not fallback):
             raise BackendUnavailableError(
                 f"backend {backend} can't run on device {device}: {error}"
             ) from error
-        wished = kind == "cuda" or driver.gpus > 0
-        return Selection(_on_cpu(backend, dtype), device, str(error) if wished else None)
+        reason = str(error) if kind == "cuda" or driver.gpus > 0 else None
+        return Selection(_on_cpu(backend, dtype), device, reason, matmul_precision)
 
 
-def load(name: str, device: str, dtype: str) -> "Backend":
+def load(name: str, device: str, dtype: str, matmul_precision: str = "full") -> "Backend":
     """Import and make one backend. Raises BackendUnavailableError with the pip line it needs."""
     entry = BACKENDS[name]
     try:
         module = import_module(f"xpmlp.backends.{entry.module}")
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         raise BackendUnavailableError(
-            f"backend {name} can't be imported ({_first_line(error)}); "
-            f"install it with: {pip_install(_package(name, query_driver()))}"
+            f"backend {name} can't be imported ({_reason(error)}); "
+            f"install it with: {_install(name, query_driver())}"
         ) from error
-    made: Backend = getattr(module, entry.class_name)(device, dtype)
+    made: Backend = getattr(module, entry.class_name)(device, dtype, matmul_precision)
     return made
 
 
 def pip_install(package: str) -> str:
     """Return the command line that installs a package into the running Python."""
+    return f"{_pip()} install {package}"
+
+
+def _pip() -> str:
     python = Path(sys.executable)
     if python.is_relative_to(Path.cwd()):
         python = python.relative_to(Path.cwd())
-    return f"{python} -m pip install {package}"
+    return f"{python} -m pip"
+
+
+def check_matmul_precision(backend: str, device: str, dtype: str, precision: str) -> None:
+    """Raise InputError for a precision that is unknown, or TF32 where it can't be."""
+    if precision not in PRECISIONS:
+        raise unknown_name("matmul_precision", precision, PRECISIONS)
+    if precision == "full":
+        return
+    remedy = "choose --matmul-precision full"
+    if dtype != "float32":
+        raise InputError(
+            f"matmul_precision {precision} is of float32 products, and dtype is {dtype}; "
+            f"{remedy} or --dtype float32"
+        )
+    if device == "cpu":
+        raise InputError(
+            f"matmul_precision {precision} needs a GPU, and device is {device}; "
+            f"{remedy} or another --device"
+        )
+    if backend in BACKENDS and "cuda" not in BACKENDS[backend].devices:
+        raise InputError(
+            f"matmul_precision {precision} needs a GPU, and backend {backend} knows only the CPU; "
+            f"{remedy} or another --backend"
+        )
 
 
 def _check_names(backend: str, device: str, dtype: str) -> None:
@@ -120,12 +168,12 @@ def _on_cpu(backend: str, dtype: str) -> "Backend":
     return load("numpy" if backend == "auto" else backend, "cpu", dtype)
 
 
-def _on_gpu(backend: str, device: str, dtype: str, driver: Driver) -> "Backend":
+def _on_gpu(
+    backend: str, device: str, dtype: str, matmul_precision: str, driver: Driver
+) -> "Backend":
     """Return the first backend that computes on the GPU; raise with the reasons if none does."""
     if driver.problem:
-        raise BackendUnavailableError(
-            f"{driver.problem}; a GPU needs NVIDIA's driver (https://www.nvidia.com/drivers)"
-        )
+        raise BackendUnavailableError(f"{driver.problem}; a GPU needs NVIDIA's driver ({DRIVERS})")
     number = int(device.partition(":")[2] or 0)
     if number >= driver.gpus:
         raise BackendUnavailableError(
@@ -134,16 +182,24 @@ def _on_gpu(backend: str, device: str, dtype: str, driver: Driver) -> "Backend":
     reasons = []
     for name in CUDA_ORDER if backend == "auto" else (backend,):
         try:
-            return _probed(name, f"cuda:{number}", dtype)
+            _refuse_unsuited(name, driver)
+            return _probed(name, f"cuda:{number}", dtype, matmul_precision)
         except Exception as error:  # libraries fail in many ways on a GPU that they can't use
-            missing = isinstance(error, BackendUnavailableError) and error.__cause__
-            reasons.append(f"{name}: {_first_line(missing or error)}")
-    remedy = pip_install(_package("cupy" if backend == "auto" else backend, driver))
-    raise BackendUnavailableError(f"{'; '.join(reasons)}; install one with: {remedy}")
+            reasons.append(f"{name}: {_reason(error)}")
+    remedy = f"install one with: {_install('cupy' if backend == 'auto' else backend, driver)}"
+    if driver.too_old_for(OLDEST_CUDA):
+        remedy = f"update NVIDIA's driver ({DRIVERS}) to one for CUDA {OLDEST_CUDA} or newer"
+    raise BackendUnavailableError(f"{'; '.join(reasons)}; {remedy}")
 
 
-def _probed(name: str, device: str, dtype: str) -> "Backend":
-    backend = load(name, device, dtype)
+def _refuse_unsuited(name: str, driver: Driver) -> None:
+    """Raise BackendUnavailableError where the installed CuPy can't run with this driver."""
+    if name == "cupy" and (problem := cupy_install.problem(driver)):
+        raise BackendUnavailableError(problem)
+
+
+def _probed(name: str, device: str, dtype: str, matmul_precision: str = "full") -> "Backend":
+    backend = load(name, device, dtype, matmul_precision)
     with backend.running():
         ones = backend.asarray([[1.0, 1.0], [1.0, 1.0]])
         product = backend.to_numpy(backend.compile(lambda xp: xp.matmul)(ones, ones))
@@ -152,17 +208,35 @@ def _probed(name: str, device: str, dtype: str) -> "Backend":
     return backend
 
 
+def _install(name: str, driver: Driver) -> str:
+    """Return the command that brings a library for the driver, in place of one that is not."""
+    wrong = cupy_install.packages_in_the_way(driver) if name == "cupy" else []
+    uninstall = f"{_pip()} uninstall -y {' '.join(wrong)} && " if wrong else ""
+    return uninstall + pip_install(_package(name, driver))
+
+
 def _package(name: str, driver: Driver) -> str:
-    """Return what pip has to install; the driver's CUDA decides which."""
+    """Return what pip has to install; the driver's CUDA decides which.
+
+    CuPy's wheels hold none of NVIDIA's libraries: the extra `ctk`, of 14 and newer, brings them.
+    """
     if name == "cupy":
-        return "cupy-cuda12x" if (0, 0) < driver.cuda_version < (13, 0) else "cupy-cuda13x"
+        return f"'{cupy_install.suited_package(driver)}[ctk]>=14'"
     if name == "torch" and driver.gpus:
-        return "--force-reinstall torch"
+        old = driver.cuda_version < (13, 0)
+        return "--force-reinstall torch" + f" --index-url {TORCH_FOR_CUDA_12}" * old
     if name == "jax" and driver.gpus:
         return "'jax[cuda12]'" if driver.cuda_version < (13, 0) else "'jax[cuda13]'"
     return BACKENDS[name].package
 
 
-def _first_line(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
+    """Return in a line why a library does not work, from the error at the root of it."""
+    while error.__cause__ and not isinstance(error, RunError):
+        error = error.__cause__
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"{error.name} is not installed"
     text = str(error).strip() or type(error).__name__
+    if library := MISSING_LIBRARY.search(text):
+        return f"the library {library[1] or library[2]} is missing"
     return shorten(text.splitlines()[0].rstrip("."), LONGEST_REASON, placeholder=" …")

@@ -1,34 +1,41 @@
 """PyTorch on the CPU or on CUDA, without its autograd."""
 
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import array_api_compat.torch
 import numpy as np
 import torch
 
-from xpmlp.backends.planned import PlannedBackend
+from xpmlp.backends.captured import CapturedBackend
+from xpmlp.backends.cuda_driver import query_driver
+from xpmlp.backends.plan import Call
 from xpmlp.backends.torch_kernels import TorchKernels
 from xpmlp.errors import BackendUnavailableError
 from xpmlp.types import Array
 
+OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED")
 
-class TorchBackend(PlannedBackend):
+
+class TorchBackend(CapturedBackend):
     """PyTorch's arrays under the hand-derived mathematics.
 
-    Matrix products keep PyTorch's default precision, which is full float32 (TF32 off).
+    While it runs on a GPU, the process-wide precision of products is the backend's own: full
+    float32, or TF32 where that was asked for. Afterwards it is again what it was.
     """
 
     name = "torch"
     xp = array_api_compat.torch
     library = f"torch {torch.__version__}"
 
-    def __init__(self, device: str, dtype: str) -> None:
-        super().__init__(device, dtype)
+    def __init__(self, device: str, dtype: str, matmul_precision: str = "full") -> None:
+        super().__init__(device, dtype, matmul_precision)
+        self.captures = device != "cpu"
         self.kernels = TorchKernels(device)
-        if device != "cpu" and not torch.cuda.is_available():
-            cuda = torch.version.cuda
-            state = f"for CUDA {cuda} and sees no GPU" if cuda else "without CUDA"
-            raise BackendUnavailableError(f"torch {torch.__version__} was built {state}")
+        if device != "cpu" and (reason := no_gpu()):
+            raise BackendUnavailableError(f"{self.library} {reason}")
 
     def asarray(self, array: Any) -> Array:
         """Put a host array on the device; on the CPU it shares memory where it can."""
@@ -39,6 +46,23 @@ class TorchBackend(PlannedBackend):
         """Fetch a tensor; this waits for the device."""
         host: np.ndarray = array.numpy(force=True)
         return host
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Set the precision of products on a GPU, and explain its out-of-memory error."""
+        on_gpu = self.device != "cpu"
+        products = precision_of_products(self.matmul_precision) if on_gpu else nullcontext()
+        with super().running(), products:
+            yield
+
+    def capture(self, calls: Sequence[Call]) -> Call:
+        """Return the launch of a CUDA graph of all these calls."""
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.device(self.device), torch.cuda.graph(graph):
+            for call in calls:
+                call()
+        replay: Call = graph.replay
+        return replay
 
     def synchronize(self, tree: Any) -> None:  # noqa: ARG002
         """Wait for all that the device was asked to do."""
@@ -59,4 +83,37 @@ class TorchBackend(PlannedBackend):
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Tell whether CUDA, or the host, ran out of memory."""
-        return isinstance(error, MemoryError | torch.OutOfMemoryError)
+        known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        return known or any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+def no_gpu() -> str:
+    """Return why PyTorch has no GPU here, "" where it has one."""
+    with warnings.catch_warnings(action="ignore"):
+        if torch.cuda.is_available():
+            return ""
+    cuda = torch.version.cuda
+    if not cuda:
+        return "is built without CUDA"
+    too_old = query_driver().too_old_for(int(cuda.partition(".")[0]))
+    return too_old or f"is built for CUDA {cuda} and sees no GPU"
+
+
+@contextmanager
+def precision_of_products(precision: str) -> Iterator[None]:
+    """Set PyTorch's precision of float32 products on CUDA, then set it back.
+
+    PyTorch 2.9 renamed the setting; reading the old name after writing the new one is an error.
+    """
+    setting, tf32 = torch.backends.cuda.matmul, precision == "tf32"
+    name, value = (
+        ("fp32_precision", "tf32" if tf32 else "ieee")
+        if hasattr(setting, "fp32_precision")
+        else ("allow_tf32", tf32)
+    )
+    before = getattr(setting, name)
+    setattr(setting, name, value)
+    try:
+        yield
+    finally:
+        setattr(setting, name, before)

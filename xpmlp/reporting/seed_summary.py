@@ -16,6 +16,8 @@ SHARED = (
     "parameters",
     "peak_memory_bytes",
     "dtype",
+    "matmul_precision",
+    "matmul_precision_requested",
     "library",
     "device_name",
     "blas",

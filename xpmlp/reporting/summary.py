@@ -53,6 +53,8 @@ def summarize(
         "images_per_second": len(trainer.data.train) / per_epoch if per_epoch else None,
         "peak_memory_bytes": selection.backend.memory(),
         "dtype": about["dtype"],
+        "matmul_precision": about["matmul_precision"],
+        "matmul_precision_requested": selection.matmul_precision_requested,
         "library": about["library"],
         "device_name": about["device_name"],
         "blas": about.get("blas") or None,
@@ -84,10 +86,17 @@ def header(trainers: Sequence[Trainer]) -> str:
             f"data      {data.name}: {rows} rows; {data.n_features} inputs, {outputs}",
             f"net       {net}, {activations}, {model.n_parameters:,} parameters, {model.loss}",
             f"training  {_training(config, trainer.batch_size)}, {_seeds(trainers)}",
-            f"machine   {about['library']} on {about['device']} ({about['device_name']}), "
-            f"{config.dtype}{', ' * bool(about.get('blas'))}{about.get('blas', '')}",
+            f"machine   {_machine(about)}",
         ]
     )
+
+
+def _machine(about: dict[str, str]) -> str:
+    """Return library, device and dtype; then, on a GPU, the precision of matrix products."""
+    parts = [f"{about['library']} on {about['device']} ({about['device_name']})", about["dtype"]]
+    if about["device"] != "cpu":
+        parts.append(f"{about['matmul_precision'].replace('tf32', 'TF32')} matrix products")
+    return ", ".join([*parts, *filter(None, [about.get("blas")])])
 
 
 def _training(config: Config, batch_size: int) -> str:

@@ -8,7 +8,7 @@ from numbers import Number
 from pathlib import Path
 from typing import Any
 
-from xpmlp.backends.registry import BACKENDS, DTYPES
+from xpmlp.backends.registry import BACKENDS, DTYPES, PRECISIONS, check_matmul_precision
 from xpmlp.errors import InputError, unknown_name
 from xpmlp.nn.initializers import INITIALIZERS
 from xpmlp.nn.losses import LOSSES
@@ -16,7 +16,7 @@ from xpmlp.nn.network import hidden_activations
 from xpmlp.optim import OPTIMIZERS
 from xpmlp.optim.schedules import SCHEDULES
 
-RESUMABLE = ("epochs", "device", "backend", "data_dir", "early_stopping")
+RESUMABLE = ("epochs", "device", "backend", "matmul_precision", "data_dir", "early_stopping")
 LARGEST = {"float32": 3.4028235e38, "float64": sys.float_info.max}
 WIDEST = 10**7
 MOST_SEEDS = 10_000
@@ -156,6 +156,13 @@ class Config:
     device: str = _option("auto", "machine", "auto, cpu, cuda or cuda:N", metavar="DEVICE")
     backend: str = _option("auto", "machine", "array library", choices=("auto", *BACKENDS))
     dtype: str = _option("float32", "machine", "floating-point type", choices=DTYPES)
+    matmul_precision: str = _option(
+        "full",
+        "machine",
+        "matrix products of float32 on a GPU: in full, or in TF32, which is faster and keeps "
+        "10 of 23 bits of each factor",
+        choices=PRECISIONS,
+    )
 
     def __post_init__(self) -> None:
         seeds: Any = self.seeds
@@ -256,12 +263,14 @@ def _check_values(config: Config) -> None:
         ("lr_schedule", config.lr_schedule, tuple(SCHEDULES)),
         ("record", config.record, RECORDS),
         ("dtype", config.dtype, DTYPES),
+        ("matmul_precision", config.matmul_precision, PRECISIONS),
         ("scale", config.scale, SCALES),
         ("backend", config.backend, ("auto", *BACKENDS)),
     )
     for name, value, valid in choices:
         if value is not None and value not in valid:
             raise unknown_name(name, value, valid)
+    check_matmul_precision(config.backend, config.device, config.dtype, config.matmul_precision)
     hidden_activations(config.activation, len(config.hidden))
     for name, value in config.given().items():
         for number in value if isinstance(value, tuple) else (value,):

@@ -97,7 +97,12 @@ def _refuse_seeds(config: Config) -> None:
 
 
 def _select(config: Config) -> Backend:
-    selection = select_backend(config.backend, config.device, config.dtype)
+    selection = select_backend(
+        config.backend,
+        config.device,
+        config.dtype,
+        matmul_precision=config.matmul_precision,
+    )
     if selection.fallback_reason:
         reason = f"no CUDA: {selection.fallback_reason}; training on the CPU"
         warnings.warn(reason, RuntimeWarning, stacklevel=3)
@@ -116,10 +121,13 @@ def load_for(config: Config) -> Dataset:
     )
 
 
-def finish(trainer: Trainer) -> Run:
-    """Return the run as it stands, with the test rows evaluated; the trainer may go on."""
+def finish(trainer: Trainer, *, evaluate: bool = True) -> Run:
+    """Return the run as it stands; the trainer may go on.
+
+    evaluate: the test rows too, where there are any. Raises RunError where that fails.
+    """
     best = trainer.stopping.best_epoch if trainer.stopping else 0
     record = trainer.history.epochs[best - 1] if trainer.history.epochs else None
     test = trainer.data.test
-    evaluation = trainer.evaluate(test) if len(test) else None
+    evaluation = trainer.evaluate(test) if evaluate and len(test) else None
     return Run(trainer.model(), trainer.history, trainer, record, evaluation)

@@ -1,0 +1,36 @@
+"""Files of runs that an older xpmlp wrote, which knew fewer options."""
+
+import pytest
+
+from tests.conftest import load_or_skip
+from tests.problems import make_dataset
+from xpmlp.training.checkpoint import FORMAT, Checkpoint
+from xpmlp.training.config import Config
+from xpmlp.training.fitting import fit
+from xpmlp.training.tensors import read_tensors, write_tensors
+from xpmlp.training.trainer import Trainer
+
+NEWER = "matmul_precision"
+
+
+def test_a_config_without_the_option_has_its_default(tmp_path):
+    path = tmp_path / "config.toml"
+    lines = Config(epochs=7).to_toml().splitlines()
+    path.write_text("\n".join(line for line in lines if not line.startswith(NEWER)))
+    assert NEWER not in path.read_text()
+    assert Config.load(path) == Config(epochs=7, matmul_precision="full")
+
+
+@pytest.mark.parametrize("precision", ["full", "tf32"])
+def test_a_checkpoint_without_the_option_goes_on_with_any(tmp_path, precision):
+    path = tmp_path / "checkpoint.safetensors"
+    config, data, backend = Config(hidden=(4,), epochs=2), make_dataset(), load_or_skip("numpy")
+    fit(config, data, backend).trainer.checkpoint().save(path)
+    tensors, about = read_tensors(path, FORMAT, lambda *parts: parts)
+    del about["config"][NEWER]
+    write_tensors(path, tensors, FORMAT, about)
+    saved = Checkpoint.load(path)
+    assert saved.config == config
+    more = Trainer(saved.config.replace(epochs=3, matmul_precision=precision), data, backend)
+    more.resume(saved)
+    assert [record.epoch for record in more.epochs()] == [3]
