@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.cases import ACTIVATIONS, CASES, RATES
+from bench.cases import ACTIVATIONS, CASES, FOR_GPUS_ALONE, RATES
 from bench.choices import DEVICES, QUICK_CASE, QUICK_ROWS
 from bench.sweep import SWEEPS
 from xpmlp.commands import Parser, guarded, path, run_as_program
@@ -29,7 +29,11 @@ def make_parser() -> argparse.ArgumentParser:
     )
     what = parser.add_argument_group("what is trained")
     what.add_argument(
-        "--case", nargs="+", metavar="NAME", help=f"hidden widths/batch: {', '.join(CASES)} [all]"
+        "--case",
+        nargs="+",
+        metavar="NAME",
+        help=f"hidden widths/batch: {', '.join(CASES)} [all; {', '.join(FOR_GPUS_ALONE)} only with "
+        "--device cuda]",
     )
     what.add_argument(
         "--sweep", metavar="NAME", help=f"how time grows with one thing: {', '.join(SWEEPS)}"
@@ -65,6 +69,12 @@ def make_parser() -> argparse.ArgumentParser:
         "--threads", type=int, metavar="N", help="threads of every row [all processors]"
     )
     how.add_argument(
+        "--tf32", action="store_true", help="on a GPU also rows with TF32 products, set apart"
+    )
+    how.add_argument(
+        "--variants", action="store_true", help="on a GPU also other ways to run xpmlp's epochs"
+    )
+    how.add_argument(
         "--kernel-check",
         action="store_true",
         help="measure twice: with OpenBLAS's kernels as found, and with those for AVX-512",
@@ -81,6 +91,7 @@ def make_parser() -> argparse.ArgumentParser:
     results.add_argument(
         "--json", action="store_true", help="print one JSON object on stdout, and nothing else"
     )
+    results.add_argument("--no-plots", action="store_true", help="draw no pictures")
     results.add_argument("--quiet", action="store_true", help="no header, progress or tables")
     return parser
 

@@ -5,6 +5,7 @@ import json
 import logging
 import sys
 from datetime import datetime
+from pathlib import Path
 
 from bench.cases import Case, Problem, make_problem
 from bench.choices import chosen_cases, chosen_rows, chosen_setups
@@ -33,7 +34,8 @@ class Benchmark:
         places(None)
         self.arguments = arguments
         self.cases, self.setups = chosen_cases(arguments), chosen_setups(arguments)
-        self.names = chosen_rows(arguments.device, arguments.only)
+        flags = [name for name in ("tf32", "variants") if getattr(arguments, name)]
+        self.names = chosen_rows(arguments.device, arguments.only, flags)
         self.folder = make_folder(arguments.out)
         self.figures: Figures = {
             "benchmark": FORMAT,
@@ -89,23 +91,30 @@ class Benchmark:
     def _save(self) -> None:
         self.figures["finished"] = f"{datetime.now().astimezone():%Y-%m-%dT%H:%M:%S%z}"
         save(self.figures, self.folder)
+        self._write_page([])
 
     def _finish(self) -> None:
         """Draw the pictures, write the page, and say where they are."""
-        from bench.plots import write_pictures
-
         self._save()
-        logging.getLogger("matplotlib").setLevel(logging.ERROR)
-        pictures = []
-        try:
-            pictures = write_pictures(self.figures, self.folder)
-        except Exception as error:
-            warn(f"warning: the pictures could not be drawn: {type(error).__name__}: {error}")
-        page = markdown(self.figures, pictures)
-        (self.folder / REPORT).write_text(page, encoding="utf-8")
+        if not self.arguments.no_plots:
+            self._write_page(self._draw())
         if self.arguments.json:
             show(json.dumps(self.figures, indent=2, allow_nan=False), sys.stdout)
         self._say(f"\n{LEGEND}\nresults in {self.folder}")
+
+    def _draw(self) -> list[Path]:
+        from bench.plots import write_pictures
+
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)
+        try:
+            return write_pictures(self.figures, self.folder)
+        except Exception as error:
+            warn(f"warning: the pictures could not be drawn: {type(error).__name__}: {error}")
+            return []
+
+    def _write_page(self, pictures: list[Path]) -> None:
+        page = markdown(self.figures, pictures)
+        (self.folder / REPORT).write_text(page, encoding="utf-8")
 
     def _exit_code(self) -> int:
         if self.figures["interrupted"]:

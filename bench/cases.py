@@ -94,8 +94,15 @@ CASES = {
         case_of(1024, batch_size=256),
         case_of(300, 100, batch_size=128),
         replace(case_of(1000, batch_size=10_000, rows=10_000), optimizer="momentum"),
+        case_of(4096, 4096, batch_size=8192),
     )
 }
+FOR_GPUS_ALONE = ("4096-4096/8192",)
+
+
+def default_cases(device: str) -> list[str]:
+    """Return the names of the cases to measure where none is named; a CPU gets no huge one."""
+    return [name for name in CASES if device == "cuda" or name not in FOR_GPUS_ALONE]
 
 
 def case_named(name: str) -> Case:

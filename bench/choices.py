@@ -8,7 +8,7 @@ from itertools import product
 from typing import NamedTuple
 
 from bench import processes
-from bench.cases import CASES, Case, case_named
+from bench.cases import Case, case_named, default_cases
 from bench.processes import Setup
 from bench.sweep import SWEEPS
 from xpmlp.errors import InputError, unknown_name
@@ -39,7 +39,8 @@ def chosen_cases(arguments: argparse.Namespace) -> list[Case]:
             raise unknown_name("sweep", arguments.sweep, SWEEPS)
         cases = list(SWEEPS[arguments.sweep].cases)
     else:
-        names = arguments.case or ([QUICK_CASE] if arguments.quick else list(CASES))
+        usual = [QUICK_CASE] if arguments.quick else default_cases(arguments.device)
+        names = arguments.case or usual
         cases = [case_named(name) for name in dict.fromkeys(names)]
     kinds = product(arguments.activation, arguments.optimizer or [None], cases)
     return list(dict.fromkeys(_changed(case, kind, how, arguments) for kind, how, case in kinds))
@@ -73,10 +74,11 @@ def chosen_setups(arguments: argparse.Namespace) -> list[Setup]:
     return [Setup(threads), Setup(threads, AVX512_KERNELS)]
 
 
-def chosen_rows(device: str, only: Sequence[str]) -> list[RowName]:
+def chosen_rows(device: str, only: Sequence[str], flags: Sequence[str] = ()) -> list[RowName]:
     """Return the rows to measure, device by device, in the order of the contenders' table.
 
-    only: parts of names; without any, all rows. Raises InputError where no row fits.
+    only: parts of names; without any, all rows. flags: those given that bring rows of their
+    own. Raises InputError where no row fits.
     """
     contenders = import_module(processes.TABLE).CONTENDERS
     for part in only:
@@ -90,6 +92,7 @@ def chosen_rows(device: str, only: Sequence[str]) -> list[RowName]:
         for place in devices
         for name, contender in contenders.items()
         if place in contender.devices
+        and contender.flag in ("", *flags)
         and (not only or any(part.casefold() in name.casefold() for part in only))
     ]
     if not rows:

@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bench.cases import Case, Problem
-from bench.processes import RowFailed, RowUnavailable, Setup, Worker
-from bench.statistics import odd_ones_out
+from bench.processes import FULL, TF32, RowFailed, RowUnavailable, Setup, Worker, precision_of
+from bench.statistics import TOLERANCE, odd_ones_out
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 WARM_UPS = 2  # what is compiled may be compiled once more for what the first epoch returned
 CHECKED_ROWS = 5_000
+TOLERANCES = {FULL: TOLERANCE, TF32: 0.05}
 
 
 @dataclass(eq=False)
@@ -23,7 +24,8 @@ class Row:
     """One contender on one device, and what was measured.
 
     status: ok, unavailable, failed or invalid, the last three with a reason.
-    warm_up: seconds of the first epochs, compilation included. seconds: of each complete round.
+    first_epochs: seconds of each epoch of the warm-up, compilation included. seconds: of each
+    complete round.
     loss: at the end, over the first rows; None for a contender without weights.
     """
 
@@ -32,7 +34,7 @@ class Row:
     status: str = "ok"
     reason: str = ""
     prepare: float | None = None
-    warm_up: float | None = None
+    first_epochs: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     loss: float | None = None
     peak_memory: int | None = None
@@ -99,9 +101,10 @@ class Measurement:
             self.tick(row.name)
 
     def _prepare(self, row: Row) -> None:
-        worker = self.workers[row] = Worker(self.setup)
+        worker = self.workers[row] = Worker(self.setup, precision_of(row.name))
         row.prepare = worker.ask("prepare", row.name, row.device, self.case, self.problem)
-        row.warm_up = sum(worker.ask("epoch", number) for number in range(WARM_UPS))
+        for number in range(WARM_UPS):
+            row.first_epochs.append(worker.ask("epoch", number))
         row.about = worker.ask("describe")
 
     def _epoch(self, number: int, row: Row) -> None:
@@ -118,10 +121,16 @@ class Measurement:
             del row.seconds[complete:]
 
     def _compare_losses(self) -> None:
-        losses = {row: row.loss for row in self.running if row.loss is not None}
+        """Compare the rows of each precision among themselves."""
         initial = loss_of(self.problem.initial, self.problem, self.case)
-        for row, reason in odd_ones_out(losses, initial).items():
-            row.status, row.reason = "invalid", reason
+        for precision, tolerance in TOLERANCES.items():
+            losses = {
+                row: row.loss
+                for row in self.running
+                if row.loss is not None and precision_of(row.name) == precision
+            }
+            for row, reason in odd_ones_out(losses, initial, tolerance).items():
+                row.status, row.reason = "invalid", reason
 
 
 def in_turn(rows: Sequence[Row], number: int) -> list[Row]:

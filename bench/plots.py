@@ -107,7 +107,8 @@ def _draw_bars(axes: "Axes", case: Figures, names: Sequence[str]) -> None:
     for entry in case["entries"]:
         seconds = entry["seconds"]
         if entry["role"] == FLOOR:
-            axes.axvline(seconds["median"], **FLOOR_LINE)
+            if entry["name"] == FLOOR:
+                axes.axvline(seconds["median"], **FLOOR_LINE)
             continue
         place = names.index(entry["name"])
         axes.barh(place, seconds["median"], height=0.68, color=COLOURS[entry["role"]])
@@ -191,4 +192,4 @@ def _line_styles(rows: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
         colours = colormaps[tones](np.linspace(0.95, 0.45, len(names)))
         for name, colour, marker in zip(names, colours, cycle(MARKERS), strict=False):
             styles[name] = {"color": colour, "marker": marker, "markersize": 5, "linewidth": 1.6}
-    return styles | {FLOOR: FLOOR_LINE} if (FLOOR, FLOOR) in rows else styles
+    return styles | {name: FLOOR_LINE for name, role in rows if role == FLOOR}

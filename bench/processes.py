@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 TABLE = "bench.contenders"
 KERNELS = "OPENBLAS_CORETYPE"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-SAME_FOR_ALL = {"NVIDIA_TF32_OVERRIDE": "0", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+FULL, TF32 = "full", "tf32"
+NO_TF32 = "NVIDIA_TF32_OVERRIDE"
+SAME_FOR_ALL = {NO_TF32: "0", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
 class RowUnavailable(RunError):
@@ -24,6 +26,11 @@ class RowUnavailable(RunError):
 
 class RowFailed(RunError):
     """A row that ran and failed."""
+
+
+def precision_of(name: str) -> str:
+    """Return the precision of a row's products, which a name tells: `full` or `tf32`."""
+    return TF32 if name.endswith(f" {TF32}") else FULL
 
 
 def processors() -> int:
@@ -47,24 +54,27 @@ class Setup(NamedTuple):
         """The choice of kernels in words."""
         return self.kernels or "as found"
 
-    def environment(self) -> dict[str, str]:
-        """Return the environment of a worker."""
+    def environment(self, precision: str = FULL) -> dict[str, str]:
+        """Return the environment of a worker; only a row of TF32 lets cuBLAS use it."""
         threads = dict.fromkeys(THREAD_VARIABLES, str(self.threads))
         kernels = {KERNELS: self.kernels} if self.kernels else {}
-        return {**os.environ, **threads, **SAME_FOR_ALL, **kernels}
+        variables = {**os.environ, **threads, **SAME_FOR_ALL, **kernels}
+        if precision == TF32:
+            del variables[NO_TF32]
+        return variables
 
 
 class Worker:
     """A process with one contender."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, precision: str = FULL) -> None:
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bench.worker", TABLE, str(setup.threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
-            env=setup.environment(),
+            env=setup.environment(precision),
             cwd=ROOT,
         )
 

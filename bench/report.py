@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bench.results import FLOOR, Figures
+from bench.results import EAGER, FLOOR, Figures
+from bench.start import MOST_EPOCHS
 
 GAP = "  "
 BAR_WIDTH = 16
@@ -21,12 +22,17 @@ HEAD = (
     "prepare",
     "warm-up",
 )
+START_HEAD = ("start", "first epoch", "of it capture", "ahead of eager after", "floor's rate")
 LEGEND = """\
 s/epoch: median seconds of the rounds. ÷ floor: over the time of the matrix products alone, and
 ÷ peer: over that of the fastest peer (marked *), median of the ratios round by round.
 MiB: peak memory of the row's process, or on a GPU of the device. prepare: seconds to import the
 library and to set up; warm-up: seconds of the first two epochs, compilation included. A row is
-invalid where its loss, after all epochs, is not that of the others."""
+invalid where its loss, after all epochs, is not that of the others. On a GPU, of it capture: the
+first epoch less the median one, which is capture or compilation; ahead of eager after: so many
+epochs, the first included but no preparation, take less time than PyTorch's plain loop; floor's
+rate: the share of the rate at which the products alone run. Rows of TF32 are compared with each
+other."""
 
 
 def header(figures: Figures) -> str:
@@ -61,6 +67,8 @@ def case_text(case: Figures) -> str:
         cells = [_cells(entry, longest) for entry in timed]
         parts += ["", *aligned([HEAD, *cells])]
     if table := list(_speed_ups(timed)):
+        parts += ["", *aligned(table)]
+    if table := list(_starts(timed)):
         parts += ["", *aligned(table)]
     refusals = [
         f"{label_of(entry)}: {entry['status']}: {entry['reason']}"
@@ -126,6 +134,30 @@ def _speed_ups(timed: Sequence[Figures]) -> Iterator[list[str]]:
         ]
 
 
+def _starts(timed: Sequence[Figures]) -> Iterator[list[str]]:
+    """Yield the rows of a table of starts on a GPU; a CPU, and results of old, have none."""
+    started = [e for e in timed if e["device"] != "cpu" and e.get("start") and e["first_epochs"]]
+    if started:
+        yield list(START_HEAD)
+    for entry in started:
+        start, floor = entry["start"], entry["to_floor"]
+        yield [
+            label_of(entry),
+            f"{entry['first_epochs'][0]:.3f}",
+            f"{start['extra_seconds']:.3f}",
+            _ahead_text(entry, timed),
+            f"{100 / floor['median']:.0f} %" if floor else "–",
+        ]
+
+
+def _ahead_text(entry: Figures, timed: Sequence[Figures]) -> str:
+    measured = any(e["name"] == EAGER and e["device"] == entry["device"] for e in timed)
+    if entry["name"] == EAGER or entry["role"] == FLOOR or not measured:
+        return "–"
+    epochs = entry["start"]["ahead_of_eager_after"]
+    return f"never in {MOST_EPOCHS}" if epochs is None else count(epochs, "epoch")
+
+
 def ratio_text(spread: dict[str, float] | None) -> str:
     """Return the median of a ratio, to two decimals."""
     return f"{spread['median']:.2f}" if spread else "–"
@@ -162,8 +194,9 @@ def summary(figures: Figures) -> str:
     lines = [["case", *labels], ["---"] * (1 + len(labels))]
     for case in cases:
         name = f"{case['case']}, {case['activation']}, {case['optimizer']}"
-        times = {label_of(e): e["seconds"]["median"] for e in case["entries"] if e["seconds"]}
-        first = min((t for label, t in times.items() if label != FLOOR), default=0.0)
+        timed = [e for e in case["entries"] if e["seconds"]]
+        times = {label_of(e): e["seconds"]["median"] for e in timed}
+        first = min((times[label_of(e)] for e in timed if e["role"] != FLOOR), default=0.0)
         cells = [_seconds(times.get(label), first) for label in labels]
         lines.append([f"{name}, {kernels_text(case)}" if several else name, *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -10,7 +10,8 @@ from typing import Any
 
 from bench.cases import Case
 from bench.harness import Row
-from bench.processes import Setup
+from bench.processes import Setup, precision_of
+from bench.start import start_figures
 from bench.statistics import Quartiles, fastest, ratios
 from bench.statistics import quartiles as quartiles_of
 from xpmlp.errors import InputError
@@ -18,25 +19,23 @@ from xpmlp.errors import InputError
 Figures = dict[str, Any]
 FORMAT = 1
 RESULTS = "results.json"
-FLOOR, OWN = "floor", "xpmlp"
+FLOOR, OWN, EAGER = "floor", "xpmlp", "PyTorch eager"
 
 
 def role_of(name: str) -> str:
     """Return what a row is: `floor`, `xpmlp`, or a `peer`."""
-    return FLOOR if name == FLOOR else OWN if name.startswith(OWN) else "peer"
+    return next((role for role in (FLOOR, OWN) if name.startswith(role)), "peer")
 
 
 def case_figures(case: Case, source: str, setup: Setup, rows: Sequence[Row]) -> Figures:
     """Return what was measured of one case.
 
-    Ratios are of times on the same device, divided round by round.
+    Ratios are of times on the same device and of the same precision, divided round by round.
     """
-    devices = dict.fromkeys(row.device for row in rows)
-    entries = [
-        figures
-        for device in devices
-        for figures in _device_figures(case, [row for row in rows if row.device == device])
-    ]
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.device, precision_of(row.name)), []).append(row)
+    entries = [figures for group in groups.values() for figures in _group_figures(case, group)]
     return {
         "case": case.name,
         "hidden": list(case.hidden),
@@ -53,12 +52,18 @@ def case_figures(case: Case, source: str, setup: Setup, rows: Sequence[Row]) -> 
     }
 
 
-def _device_figures(case: Case, rows: Sequence[Row]) -> list[Figures]:
-    """Return the figures of the rows on one device."""
+def _group_figures(case: Case, rows: Sequence[Row]) -> list[Figures]:
+    """Return the figures of rows that are compared with each other."""
     good = {row.name: row.seconds for row in rows if row.status == "ok" and row.seconds}
     peers = {name: seconds for name, seconds in good.items() if role_of(name) == "peer"}
+    floor = next((seconds for name, seconds in good.items() if role_of(name) == FLOOR), None)
     first = fastest(peers)
-    return [_row_figures(case, row, good.get(FLOOR), peers, first) for row in rows]
+    eager = next((row for row in rows if row.name == EAGER and row.name in good), None)
+    return [
+        _row_figures(case, row, floor, peers, first)
+        | {"start": start_figures(row, eager) if row.name in good else None}
+        for row in rows
+    ]
 
 
 def _row_figures(
@@ -78,7 +83,8 @@ def _row_figures(
         "status": row.status,
         "reason": row.reason,
         "prepare_seconds": row.prepare,
-        "warm_up_seconds": row.warm_up,
+        "first_epochs": row.first_epochs,
+        "warm_up_seconds": sum(row.first_epochs) if row.first_epochs else None,
         "epoch_seconds": row.seconds,
         "seconds": _spread(quartiles_of(row.seconds)) if timed else None,
         "to_floor": _spread(ratios(row.seconds, floor)) if timed and floor else None,

@@ -1,4 +1,7 @@
-"""Fixtures of all tests: every installed backend, one comparison, and where the data is."""
+"""Fixtures of all tests: every installed backend, one comparison, and where the data is.
+
+Where the driver shows a GPU, the backends that know CUDA take part a second time, on it.
+"""
 
 import os
 from pathlib import Path
@@ -7,10 +10,16 @@ import numpy as np
 import pytest
 
 from xpmlp.backends.base import Backend
+from xpmlp.backends.cuda_driver import query_driver
 from xpmlp.backends.registry import BACKENDS, load
 from xpmlp.errors import BackendUnavailableError
 
 CPU_BACKENDS = tuple(name for name, entry in BACKENDS.items() if "cpu" in entry.devices)
+CUDA_BACKENDS = tuple(name for name, entry in BACKENDS.items() if "cuda" in entry.devices)
+DRIVER = query_driver()
+if DRIVER.gpus:
+    # Else JAX takes most of the GPU's memory for itself, and the other libraries have little.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 
 def load_or_skip(name: str, dtype: str = "float64", device: str = "cpu") -> Backend:
@@ -22,10 +31,27 @@ def load_or_skip(name: str, dtype: str = "float64", device: str = "cpu") -> Back
         pytest.skip(str(error))
 
 
-@pytest.fixture(params=CPU_BACKENDS)
+def like(backend: Backend, dtype: str) -> Backend:
+    """Return the same library on the same device in a dtype."""
+    return load_or_skip(backend.name, dtype, backend.device)
+
+
+def places(gpus: int) -> list:
+    """Return the (name, device) of every backend as parameters; those on a GPU are marked."""
+    on_cpu = [pytest.param((name, "cpu"), id=name) for name in CPU_BACKENDS]
+    if not gpus:
+        return on_cpu
+    return on_cpu + [
+        pytest.param((name, "cuda:0"), id=f"{name}-cuda", marks=pytest.mark.cuda)
+        for name in CUDA_BACKENDS
+    ]
+
+
+@pytest.fixture(params=places(DRIVER.gpus))
 def backend(request) -> Backend:
-    """Every installed backend on the CPU, in float64."""
-    return load_or_skip(request.param)
+    """Every installed backend on the CPU, and on a GPU where there is one, in float64."""
+    name, device = request.param
+    return load_or_skip(name, device=device)
 
 
 @pytest.fixture

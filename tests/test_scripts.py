@@ -1,4 +1,4 @@
-"""The two scripts a newcomer runs, over a stand-in for Python that only notes what it is asked."""
+"""The scripts a newcomer runs, over a stand-in for Python that only notes what it is asked."""
 
 import os
 import shutil
@@ -14,6 +14,7 @@ FAKE_PYTHON = """#!/bin/sh
 echo "$*" >> "{log}"
 case "$1 $2" in
     "--version "*) echo "Python {version}" ;;
+    "-c "*find_spec*) exit {bare} ;;
     "-c "*) exit {too_old} ;;
     "-m venv") [ {venv} = 0 ] && mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ; exit {venv} ;;
     "-m pip") [ "$3" = --version ] || exit {pip} ;;
@@ -33,10 +34,21 @@ def newcomer(tmp_path):
     for tool in TOOLS:
         (tools / tool).symlink_to(shutil.which(tool))
 
-    def run(script, *arguments, version="3.12.1", too_old=0, venv=0, pip=0, python="python3"):
+    def run(
+        script,
+        *arguments,
+        version="3.12.1",
+        too_old=0,
+        venv=0,
+        pip=0,
+        python="python3",
+        bare=1,
+        **variables,
+    ):
         log = tmp_path / "log"
         log.write_text("")
         values = {"log": log, "version": version, "too_old": too_old, "venv": venv, "pip": pip}
+        values["bare"] = bare
         if python:
             (tools / python).write_text(FAKE_PYTHON.format(**values))
             (tools / python).chmod(0o755)
@@ -45,7 +57,7 @@ def newcomer(tmp_path):
             made.write_text(FAKE_PYTHON.format(**values))
         result = subprocess.run(
             [str(clone / "scripts" / script), *arguments],
-            env={"PATH": str(tools), "HOME": str(tmp_path)},
+            env={"PATH": str(tools), "HOME": str(tmp_path), **variables},
             capture_output=True,
             text=True,
             cwd=tmp_path,
@@ -129,6 +141,28 @@ def test_a_clone_that_moved_is_installed_anew(newcomer, tmp_path):
     assert not any("venv" in call for call in calls)
 
 
+def test_a_gpu_is_checked_by_a_python_that_has_everything(newcomer):
+    """Where nothing can be installed, nothing is."""
+    result, calls = newcomer("gpu-check", "--parts", "tests", bare=0, venv=1, pip=1)
+    assert result.returncode == 0, result.stderr
+    assert calls[-1] == "-m bench.gpu_check --parts tests"
+    assert not any(call.startswith(("-m venv", "-m pip")) for call in calls)
+
+
+def test_a_gpu_is_checked_by_the_python_that_is_named(newcomer):
+    result, calls = newcomer("gpu-check", bare=1, python="python9", PYTHON="python9")
+    assert result.returncode == 0, result.stderr
+    assert calls[-1] == "-m bench.gpu_check"
+    assert not any("pip" in call for call in calls)
+
+
+def test_a_gpu_is_checked_by_a_new_environment_else(newcomer):
+    result, calls = newcomer("gpu-check", "--quick")
+    assert result.returncode == 0, result.stderr
+    assert any(call.endswith("--editable .[test]") for call in calls)
+    assert calls[-1] == "-m bench.gpu_check --quick"
+
+
 def test_the_scripts_are_executable():
-    for name in ("train", "test"):
+    for name in ("train", "test", "gpu-check"):
         assert os.access(SCRIPTS / name, os.X_OK)

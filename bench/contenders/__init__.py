@@ -8,10 +8,14 @@ from bench.contenders.base import Contender, Unavailable
 
 
 class Entry(NamedTuple):
-    """A row: its class (`module.Class`) on each kind of device, and what pip has to install."""
+    """A row: its class (`module.Class`) on each kind of device, and what pip has to install.
+
+    flag: the flag of the command that brings it; without one it is always there.
+    """
 
     classes: dict[str, str]
     package: str
+    flag: str = ""
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -36,16 +40,25 @@ def _everywhere(name: str, package: str) -> Entry:
     return Entry({"cpu": name, "cuda": name}, package)
 
 
+def _on_gpu(name: str, package: str, flag: str = "") -> Entry:
+    return Entry({"cuda": name}, package, flag)
+
+
 CONTENDERS: dict[str, Entry] = {
     "xpmlp numpy": Entry({"cpu": "xpmlp_rows.XpmlpNumpy"}, "numpy"),
-    "xpmlp cupy": Entry({"cuda": "xpmlp_rows.XpmlpCupy"}, "cupy-cuda13x"),
+    "xpmlp cupy": _on_gpu("xpmlp_rows.XpmlpCupy", "cupy-cuda13x"),
     "xpmlp torch": _everywhere("xpmlp_rows.XpmlpTorch", "torch"),
     "xpmlp jax": _everywhere("xpmlp_rows.XpmlpJax", "jax"),
+    "xpmlp jax unroll 8": _on_gpu("xpmlp_rows.XpmlpJaxUnrolled", "jax", "variants"),
     "PyTorch eager": _everywhere("torch_rows.TorchEager", "torch"),
     "PyTorch compile": _everywhere("torch_rows.TorchCompile", "torch"),
-    "PyTorch CUDA graph": Entry({"cuda": "cuda_graphs.TorchCudaGraph"}, "torch"),
+    "PyTorch CUDA graph": _on_gpu("cuda_graphs.TorchCudaGraph", "torch"),
     "JAX autograd scan": _everywhere("jax_row.JaxAutograd", "jax"),
     "scikit-learn": Entry({"cpu": "sklearn_row.ScikitLearn"}, "scikit-learn"),
     "textbook NumPy": Entry({"cpu": "textbook.Textbook"}, "numpy"),
     "floor": Entry({"cpu": "floor.Floor", "cuda": "cuda_graphs.GpuFloor"}, "torch"),
+    "xpmlp cupy tf32": _on_gpu("xpmlp_rows.XpmlpCupyTf32", "cupy-cuda13x", "tf32"),
+    "xpmlp torch tf32": _on_gpu("xpmlp_rows.XpmlpTorchTf32", "torch", "tf32"),
+    "PyTorch CUDA graph tf32": _on_gpu("cuda_graphs.TorchCudaGraphTf32", "torch", "tf32"),
+    "floor tf32": _on_gpu("cuda_graphs.GpuFloorTf32", "torch", "tf32"),
 }

@@ -20,8 +20,9 @@ WARM_UP_CALLS = 3
 class TorchCudaGraph(TorchEager):
     """The eager step, captured once per size of batch and replayed.
 
-    The graph reads the row indices from memory of its own, gathers the batch, and steps. The
-    calls before the capture, which the notes ask for, are undone.
+    The graph reads the row indices from memory of its own, gathers the batch, and steps; the
+    gradients, which the step sets to None first, lie in the graph's own pool. The calls before
+    the capture, which the notes ask for, are undone.
     """
 
     name = "PyTorch CUDA graph"
@@ -30,10 +31,14 @@ class TorchCudaGraph(TorchEager):
     def __init__(self, case: Case, problem: Problem, device: str) -> None:
         super().__init__(case, problem, device)
         self.optimizer = make_optimizer(case, self.model, capturable=True)
-        initial = [p.detach().clone() for p in self.model.parameters()]
         sizes = sorted(set(batch_sizes(len(problem.y), case.batch_size)))
         self.rows = {n: torch.arange(n, device=device) for n in sizes}
-        self.graphs = {n: capture(self._step_of(self.rows[n]), device) for n in sizes}
+        self.graphs: dict[int, Any] = {}
+
+    def _capture(self) -> None:
+        initial = [p.detach().clone() for p in self.model.parameters()]
+        for n, rows in self.rows.items():
+            self.graphs[n] = capture(self._step_of(rows), self.device)
         self._begin_again(initial)
 
     def _step_of(self, rows: Any) -> Callable[[], None]:
@@ -51,11 +56,23 @@ class TorchCudaGraph(TorchEager):
                         moment.zero_()
 
     def epoch(self, order: np.ndarray) -> None:
-        """Replay the graph of each batch's size."""
+        """Replay the graph of each batch's size; the first epoch captures them."""
+        if not self.graphs:
+            self._capture()
+        if self.full_batch:
+            self.graphs[len(order)].replay()
+            self.synchronize()
+            return
         for rows in torch.as_tensor(order, device=self.device).split(self.case.batch_size):
             self.rows[len(rows)].copy_(rows)
             self.graphs[len(rows)].replay()
         self.synchronize()
+
+
+class TorchCudaGraphTf32(TorchCudaGraph):
+    """The same with TF32 products."""
+
+    name, matmul_precision = "PyTorch CUDA graph tf32", "high"
 
 
 class GpuFloor(TorchRow):
@@ -95,6 +112,12 @@ class GpuFloor(TorchRow):
     def weights(self) -> Weights:
         """Return none: nothing is trained."""
         return []
+
+
+class GpuFloorTf32(GpuFloor):
+    """The same with TF32 products."""
+
+    name, matmul_precision = "floor tf32", "high"
 
 
 def capture(step: Callable[[], None], device: str) -> Any:

@@ -1,7 +1,7 @@
 """PyTorch with its own autograd: `nn.Linear` modules, eager and compiled."""
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -28,15 +28,19 @@ ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 class TorchRow(Contender):
     """What PyTorch knows of a device.
 
-    Products are in full float32, which is PyTorch's default (TF32 off).
+    matmul_precision: on a GPU, PyTorch's word for the products of float32: `highest` is full
+    float32, its default, `high` is TF32.
     """
 
     package = "torch"
+    matmul_precision: ClassVar[str] = "highest"
 
     def __init__(self, case: Case, problem: Problem, device: str) -> None:
         super().__init__(case, problem, device)
         if device != "cpu" and int(device.partition(":")[2] or 0) >= torch.cuda.device_count():
             raise Unavailable(f"torch {torch.__version__} sees no {device}")
+        if device != "cpu":
+            torch.set_float32_matmul_precision(self.matmul_precision)
 
     def synchronize(self) -> None:
         """Wait until the GPU is done; a CPU is."""
@@ -113,7 +117,8 @@ class TorchCompile(TorchNet):
     Tried on a CPU: compiling the loss alone, with a fused eager optimiser, is no faster and
     slower for small nets; an optimiser's `step` breaks the graph, so the update is written out.
     The shapes are static: the ragged last batch has a program of its own. On a GPU, written
-    from the documentation and not yet measured, `reduce-overhead` replays CUDA graphs.
+    from the documentation and not yet measured, `reduce-overhead` replays CUDA graphs; it skips
+    them where a step writes into arrays whose addresses it does not know to be static.
     """
 
     name = "PyTorch compile"
@@ -126,6 +131,9 @@ class TorchCompile(TorchNet):
         self.m = {name: torch.zeros_like(p) for name, p in self.params.items()}
         self.v = {name: torch.zeros_like(p) for name, p in self.params.items()}
         self.steps = torch.zeros((), device=device)
+        if device != "cpu":
+            for tensor in (*self.params.values(), *self.m.values(), *self.v.values(), self.steps):
+                torch._dynamo.mark_static_address(tensor)
         mode = None if device == "cpu" else "reduce-overhead"
         self.compiled = torch.compile(self._written, mode=mode, dynamic=False, fullgraph=True)
 

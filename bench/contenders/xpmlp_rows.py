@@ -5,12 +5,14 @@ evaluation and history, is left out, as it is in all rows. The norms of the grad
 xpmlp records unless told otherwise and no other row computes, are off: `record="loss"`.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from bench.cases import Case, Problem
 from bench.contenders.base import MOMENTUM, Contender, Unavailable, Weights
+from bench.processes import FULL, TF32
+from xpmlp.backends.base import Backend
 from xpmlp.backends.registry import select_backend
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import BackendUnavailableError
@@ -19,17 +21,18 @@ from xpmlp.training.trainer import Trainer
 
 
 class _Xpmlp(Contender):
-    """Trains with a `Trainer`, of which it runs the epochs alone."""
+    """Trains with a `Trainer`, of which it runs the epochs alone.
+
+    how_on_gpu: the way through an epoch there, where it is another.
+    """
 
     backend_name: ClassVar[str]
+    how_on_gpu: ClassVar[str] = ""
+    matmul_precision: ClassVar[str] = FULL
 
     def __init__(self, case: Case, problem: Problem, device: str) -> None:
         super().__init__(case, problem, device)
-        name, dtype = self.backend_name, case.dtype
-        try:
-            self.backend = select_backend(name, device, dtype, fallback=False).backend
-        except BackendUnavailableError as error:
-            raise Unavailable(str(error)) from error
+        self.backend = self._backend()
         self.order = np.arange(len(problem.y))
         self.trainer = Trainer(
             _config(case),
@@ -39,6 +42,18 @@ class _Xpmlp(Contender):
             order=None if self.full_batch else lambda _: self.order,
         )
         self.state = self.trainer.state
+
+    def _backend(self) -> Backend:
+        try:
+            return select_backend(
+                self.backend_name,
+                self.device,
+                self.case.dtype,
+                fallback=False,
+                matmul_precision=self.matmul_precision,
+            ).backend
+        except BackendUnavailableError as error:
+            raise Unavailable(str(error)) from error
 
     def epoch(self, order: np.ndarray) -> None:
         """Run one epoch as `xpmlp.training.members.train_epoch` does."""
@@ -55,14 +70,14 @@ class _Xpmlp(Contender):
         return [(layer.W, layer.b) for layer in self.backend.fetch(self.state.params)]
 
     def describe(self) -> dict[str, str]:
-        """Return what the backend says of its library, and how an epoch runs."""
+        """Return how an epoch runs, and what the backend says of its library and itself."""
         library, _, version = self.backend.library.partition(" ")
+        how = self.how if self.device == "cpu" else self.how_on_gpu or self.how
         return {
+            **self.backend.describe(),
             "library": library,
             "version": version,
-            "device": self.backend.device,
-            "device_name": self.backend.device_name(),
-            "epoch": f"{self.how}; each step returns the loss",
+            "epoch": f"{how}; each step returns the loss",
         }
 
     def peak_memory(self) -> int:
@@ -109,10 +124,36 @@ class XpmlpTorch(_Xpmlp):
 
     name, backend_name = "xpmlp torch", "torch"
     how = "hand-derived step recorded once, replayed without autograd; large products by oneDNN"
+    how_on_gpu = "hand-derived step recorded once, replayed as one CUDA graph an epoch"
 
 
 class XpmlpCupy(_Xpmlp):
     """xpmlp's CuPy backend."""
 
     name, backend_name = "xpmlp cupy", "cupy"
-    how = "hand-derived step called batch by batch"
+    how = "hand-derived step recorded once, fused, one CUDA graph an epoch"
+
+
+class XpmlpTorchTf32(XpmlpTorch):
+    """xpmlp's PyTorch backend with TF32 products."""
+
+    name, matmul_precision = "xpmlp torch tf32", TF32
+
+
+class XpmlpCupyTf32(XpmlpCupy):
+    """xpmlp's CuPy backend with TF32 products."""
+
+    name, matmul_precision = "xpmlp cupy tf32", TF32
+
+
+class XpmlpJaxUnrolled(XpmlpJax):
+    """xpmlp's JAX backend with several steps in one turn of the scan."""
+
+    name = "xpmlp jax unroll 8"
+    how = "as xpmlp jax, eight steps in one turn of the scan"
+
+    def _backend(self) -> Backend:
+        backend: Any = super()._backend()
+        backend.unroll = 8
+        made: Backend = backend
+        return made

@@ -70,9 +70,15 @@ class Prints(Fake):
         print("a line that is no answer", flush=True)
 
 
+class SaysTf32(Fake):
+    def describe(self):
+        return {**super().describe(), "tf32": os.environ.get("NVIDIA_TF32_OVERRIDE", "as found")}
+
+
 class Entry(NamedTuple):
     made: type
     devices: tuple[str, ...] = ("cpu",)
+    flag: str = ""
 
     def __call__(self, case, problem, device):
         return self.made(case, problem, device)
@@ -87,4 +93,6 @@ CONTENDERS = {
     "dies": Entry(Dies),
     "on a GPU": Entry(Fake, ("cuda",)),
     "floor": Entry(Floor),
+    "peer tf32": Entry(SaysTf32, flag="tf32"),
+    "peer full": Entry(SaysTf32, flag="variants"),
 }

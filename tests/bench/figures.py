@@ -15,7 +15,13 @@ FLOOR = [1.0, 1.0, 2.0]
 def row(name, seconds, device="cpu", **more):
     """A row that went well, with these seconds in its rounds."""
     about = {"device_name": f"a {device}", "thread_pools": POOLS if device == "cpu" else []}
-    made = {"prepare": 0.5, "warm_up": 3.0, "loss": 0.1, "peak_memory": 3 * 2**20, "about": about}
+    made = {
+        "prepare": 0.5,
+        "first_epochs": [2.5, 0.5],
+        "loss": 0.1,
+        "peak_memory": 3 * 2**20,
+        "about": about,
+    }
     return Row(name, device, seconds=list(seconds), **{**made, **more})
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bench.cases import CASES, RATES, case_named, case_of, make_problem
+from bench.cases import CASES, RATES, case_named, case_of, default_cases, make_problem
 from bench.sweep import SWEEPS
 from xpmlp.errors import InputError
 
@@ -17,7 +17,11 @@ def write_mnist(folder, rows):
 
 
 def test_the_table_names_its_cases():
-    assert list(CASES) == ["64/100", "300/32", "300/128", "1024/256", "300-100/128", "1000/10000"]
+    small = ["64/100", "300/32", "300/128", "1024/256", "300-100/128", "1000/10000"]
+    assert list(CASES) == default_cases("cuda") == [*small, "4096-4096/8192"]
+    assert default_cases("cpu") == default_cases("auto") == small
+    large = CASES["4096-4096/8192"]
+    assert (large.sizes, large.rows, large.steps) == ((784, 4096, 4096, 10), 60_000, 8)
     for name, case in CASES.items():
         assert case.name == name
         assert case.optimizer == ("momentum" if name == "1000/10000" else "sgd")

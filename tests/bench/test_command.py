@@ -124,6 +124,45 @@ def test_quick_is_one_case_of_fewer_rows():
     assert [case.rows for case in full] == [10_000]
 
 
+def test_a_case_for_gpus_is_measured_there_or_where_it_is_named():
+    large = "4096-4096/8192"
+    for arguments, there in (
+        ((), False),
+        (("--device", "cpu"), False),
+        (("--device", "cuda"), True),
+        (("--device", "cpu", "--case", large), True),
+    ):
+        names = [case.name for case in choices.chosen_cases(_parsed(*arguments))]
+        assert (large in names) == there
+
+
+def test_flags_bring_their_rows():
+    def names(*flags):
+        return [row.name for row in choices.chosen_rows("cpu", ["peer"], flags)]
+
+    assert names() == ["peer"]
+    assert names("tf32") == ["peer", "peer tf32"]
+    assert names("tf32", "variants") == ["peer", "peer tf32", "peer full"]
+    with pytest.raises(InputError, match="none of these rows runs on cpu"):
+        choices.chosen_rows("cpu", ["peer tf32"])
+
+
+def test_rows_of_tf32_are_compared_with_each_other(capsys, tmp_path):
+    code, _, _ = run(capsys, *TINY, "--only", "xpmlp", "peer", "--tf32", "--out", "new")
+    assert code == 0
+    (case,) = json.loads((tmp_path / "new" / "results.json").read_text())["cases"]
+    own, peer, tf32 = case["entries"]
+    assert (peer["is_fastest_peer"], tf32["is_fastest_peer"]) == (True, True)
+    assert list(own["speed_up"]) == ["peer"]
+    assert tf32["to_fastest_peer"]["median"] == 1.0
+
+
+def test_without_pictures_the_page_is_there_all_the_same(capsys, tmp_path):
+    assert run(capsys, *TINY, *GOOD, "--no-plots", "--out", "new")[0] == 0
+    assert files_of(tmp_path / "new") == WRITTEN - {"epochs-cpu.png"}
+    assert "xpmlp fake" in (tmp_path / "new" / "report.md").read_text()
+
+
 def test_several_activations_and_optimizers_are_all_combined():
     more = ("--activation", "relu", "sigmoid", "--optimizer", "sgd", "adam", "--case", "64/100")
     cases = choices.chosen_cases(_parsed(*more))

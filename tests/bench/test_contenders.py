@@ -2,6 +2,7 @@
 
 import sys
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -186,7 +187,7 @@ def test_what_a_contender_says_and_leaves_alone(name):
 
     about = contender.describe()
     assert contender.name == name
-    assert list(about) == ["library", "version", "device", "device_name", "epoch"]
+    assert {"library", "version", "device", "device_name", "epoch"} <= set(about)
     assert all(isinstance(text, str) and text for text in about.values())
     assert about["device"] == "cpu"
     assert contender.peak_memory() > 0
@@ -222,7 +223,8 @@ def test_xpmlps_rows_are_its_trainer(name):
 
 def test_every_backend_has_its_row():
     """But array-api-strict, which checks and is not meant to be fast."""
-    names = {name.removeprefix("xpmlp ") for name in CONTENDERS if name.startswith("xpmlp ")}
+    own = [name for name in CONTENDERS if name.startswith("xpmlp ")]
+    names = {name.removeprefix("xpmlp ") for name in own if not CONTENDERS[name].flag}
     assert names == set(BACKENDS) - {"array-api-strict"}
     for name in names:
         assert CONTENDERS[f"xpmlp {name}"].devices == BACKENDS[name].devices
@@ -318,6 +320,36 @@ def test_no_gpu_is_a_reason(name):
         pytest.importorskip(CONTENDERS[name].package)
     with pytest.raises(Unavailable, match=r"GPU|cuda|CUDA|driver"):
         CONTENDERS[name](make_case(), make_problem(), "cuda:0")
+
+
+@pytest.mark.parametrize("name", [name for name in ON_GPU if name.startswith(("PyTorch", "floor"))])
+def test_the_precision_is_set_whatever_it_was(name, monkeypatch):
+    """Products of a row are full float32 unless its name says TF32."""
+    torch = pytest.importorskip("torch")
+    said = []
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", said.append)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises((AssertionError, RuntimeError)):
+        CONTENDERS[name](make_case(), make_problem(), "cuda:0")
+    assert said == ["high" if name.endswith("tf32") else "highest"]
+
+
+def test_the_variants_of_xpmlps_rows(monkeypatch):
+    from bench.contenders import xpmlp_rows
+
+    asked = []
+
+    def select(name, device, dtype, **options):
+        asked.append((name, options["matmul_precision"]))
+        return SimpleNamespace(backend=SimpleNamespace(unroll=1))
+
+    monkeypatch.setattr(xpmlp_rows, "select_backend", select)
+    monkeypatch.setattr(xpmlp_rows, "Trainer", lambda *_, **__: SimpleNamespace(state=None))
+    rows = ("xpmlp torch", "xpmlp torch tf32", "xpmlp cupy tf32", "xpmlp jax unroll 8")
+    made = [CONTENDERS[name](make_case(), make_problem(), "cuda:0") for name in rows]
+    assert asked == [("torch", "full"), ("torch", "tf32"), ("cupy", "tf32"), ("jax", "full")]
+    assert [one.backend.unroll for one in made] == [1, 1, 1, 8]
+    assert [one.name for one in made] == list(rows)
 
 
 def test_a_device_that_a_contender_does_not_know():

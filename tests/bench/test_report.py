@@ -13,8 +13,8 @@ from xpmlp.errors import InputError
 
 
 def test_a_name_tells_the_role():
-    names = ("xpmlp numpy", "floor", "PyTorch eager")
-    assert [role_of(name) for name in names] == ["xpmlp", "floor", "peer"]
+    names = ("xpmlp numpy", "floor", "PyTorch eager", "floor tf32")
+    assert [role_of(name) for name in names] == ["xpmlp", "floor", "peer", "floor"]
 
 
 def test_ratios_are_to_the_floor_and_to_the_fastest_peer():
@@ -52,6 +52,69 @@ def test_devices_are_compared_within_themselves():
     assert entry(figures, "xpmlp torch", "cuda")["to_floor"]["median"] == pytest.approx(4.0)
     assert entry(figures, "xpmlp torch", "cuda")["to_fastest_peer"] is None
     assert "xpmlp torch, cuda" in case_text(figures)
+
+
+def on_gpu():
+    """A GPU's rows: eager's two first epochs take 5 s, then 4 s each; ours 11 s, then 1 s."""
+    return [
+        row("xpmlp cupy", [1.0, 1.0], "cuda", first_epochs=[10.0, 1.0]),
+        row("slow", [4.5, 4.5], "cuda", first_epochs=[6.0, 4.5]),
+        row("PyTorch eager", [4.0, 4.0], "cuda", first_epochs=[4.5, 0.5]),
+        row("floor", [0.5, 0.5], "cuda", loss=None),
+    ]
+
+
+def test_a_start_is_repaid_by_faster_epochs():
+    # After three epochs 12 s against 9 s, after four 13 s against 13 s, after five 14 to 17.
+    figures = case(made=on_gpu())
+    start = {e["name"]: e["start"] for e in figures["entries"]}
+    assert start["xpmlp cupy"] == {"extra_seconds": 9.0, "ahead_of_eager_after": 5}
+    assert start["slow"] == {"extra_seconds": 1.5, "ahead_of_eager_after": None}
+    assert start["PyTorch eager"] == {"extra_seconds": 0.5, "ahead_of_eager_after": None}
+    assert entry(figures, "xpmlp cupy", "cuda")["warm_up_seconds"] == 11.0
+
+
+def test_the_table_of_starts_is_that_of_a_gpu():
+    lines = case_text(case(made=on_gpu())).splitlines()
+    (at,) = [i for i, line in enumerate(lines) if line.startswith("start ")]
+    assert [line.split("  ")[0] for line in lines[at + 1 : at + 5]] == [
+        "xpmlp cupy, cuda",
+        "slow, cuda",
+        "PyTorch eager, cuda",
+        "floor, cuda",
+    ]
+    assert lines[at + 1].split()[-6:] == ["10.000", "9.000", "5", "epochs", "50", "%"]
+    assert lines[at + 2].split()[-6:] == ["1.500", "never", "in", "100", "11", "%"]
+    assert lines[at + 3].split()[-4:] == ["0.500", "–", "12", "%"]
+    assert not any(line.startswith("start ") for line in case_text(case()).splitlines())
+
+
+def test_results_without_starts_are_shown_as_before():
+    old = case(made=on_gpu())
+    for one in old["entries"]:
+        del one["start"], one["first_epochs"]
+    assert "xpmlp cupy, cuda" in case_text(old)
+    assert "start " not in case_text(old)
+
+
+def test_tf32_is_compared_with_tf32():
+    tf32 = [
+        row("xpmlp cupy tf32", [0.5, 0.5], "cuda", loss=0.3),
+        row("graph tf32", [0.25, 0.25], "cuda", loss=0.3),
+        row("floor tf32", [0.1, 0.1], "cuda", loss=None),
+    ]
+    figures = case(made=[*on_gpu(), *tf32])
+    own = entry(figures, "xpmlp cupy tf32", "cuda")
+    assert own["to_floor"]["median"] == 5.0
+    assert list(own["speed_up"]) == ["graph tf32"]
+    assert entry(figures, "graph tf32", "cuda")["is_fastest_peer"]
+    assert entry(figures, "PyTorch eager", "cuda")["is_fastest_peer"]
+    assert entry(figures, "xpmlp cupy", "cuda")["to_floor"]["median"] == 2.0
+
+
+def test_the_floor_is_never_the_fastest_in_bold():
+    line = summary(run(case(made=on_gpu()))).splitlines()[-1]
+    assert line == "| 300/128, relu, sgd | **1.00** | 4.50 | 4.00 | 0.500 |"
 
 
 def test_figures_survive_being_saved(tmp_path):

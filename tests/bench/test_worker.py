@@ -79,6 +79,16 @@ def test_a_process_gets_its_threads_and_survives_ctrl_c(worker, problem, case):
     assert {pool["threads"] for pool in about["thread_pools"]} == {1}
 
 
+def test_tf32_is_off_but_for_a_row_of_tf32(fakes, monkeypatch, problem, case):
+    monkeypatch.setenv(processes.NO_TF32, "1")
+    said = {}
+    for name in ("peer full", "peer tf32"):
+        with closing(Worker(Setup(1), processes.precision_of(name))) as started:
+            started.ask("prepare", name, "cpu", case, problem)
+            said[name] = started.ask("describe")["tf32"]
+    assert said == {"peer full": "0", "peer tf32": "as found"}
+
+
 def test_refusals_and_failures_are_told_apart(worker, problem, case):
     with pytest.raises(RowUnavailable, match="^no such library; install it$"):
         worker.ask("prepare", "absent", "cpu", case, problem)

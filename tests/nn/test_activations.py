@@ -7,7 +7,7 @@ from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, localcontext
 import numpy as np
 import pytest
 
-from tests.conftest import load_or_skip
+from tests.conftest import like
 from xpmlp.nn.activations import ACTIVATIONS
 
 POINTS = (0.0, 1e-3, -1e-3, 1.0, -1.0, 3.0, -3.0, 30.0, -30.0, 1e4, -1e4)
@@ -65,7 +65,7 @@ def test_every_activation_has_a_reference():
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", NAMES)
 def test_value_and_derivative_at_chosen_points(backend, name, dtype):
-    backend = load_or_skip(backend.name, dtype)
+    backend = like(backend, dtype)
     points = np.array(POINTS, dtype=dtype)
     z = backend.asarray(points)
     a = ACTIVATIONS[name].function(backend.xp, z)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import load_or_skip
+from tests.conftest import like
 from tests.nn.samples import TARGET_KINDS, central_differences, distance, random_targets
 from xpmlp.nn.losses import LOSSES, one_hot, softmax, softmax_cross_entropy
 
@@ -170,7 +170,7 @@ def extreme_case(kind):
 @pytest.mark.parametrize(("loss", "kind"), LOSS_AND_KIND)
 def test_extreme_logits_in_float32(backend, loss, kind, weighted):
     """Finite, without a warning, right, and in float32 throughout."""
-    exact_backend, backend = backend, load_or_skip(backend.name, "float32")
+    exact_backend, backend = backend, like(backend, "float32")
     z, t = extreme_case(kind)
     weights = np.ones(len(z)) if weighted else None
     options = {"label_smoothing": 0.1} if loss == "softmax_cross_entropy" else {}
@@ -190,7 +190,7 @@ def test_extreme_logits_in_float32(backend, loss, kind, weighted):
 
 def test_confident_mistakes_cost_their_margin(backend):
     """At logits ±1e4 the losses are linear in the margin, and free where right."""
-    backend = load_or_skip(backend.name, "float32")
+    backend = like(backend, "float32")
     z = np.array([[1e4, -1e4]])
     assert call(backend, "softmax_cross_entropy", z, np.array([1]))[0] == 2e4
     assert call(backend, "softmax_cross_entropy", z, np.array([0]))[0] == 0.0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.conftest import load_or_skip
+from tests.conftest import like
 from xpmlp.nn.metrics import accuracy, correct, gradient_norms
 from xpmlp.types import Affine
 
@@ -74,7 +74,7 @@ def test_gradient_norms_by_hand(backend, assert_matches):
 
 
 def test_float32_stays(backend):
-    backend = load_or_skip(backend.name, "float32")
+    backend = like(backend, "float32")
     z, y = backend.put((Z, Y))
     grads = backend.put((Affine(Z, Z[0]),))
     results = (correct(backend.xp, z, y), accuracy(backend.xp, z, y))

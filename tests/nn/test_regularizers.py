@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.conftest import load_or_skip
+from tests.conftest import like
 from tests.nn.samples import central_differences, distance, leaves, random_params
 from xpmlp.nn.regularizers import add_penalty_gradient, penalty
 from xpmlp.types import Affine
@@ -65,7 +65,7 @@ def test_every_member_has_its_own_coefficients(backend):
 
 @pytest.mark.parametrize("arrays", [False, True])
 def test_float32_stays(backend, arrays):
-    backend = load_or_skip(backend.name, "float32")
+    backend = like(backend, "float32")
     params = backend.put(PARAMS)
     l2, l1 = backend.put((np.float64(0.2), np.float64(0.3))) if arrays else (0.2, 0.3)
     grads = add_penalty_gradient(backend.xp, params, params, l2, l1)

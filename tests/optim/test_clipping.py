@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.conftest import load_or_skip
+from tests.conftest import like
 from tests.nn.samples import leaves, lock_numpy, random_params
 from xpmlp.optim.clipping import clip_by_global_norm, global_norm
 from xpmlp.types import Affine
@@ -57,7 +57,7 @@ def test_members_are_clipped_each_by_its_own_norm(backend):
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_zero_gradients_stay_zero_and_dtype_stays(backend, dtype):
-    backend = load_or_skip(backend.name, dtype)
+    backend = like(backend, dtype)
     zeros = tuple(Affine(0 * g.W, 0 * g.b) for g in GRADS)
     for grads in (zeros, GRADS):
         for clipped, grad in zip(leaves(clip(backend, grads, 1.0)), leaves(grads), strict=True):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.conftest import load_or_skip
+from tests.conftest import like, load_or_skip
 from tests.nn.samples import leaves, lock_numpy, random_params, snapshot
 from xpmlp.optim import OPTIMIZERS, adam
 from xpmlp.types import Affine, Hyper
@@ -73,7 +73,7 @@ def test_fifty_steps_on_every_backend(backend, name, dtype):
     """NumPy in float64 is the reference; each array may be off by 64 roundings of its largest."""
     params, grads = random_params(np.random.default_rng(2), SIZES), gradients(50)
     reference = run(load_or_skip("numpy"), name, params, grads)
-    result = run(load_or_skip(backend.name, dtype=dtype), name, params, grads)
+    result = run(like(backend, dtype), name, params, grads)
     for actual, expected in zip(leaves(result), leaves(reference), strict=True):
         assert actual.dtype == dtype
         error = np.abs(actual - expected).max() / np.abs(expected).max()
@@ -127,7 +127,7 @@ def test_bias_correction_of_the_first_step_in_float32(backend, name):
 
     The plain 1 - 0.999 in float32 would put √v̂ off by 2e-5.
     """
-    backend = load_or_skip(backend.name, "float32")
+    backend = like(backend, "float32")
     zero = tuple(Affine(0 * g.W, 0 * g.b) for g in gradients(1)[0])
     hyper = Hyper(*map(np.asarray, (1.0, 0.0, 0.0, 0.0)))
     grads = gradients(1)
@@ -151,7 +151,7 @@ def test_zero_gradients_leave_the_parameters(backend, name):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_python_numbers_serve_as_hyper(backend, name):
     """Floats give what 0-d arrays give, and keep float32."""
-    backend = load_or_skip(backend.name, "float32")
+    backend = like(backend, "float32")
     params, grads = backend.put((random_params(np.random.default_rng(6), SIZES), gradients(1)[0]))
     init, update, _ = OPTIMIZERS[name]
     step, moments = backend.asarray(np.asarray(0)), init(backend.xp, params)
