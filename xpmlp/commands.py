@@ -4,6 +4,7 @@ import argparse
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import Field, fields
 from pathlib import Path
@@ -97,6 +98,7 @@ def path(text: str) -> Path:
 def run_as_program(main: Callable[[Sequence[str] | None], int]) -> NoReturn:
     """Run a command as a program; a reader of its output that goes away is no error."""
     prepare_streams()
+    warnings.showwarning = lambda message, *_, **__: warn(f"warning: {message}")
     try:
         code = main(None)
     except BrokenPipeError:

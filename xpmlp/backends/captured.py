@@ -112,7 +112,6 @@ class CapturedEpoch:
         }
         made = next(iter(self.plans.values())).metrics
         self.metrics = self._empty((steps, *made.shape), made.dtype)
-        self.all_metrics = self._empty((len(plan.learning_rates), *made.shape), made.dtype)
         bound = {part.sizes: self._calls(plan, part.sizes) for part in self.parts}
         for planned in self.plans.values():
             planned.run()
@@ -130,7 +129,8 @@ class CapturedEpoch:
             copyto(target, source)
         rates = self.backend.asarray(plan.learning_rates)
         order = None if plan.order is None else self.backend.asarray(self._in_steps(plan))
-        begin = 0
+        shape = (len(plan.learning_rates), *self.metrics.shape[1:])
+        metrics, begin = self._empty(shape, self.metrics.dtype), 0
         for first, sizes in self.parts:
             end, rows = first + len(sizes), self.members * sum(sizes)
             if order is not None:
@@ -138,9 +138,9 @@ class CapturedEpoch:
                     self.kernels.gather(source, order[begin : begin + rows], target[:rows, ...])
             copyto(self.rates[: len(sizes), ...], rates[first:end, ...])
             self.graphs[sizes]()
-            copyto(self.all_metrics[first:end, ...], self.metrics[: len(sizes), ...])
+            copyto(metrics[first:end, ...], self.metrics[: len(sizes), ...])
             begin += rows
-        return map_tree(self.kernels.copy, self.state), self.backend.to_numpy(self.all_metrics)
+        return map_tree(self.kernels.copy, self.state), self.backend.to_numpy(metrics)
 
     def _empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         return self.kernels.empty(shape, dtype)

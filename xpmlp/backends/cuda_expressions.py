@@ -89,12 +89,14 @@ def expression(operation: Operation, operands: Sequence[str]) -> str:
 def number(value: Any, kind: str | None) -> str:
     """Return a number as a literal of a C type."""
     if kind not in FLOATING:
-        return str(int(value))
-    if math.isnan(value):
-        return f"({kind}){NAN}"
-    if math.isinf(value):
-        return f"({kind}){INFINITY}" if value > 0 else f"-({kind}){INFINITY}"
-    return repr(float(value)) + ("f" if kind == "float" else "")
+        text = str(int(value))
+    elif math.isnan(value):
+        text = f"({kind}){NAN}"
+    elif math.isinf(value):
+        text = f"{'-' * (value < 0)}({kind}){INFINITY}"
+    else:
+        text = repr(float(value)) + ("f" if kind == "float" else "")
+    return f"({text})" if text.startswith("-") else text
 
 
 def offset(at: str, shape: Shape, read: Parameter) -> str:

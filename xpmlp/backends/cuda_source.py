@@ -7,6 +7,7 @@ order, so that the same input gives the same bits. What a loop writes, it writes
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from textwrap import indent
@@ -283,13 +284,13 @@ class Rows(Writer):
     def _over_row(self, statements: Sequence[str]) -> str:
         if not statements:
             return ""
-        lines = indent("".join(f"{line}\n" for line in statements), " " * 8)
+        text = "".join(f"{line}\n" for line in statements)
+        if re.search(r"\bi\b", text):
+            text = f"const {self.index} i = ({self.index})r * {self.length} + column;\n{text}"
         return (
             f"#pragma unroll\nfor (int j = 0; j < {-(-self.length // WARP)}; ++j) {{\n"
             f"    const int column = lane + {WARP} * j;\n"
-            f"    if (column < {self.length}) {{\n"
-            f"        const {self.index} i = ({self.index})r * {self.length} + column;\n"
-            f"{lines}    }}\n}}\n"
+            f"    if (column < {self.length}) {{\n{indent(text, ' ' * 8)}    }}\n}}\n"
         )
 
 

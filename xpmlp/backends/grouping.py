@@ -149,6 +149,9 @@ class Grouping:
     def grouped(self) -> list[Operation]:
         """Return launches with their views, and stacks. Raises NotRecordable."""
         stacks = [operation for operation in self.operations if operation.name == "stack"]
+        read = {owner for operation in self.operations for owner in _read_by(operation)}
+        if any(stack.options or stack.result in read for stack in stacks):
+            raise NotRecordable("a stack is more than the step's metrics")
         for operation in self._urgent_first():
             if operation.name not in (*POINTWISE, *REDUCING):
                 self._settle(_read_by(operation))

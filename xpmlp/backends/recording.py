@@ -102,7 +102,7 @@ def form_of(array: Array) -> Form:
 
 def _as_node(leaf: Any) -> Any:
     """Return a node for an array that is not recorded: it is the same in every step."""
-    is_array = hasattr(leaf, "dtype") and hasattr(leaf, "ndim")
+    is_array = hasattr(leaf, "dtype") and hasattr(leaf, "ndim") and not isinstance(leaf, type)
     return Node(form_of(leaf), constant=leaf) if is_array else leaf
 
 
