@@ -239,3 +239,12 @@ def test_the_kernels_of_whole_steps_compile_for_a_gpu(cuda, cupy_backend, tmp_pa
         text=True,
     )
     assert made.returncode == 0, made.stdout + made.stderr
+
+
+def test_numbers_beyond_float32_are_written_as_it_holds_them():
+    """NVRTC refuses a literal that is out of range; below the least normal number it is zero."""
+    assert number(1e300, "float") == "(float)__int_as_float(0x7f800000)"
+    assert number(-1e300, "float") == "(-(float)__int_as_float(0x7f800000))"
+    assert number(1e-50, "float") == "0.0f"
+    assert number(1e300, "double") == "1e+300"
+    assert number(np.nan, "float") == "(float)__int_as_float(0x7fffffff)"

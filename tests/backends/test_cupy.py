@@ -126,6 +126,74 @@ def test_ensembles_train_in_one_graph(cuda, cupy_backend, optimizer):
     assert {product["batch"] for product in cuda.gemms if product["captured"]} == {3}
 
 
+@pytest.mark.parametrize("dtype", ["int32", "uint16", "int64"])
+def test_orders_of_any_integers(cuda, cupy_backend, dtype):
+    data = make_dataset()
+    rows = np.random.default_rng(5).permutation(30).astype(dtype)
+    ours, numpys = (
+        fit(SMALL, data, backend, order=lambda epoch: rows)
+        for backend in (cupy_backend, load_or_skip("numpy"))
+    )
+    assert_same_run(ours, numpys)
+
+
+def test_rows_that_lie_column_by_column_are_put_row_by_row(cupy_backend):
+    host = np.asfortranarray(np.arange(12.0).reshape(4, 3))
+    with cupy_backend.running():
+        rows = cupy_backend.asarray(host)
+        out = cupy_backend.kernels.empty((2, 3), "float64")
+        cupy_backend.kernels.gather(rows, cupy_backend.asarray(np.array([3, 1])), out)
+        np.testing.assert_array_equal(cupy_backend.to_numpy(out), host[[3, 1]])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "bool"])
+@pytest.mark.parametrize("width", [(), (1,), (3,), (4,), (5, 2)], ids=str)
+def test_rows_of_any_width_are_gathered(cupy_backend, dtype, width):
+    host = (np.random.default_rng(0).random((9, *width)) * 9).astype(dtype)
+    index = np.array([8, 0, 3, 3])
+    with cupy_backend.running():
+        rows = importlib.import_module("cupy").asarray(host)
+        out = cupy_backend.kernels.empty((4, *width), dtype)
+        cupy_backend.kernels.gather(rows, cupy_backend.asarray(index), out)
+        np.testing.assert_array_equal(cupy_backend.to_numpy(out), host[index])
+
+
+def test_it_says_how_an_epoch_runs(cuda, cupy_backend, monkeypatch):
+    run = fit(SMALL, make_dataset(), cupy_backend)
+    assert run.trainer.problem.step.how == "1 CUDA graph in 1 launch an epoch"
+    monkeypatch.setattr(captured, "STEPS_OF_A_GRAPH", 3)
+    run = fit(SMALL.replace(epochs=1), make_dataset(), cupy_backend)
+    assert run.trainer.problem.step.how == "2 CUDA graphs in 2 launches an epoch"
+    sine = Activation(lambda xp, z: xp.sin(z), lambda xp, z, a: xp.cos(z))
+    monkeypatch.setitem(ACTIVATIONS, "tanh", sine)
+    run = fit(SMALL.replace(activation="tanh"), make_dataset(), cupy_backend)
+    assert run.trainer.problem.step.how.startswith("step by step, as written (sin is not")
+
+
+def test_out_of_memory_while_capturing_is_no_reason_to_go_on_slowly(cupy_backend, monkeypatch):
+    cupy = importlib.import_module("cupy")
+
+    def full(*_, **__):
+        raise cupy.cuda.memory.OutOfMemoryError("8 GiB")
+
+    with cupy_backend.running():
+        monkeypatch.setattr(type(cupy_backend.kernels), "empty", staticmethod(full))
+    with pytest.raises(RunError, match="out of memory on cuda:1 with cupy"):
+        fit(SMALL, make_dataset(), cupy_backend)
+
+
+def test_the_reason_is_the_first_error_of_a_chain():
+    def break_off():
+        try:
+            raise ValueError("the cause")
+        finally:
+            raise RuntimeError("the capture was invalidated")
+
+    with pytest.raises(RuntimeError) as caught:
+        break_off()
+    assert captured.first_reason(caught.value) == "ValueError: the cause"
+
+
 def test_a_long_epoch_is_several_launches(cuda, cupy_backend, monkeypatch):
     monkeypatch.setattr(captured, "STEPS_OF_A_GRAPH", 4)
     ours, numpys = run_both(SMALL.replace(batch_size=3), cupy_backend)

@@ -33,7 +33,7 @@ class EpochPlan(NamedTuple):
 
 
 class Backend:
-    """One array library on one device.
+    """One array library on one device, used by one thread at a time.
 
     xp: its Array API namespace. device: "cpu" or "cuda:N". dtype: "float32" or "float64".
     matmul_precision: of matrix products, "full" or, on a GPU alone, "tf32".

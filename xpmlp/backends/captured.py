@@ -5,8 +5,10 @@ epoch's rows are gathered once, in the order of the epoch; each step then has it
 that memory, its own learning rate, and its own place for its metrics.
 """
 
+import gc
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -67,7 +69,9 @@ class CapturedBackend(PlannedBackend):
         except NotRecordable:
             raise
         except Exception as error:  # drivers, compilers and libraries refuse in many ways
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            if self.is_out_of_memory(error):
+                raise
+            reason = first_reason(error)
             warnings.warn(
                 f"{self.name} on {self.device} could not capture the steps ({reason}); "
                 "they run one by one, which is slower",
@@ -115,10 +119,17 @@ class CapturedEpoch:
         bound = {part.sizes: self._calls(plan, part.sizes) for part in self.parts}
         for planned in self.plans.values():
             planned.run()
-        self.graphs = {
-            sizes: backend.capture([call for calls in steps for call in calls])
-            for sizes, steps in bound.items()
-        }
+        with without_garbage_collection():
+            self.graphs = {
+                sizes: backend.capture([call for calls in steps for call in calls])
+                for sizes, steps in bound.items()
+            }
+
+    @property
+    def how(self) -> str:
+        """How an epoch runs, in a few words."""
+        graphs, launches = len(self.graphs), len(self.parts)
+        return f"{_count(graphs, 'CUDA graph')} in {_count(launches, 'launch')} an epoch"
 
     def run(self, state: Any, data: Batch, plan: EpochPlan, hyper: Hyper) -> tuple[Any, np.ndarray]:
         """Return the state after the epoch, in memory of its own, and the metrics of all steps."""
@@ -155,12 +166,12 @@ class CapturedEpoch:
 
     def _in_steps(self, plan: EpochPlan) -> np.ndarray:
         """Return the epoch's row indices, one step after the other, in each member by member."""
-        assert plan.order is not None
-        if plan.order.ndim == 1:
-            return plan.order
+        order = np.asarray(plan.order, np.int64)
+        if order.ndim == 1:
+            return order
         ends = list(accumulate(size for part in self.parts for size in part.sizes))
         pieces = zip([0, *ends], ends, strict=False)
-        return np.concatenate([plan.order[:, start:end].ravel() for start, end in pieces])
+        return np.concatenate([order[:, start:end].ravel() for start, end in pieces])
 
     def _plan(self, step: PlannedStep, plan: EpochPlan, size: int) -> Plan:
         """Return the plan of a step with so many rows; all work on the same state."""
@@ -188,6 +199,30 @@ class CapturedEpoch:
             batch = self._batch(plan, row, size)
             yield self.plans[size].bound(batch, self.rates[i, ...], self.metrics[i, ...])
             row += size
+
+
+@contextmanager
+def without_garbage_collection() -> Iterator[None]:
+    """Keep Python from destroying graphs and handles while another is captured, which fails."""
+    enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def first_reason(error: BaseException) -> str:
+    """Return what began a chain of errors: one within a capture brings others on its way out."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 'es' if noun.endswith('ch') else 's'}"
 
 
 def parts(plan: EpochPlan, data: Batch) -> list[Part]:

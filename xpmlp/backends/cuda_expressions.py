@@ -37,6 +37,7 @@ FLOATS_ONLY = {
     "minimum": "-largest(-{0}, -{1})",
     **{name: name + "{f}({0})" for name in ("sqrt", "exp", "expm1", "log", "log1p", "tanh")},
 }
+LEAST, MOST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 COMPARISONS = ("greater", "less", "equal")
 
 
@@ -88,6 +89,8 @@ def expression(operation: Operation, operands: Sequence[str]) -> str:
 
 def number(value: Any, kind: str | None) -> str:
     """Return a number as a literal of a C type."""
+    if kind == "float" and (abs(value) < LEAST or abs(value) > MOST):
+        value = math.copysign(0.0 if abs(value) < LEAST else math.inf, value)
     if kind not in FLOATING:
         text = str(int(value))
     elif math.isnan(value):

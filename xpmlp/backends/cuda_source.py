@@ -63,11 +63,18 @@ class Kernel(NamedTuple):
     scratch: int
 
 
-def kernel(name: str, operation: Operation, inputs: Sequence[Any], outs: Sequence[Any]) -> Kernel:
+def kernel(
+    name: str,
+    operation: Operation,
+    inputs: Sequence[Any],
+    outs: Sequence[Any],
+    alone: Sequence[bool],
+) -> Kernel:
     """Return the kernel of a group; it takes pointers to inputs, outputs and scratch memory.
 
-    inputs, outs: arrays, of which shapes, strides and dtypes are fixed in the text. Raises
-    NotRecordable for what kernels can't compute.
+    inputs, outs: arrays, of which shapes, strides and dtypes are fixed in the text. alone:
+    whether an input shares no memory with an output, so that it may be read ahead of writes.
+    Raises NotRecordable for what kernels can't compute.
     """
     reads = _parameters("in", operation.arguments, inputs)
     writes = _parameters("out", operation.results, outs)
@@ -78,7 +85,10 @@ def kernel(name: str, operation: Operation, inputs: Sequence[Any], outs: Sequenc
         text += f"    if (block < {writer.blocks}) {{\n{body}        return;\n    }}\n"
         text += f"    block -= {writer.blocks};\n"
         blocks, scratch = blocks + writer.blocks, scratch + writer.scratch
-    pointers = [f"const {p.type}* {p.name}" for p in reads.values()]
+    pointers = [
+        f"const {p.type}* {'__restrict__ ' * free}{p.name}"
+        for p, free in zip(reads.values(), alone, strict=True)
+    ]
     pointers += [f"{p.type}* {p.name}" for p in writes.values()]
     signature = ", ".join([*pointers, "unsigned char* scratch"])
     head = f'extern "C" __global__ void __launch_bounds__({THREADS})\n{name}({signature})'
@@ -319,11 +329,11 @@ class Columns(Writer):
             f"const int member = block / {tiles}, part = threadIdx.x / {TILE};\n"
             f"const int column = block % {tiles} * {TILE} + threadIdx.x % {TILE};\n"
             f"{self.starts()}"
-            f"if (column < {columns})\n"
+            f"if (column < {columns}) {{\n    #pragma unroll 4\n"
             f"    for (int row = part; row < {self.length}; row += {THREADS // TILE}) {{\n"
             f"        const {self.index} i = "
             f"(({self.index})member * {self.length} + row) * {columns} + column;\n"
-            f"{indent(entries.text(), ' ' * 8)}    }}\n"
+            f"{indent(entries.text(), ' ' * 8)}    }}\n}}\n"
             f"{parts}__syncthreads();\n"
             f"if (part == 0 && column < {columns}) {{\n"
             f"    const int r = member * {columns} + column;\n"

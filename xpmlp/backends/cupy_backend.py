@@ -1,7 +1,7 @@
 """CuPy on CUDA."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from typing import Any
 
@@ -43,7 +43,7 @@ class CupyBackend(CapturedBackend):
     def asarray(self, array: Any) -> Array:
         """Put a host array on the GPU."""
         with self.cupy_device, self.stream:
-            return cupy.asarray(self._host(array))
+            return cupy.asarray(np.asarray(self._host(array), order="C"))
 
     def to_numpy(self, array: Array) -> np.ndarray:
         """Fetch an array; this waits for the GPU."""
@@ -64,8 +64,11 @@ class CupyBackend(CapturedBackend):
         try:
             for call in calls:
                 call()
-        finally:
-            graph = self.stream.end_capture()
+        except BaseException:
+            with suppress(Exception):
+                self.stream.end_capture()
+            raise
+        graph = self.stream.end_capture()
         graph.upload(self.stream)
         return partial(graph.launch, self.stream)
 

@@ -29,16 +29,20 @@ NAME = "NAME"
 RULES = (scale_a_factor, accumulate_decayed, accumulate, accumulate_scaled)
 GATHER = f"""
 extern "C" __global__ void __launch_bounds__({THREADS})
-{NAME}(const char* rows, const long long* index, char* out, long long length) {{
-    const char* from = rows + index[blockIdx.x] * length;
-    char* to = out + blockIdx.x * length;
-    if (length % 16 == 0)
-        for (long long at = threadIdx.x; at < length / 16; at += {THREADS})
-            ((float4*)to)[at] = ((const float4*)from)[at];
-    else
-        for (long long at = threadIdx.x; at < length; at += {THREADS}) to[at] = from[at];
+{NAME}(const char* rows, const long long* index, char* out, long long count, long long pieces,
+       long long piece) {{
+    const long long at = (long long)blockIdx.x * {THREADS} + threadIdx.x;
+    if (at >= count * pieces) return;
+    const long long row = at / pieces, place = at % pieces * piece, length = pieces * piece;
+    const char* from = rows + index[row] * length + place;
+    char* to = out + row * length + place;
+    if (piece == 16) *(float4*)to = *(const float4*)from;
+    else if (piece == 8) *(double*)to = *(const double*)from;
+    else if (piece == 4) *(float*)to = *(const float*)from;
+    else *to = *from;
 }}
 """
+PIECES = (16, 8, 4, 1)  # bytes that a thread moves
 
 
 class CupyKernels:
@@ -67,8 +71,11 @@ class CupyKernels:
 
     def gather(self, rows: Array, index: Array, out: Array) -> None:
         """Write rows[index] into `out`; nothing checks the index."""
-        length = np.int64(rows.itemsize * prod(rows.shape[1:]))
-        self._launch(self._known(GATHER), index.size, rows, index, out, length)
+        length = rows.itemsize * prod(rows.shape[1:])
+        piece = next(size for size in PIECES if length % size == 0)
+        sizes = index.size, length // piece, piece
+        blocks = -(-index.size * (length // piece) // THREADS)
+        self._launch(self._known(GATHER), blocks, rows, index, out, *map(np.int64, sizes))
 
     def rewritten(self, operations: list[Operation], results: Sequence[Node]) -> list[Operation]:
         """Return operations that give the same results in fewer launches."""
@@ -122,10 +129,11 @@ class CupyKernels:
 
     def _group(self, operation: Operation, inputs: list[Array], outs: list[Array]) -> Call:
         """Return the launch of a group's kernel, written once for all arrays that lie alike."""
-        forms = tuple((array.shape, array.strides) for array in (*inputs, *outs))
+        alone = tuple(not any(overlap(array, out) for out in outs) for array in inputs)
+        forms = (alone, *((array.shape, array.strides) for array in (*inputs, *outs)))
         known = self.kernels.setdefault(operation, {})
         if forms not in known:
-            made = kernel(NAME, operation, inputs, outs)
+            made = kernel(NAME, operation, inputs, outs, alone)
             scratch = cupy.zeros(max(1, made.scratch), np.uint8)
             name = self._known(made.text)
             known[forms] = partial(self._launch_with, scratch, name, made.blocks)
@@ -151,3 +159,17 @@ class CupyKernels:
         module = cupy.RawModule(code="\n".join([PRELUDE, *self.pending.values()]))
         self.functions |= {name: module.get_function(name) for name in self.pending}
         self.pending.clear()
+
+
+def overlap(one: Array, other: Array) -> bool:
+    """Tell whether two arrays may share memory."""
+    start, end = _span(one)
+    first, last = _span(other)
+    return start < last and first < end
+
+
+def _span(array: Array) -> tuple[int, int]:
+    """Return the first address of an array, and the first behind it."""
+    steps = [(n - 1) * stride for n, stride in zip(array.shape, array.strides, strict=True)]
+    below, above = sum(min(0, step) for step in steps), sum(max(0, step) for step in steps)
+    return array.data.ptr + below, array.data.ptr + above + array.itemsize

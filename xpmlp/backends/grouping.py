@@ -6,7 +6,8 @@ don't wait for each other and so run in one launch. Products stay calls of their
 operation waits for decides the earliest group that it can join.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,19 +35,16 @@ class Segment:
 
     kind: MAP (nothing is reduced), ROWS (each short row to a number), COLUMNS (each column to a
     number) or TOTAL (all entries of a member to a number). full: the array's shape without axes
-    of length one; reduced: that of the numbers. in_reduced: what is computed of the numbers.
+    of length one; reduced: that of the numbers. made: what is computed; in_reduced: what of it
+    is computed of the numbers.
     """
 
     kind: str
     full: Shape
     reduced: Shape | None = None
     operations: list[Operation] = field(default_factory=list)
+    made: set[Node] = field(default_factory=set)
     in_reduced: set[Node] = field(default_factory=set)
-
-    @property
-    def made(self) -> set[Node]:
-        """The nodes that the segment computes."""
-        return {operation.result for operation in self.operations}
 
     def take(self, operation: Operation) -> bool:
         """Add an operation where it fits; tell whether it did."""
@@ -55,6 +53,7 @@ class Segment:
             return False
         self.kind, self.reduced, in_reduced = place
         self.operations.append(operation)
+        self.made.add(operation.result)
         if in_reduced:
             self.in_reduced.add(operation.result)
         return True
@@ -62,6 +61,7 @@ class Segment:
     def drop(self, operations: Sequence[Operation], kind: str, reduced: Shape | None) -> None:
         """Undo what was taken after these operations."""
         self.kind, self.reduced, self.operations = kind, reduced, list(operations)
+        self.made = {operation.result for operation in operations}
         self.in_reduced &= self.made
 
     def _place_of(self, operation: Operation) -> tuple[str, Shape | None, bool] | None:
@@ -141,7 +141,10 @@ class Grouping:
     """
 
     def __init__(self, operations: Sequence[Operation], results: Iterable[Node]) -> None:
-        self.operations, self.results = operations, set(results)
+        self.results = dict.fromkeys(results)
+        self.operations = needed(operations, self.results)
+        calls = [operation for operation in self.operations if operation.name not in VIEWS]
+        self.readings = Counter(owner for operation in calls for owner in _read_by(operation))
         self.launches: list[Launch] = []
         self.homes: dict[Node, tuple[int, Segment | None]] = {}
         self.waiting: dict[Node, Operation] = {}
@@ -197,8 +200,9 @@ class Grouping:
 
     def _joins_one(self, operation: Operation) -> bool:
         """Add an operation to a segment of the first group that it can be in, or of an earlier."""
-        homes = [self.homes[owner] for owner in _read_by(operation) if owner in self.homes]
-        for j, launch in enumerate(self.launches[: self._first_group(operation) + 1]):
+        homes = list(self._homes_of(operation))
+        earliest, last = max((at for at, _ in homes), default=0), self._first_group(operation)
+        for j, launch in enumerate(self.launches[earliest : last + 1], earliest):
             for segment in launch.segments:
                 late = all(at < j or home is segment for at, home in homes)
                 if late and self._join(j, segment, operation):
@@ -221,9 +225,17 @@ class Grouping:
 
     def _first_group(self, operation: Operation) -> int:
         """Return where the first group is after all that an operation reads, or a new one goes."""
-        known = [self.homes[owner][0] for owner in _read_by(operation) if owner in self.homes]
+        known = (at for at, _ in self._homes_of(operation))
         later = range(max(known, default=-1) + 1, len(self.launches))
         return next((j for j in later if self.launches[j].segments), len(self.launches))
+
+    def _homes_of(self, operation: Operation) -> Iterator[tuple[int, Segment | None]]:
+        """Yield where all is that an operation reads, also through what waits for it."""
+        for owner in _read_by(operation):
+            if owner in self.homes:
+                yield self.homes[owner]
+            elif owner in self.waiting:
+                yield from self._homes_of(self.waiting[owner])
 
     def _join(self, j: int, segment: Segment, operation: Operation) -> bool:
         """Add an operation to a segment, after what it waits for; tell whether all fit."""
@@ -264,16 +276,26 @@ class Grouping:
         inputs: dict[Node, None] = {}
         outputs: list[Node] = []
         for segment in launch.segments:
-            inside = set(map(id, segment.operations))
-            outside = [op for op in self.operations if id(op) not in inside]
-            read = self.results.union(*(_read_by(op) for op in outside if op.name not in VIEWS))
-            outputs += [op.result for op in segment.operations if op.result in read]
+            inside = Counter(owner for op in segment.operations for owner in _read_by(op))
             for operation in segment.operations:
+                result = operation.result
+                if result in self.results or self.readings[result] > inside[result]:
+                    outputs.append(result)
                 nodes = nodes_of(tuple(sources_of(operation)))
                 inputs.update((node, None) for node in nodes if node.owner not in segment.made)
         first, *others = outputs
         options = {"segments": tuple(launch.segments)}
         return Operation(KERNEL, tuple(inputs), options, first, tuple(others))
+
+
+def needed(operations: Sequence[Operation], results: Iterable[Node]) -> list[Operation]:
+    """Return the operations that the results come from."""
+    read, kept = set(results), []
+    for operation in reversed(operations):
+        if not read.isdisjoint(operation.results):
+            read.update(nodes_of(operation.arguments), _read_by(operation))
+            kept.append(operation)
+    return kept[::-1]
 
 
 def _read_by(operation: Operation) -> list[Node]:

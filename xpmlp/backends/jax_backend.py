@@ -21,8 +21,11 @@ PRECISIONS = {"full": "highest", "tf32": "tensorfloat32"}
 class CompiledStep:
     """A pure function under `jit`, with the loop over its full batches as one program.
 
-    precision: of its products, in JAX's words. unroll: steps in one turn of the loop.
+    precision: of its products, in JAX's words. unroll: steps in one turn of the loop. how: the
+    way through an epoch.
     """
+
+    how = "one lax.scan under jit"
 
     def __init__(
         self, function: Callable[..., Any], precision: str = "highest", unroll: int = 1
@@ -140,4 +143,6 @@ class JaxBackend(Backend):
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Tell whether XLA, or the host, ran out of memory."""
-        return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+        text = str(error)
+        known = "RESOURCE_EXHAUSTED" in text or "out of memory" in text.lower()
+        return known or isinstance(error, MemoryError)

@@ -61,8 +61,10 @@ class Plan:
     """A recorded step on the memory that is handed in, which it overwrites with each replay.
 
     state, batch, hyper: what a replay reads; it leaves the new state in `state`, and what else
-    the step returned in `metrics`.
+    the step returned in `metrics`. how: the way through an epoch.
     """
+
+    how = "replayed from a plan"
 
     def __init__(
         self,
@@ -179,7 +181,7 @@ class _Memory:
         for operation in self.operations:
             if operation.name not in VIEWS:
                 calls += self._calls(operation, places)
-            elif operation.result.owner in given:
+            elif places.get(operation.result.owner) is not self.places.get(operation.result.owner):
                 places[operation.result] = self._view(operation, places)
         for new, old in self.homes.items():
             if places[new] is not places[old]:

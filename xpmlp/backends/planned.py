@@ -23,6 +23,12 @@ class PlannedStep:
         self.function = make(xp)
         self.plans = Plans()
 
+    @property
+    def how(self) -> str:
+        """How the last epoch ran, in a few words."""
+        last = next(reversed(self.plans.kept.values()), "no epoch yet")
+        return f"step by step, as written ({last})" if isinstance(last, str) else str(last.how)
+
     def __call__(self, *arguments: Any) -> Any:
         """Run the function as it is written."""
         return self.function(*arguments)

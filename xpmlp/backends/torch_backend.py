@@ -57,8 +57,9 @@ class TorchBackend(CapturedBackend):
 
     def capture(self, calls: Sequence[Call]) -> Call:
         """Return the launch of a CUDA graph of all these calls."""
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.device(self.device), torch.cuda.graph(graph):
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream(self.device)
+        here = torch.cuda.stream(torch.cuda.current_stream(self.device))  # also after an error
+        with torch.cuda.device(self.device), here, torch.cuda.graph(graph, stream=stream):
             for call in calls:
                 call()
         replay: Call = graph.replay

@@ -76,6 +76,7 @@ def one_cycle(place: Place) -> float:
 
 
 TIMELESS = ("constant", "exponential")
+EPOCHWISE = (*TIMELESS, "step")
 SCHEDULES: dict[str, Callable[[Place], float]] = {
     "constant": constant,
     "exponential": exponential,

@@ -10,7 +10,7 @@ from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import InputError, RunError
 from xpmlp.leaves import map_leaves
 from xpmlp.nn.initializers import initialize
-from xpmlp.optim.schedules import SCHEDULES, Place
+from xpmlp.optim.schedules import EPOCHWISE, SCHEDULES, Place
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import RESUMABLE, Config
 from xpmlp.training.early_stopping import EarlyStopping
@@ -240,6 +240,9 @@ class Trainer:
         config, per_epoch = self.config, self.steps_per_epoch
         steps = config.epochs * per_epoch
         schedule = SCHEDULES[config.lr_schedule]
+        if config.lr_schedule in EPOCHWISE:
+            place = Place(epoch * per_epoch, steps, epoch, config.epochs, config.lr_decay)
+            return np.full(per_epoch, config.learning_rate * schedule(place))
         factors = [
             schedule(Place(epoch * per_epoch + i, steps, epoch, config.epochs, config.lr_decay))
             for i in range(per_epoch)
