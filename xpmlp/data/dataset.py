@@ -15,10 +15,12 @@ class Rows:
 
     x: (N, D), float32 or float64 as asked for, scaled, C-contiguous.
     y: class indices (N,), int64, for classification; values (N, O), float64, for regression.
+    weights: how much each row counts, (N,), positive, of any scale; None: all alike.
     """
 
     x: "np.ndarray"
     y: "np.ndarray"
+    weights: "np.ndarray | None" = None
 
     def __len__(self) -> int:
         return len(self.y)

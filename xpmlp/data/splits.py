@@ -57,7 +57,13 @@ def resplit(data: Dataset, seed: int, train: int, validation: int) -> Dataset:
         )
     order = random_state(seed, _RESPLIT).permutation(len(y))
     chosen = np.split(order, [train, train + validation])
-    first, second, third = (Rows(x[rows], y[rows]) for rows in chosen)
+    weights = None
+    if any(part.weights is not None for part in parts):
+        ones = (np.ones(len(part)) if part.weights is None else part.weights for part in parts)
+        weights = np.concatenate(list(ones))
+    first, second, third = (
+        Rows(x[rows], y[rows], None if weights is None else weights[rows]) for rows in chosen
+    )
     return replace(data, train=first, validation=second, test=third)
 
 

@@ -1,11 +1,13 @@
 """Loss and accuracy over many rows, in large batches on the device."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 
 from xpmlp.backends.base import Backend
+from xpmlp.leaves import map_tree
 from xpmlp.training.step import Objective, make_evaluation
 from xpmlp.types import Array, Batch, Params
 
@@ -13,7 +15,10 @@ EVALUATION_ROWS = 10_000
 
 
 class Score(NamedTuple):
-    """Loss, without penalty or smoothing, and accuracy, None for regression."""
+    """Loss, without penalty or smoothing, and accuracy, None for regression.
+
+    Both are means over rows, weighted where these have weights.
+    """
 
     loss: float
     accuracy: float | None
@@ -30,7 +35,6 @@ class Evaluation(NamedTuple):
 class Part(NamedTuple):
     """What one batch of an evaluation gave, on the device."""
 
-    rows: int
     logits: Array
     metrics: Array
 
@@ -67,21 +71,18 @@ class Evaluator:
         members = params[0].W.shape[0] if params[0].W.ndim == 3 else 1
         parts, n, most = [], rows.x.shape[0], max(1, EVALUATION_ROWS // members)
         for start in range(0, n, most):
-            stop = min(start + most, n)
-            batch = Batch(rows.x[start:stop, ...], rows.t[start:stop, ...])
-            parts.append(Part(stop - start, *self.evaluation(params, batch)))
+            piece = slice(start, min(start + most, n))
+            batch = map_tree(itemgetter((piece, ...)), rows)
+            parts.append(Part(*self.evaluation(params, batch)))
         return parts
 
     def _fetch(self, parts: list[Part]) -> np.ndarray:
-        """Return, for every part, its rows, mean loss and, with classes, right rows: (P, m, K)."""
+        """Return the metrics of every part, (P, m, K), float64."""
         metrics = self.backend.to_numpy(self.backend.xp.stack([part.metrics for part in parts]))
-        metrics = metrics.astype(np.float64).reshape(*metrics.shape[:2], -1)
-        rows = np.array([float(part.rows) for part in parts])
-        counts = np.broadcast_to(rows[:, None, None], (len(parts), 1, metrics.shape[2]))
-        return np.concatenate([counts, metrics], axis=1)
+        return metrics.astype(np.float64).reshape(*metrics.shape[:2], -1)
 
     def _score(self, table: np.ndarray) -> Score:
         """Return one net's score over all parts, (P, m)."""
-        rows = table[:, 0]
-        loss = float(rows @ table[:, 1] / rows.sum())
-        return Score(loss, float(table[:, 2].sum() / rows.sum()) if self.classify else None)
+        weights = table[:, -1]
+        loss = float(weights @ table[:, 0] / weights.sum())
+        return Score(loss, float(table[:, 1].sum() / weights.sum()) if self.classify else None)

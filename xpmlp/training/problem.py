@@ -8,6 +8,7 @@ import numpy as np
 
 from xpmlp.backends.base import Backend
 from xpmlp.data.dataset import Dataset, Rows
+from xpmlp.leaves import map_tree
 from xpmlp.nn.network import hidden_activations
 from xpmlp.training.config import Config
 from xpmlp.training.evaluation import Evaluator
@@ -46,14 +47,16 @@ class Problem:
     def fingerprint(self) -> str:
         """A checksum of the training rows and of the names of the classes."""
         rows, names = self.data.train, "\0".join(self.data.class_names)
-        buffers: list[Any] = [*map(np.ascontiguousarray, (rows.x, rows.y)), names.encode()]
+        arrays = [array for array in (rows.x, rows.y, rows.weights) if array is not None]
+        buffers: list[Any] = [*map(np.ascontiguousarray, arrays), names.encode()]
         return "-".join(f"{zlib.crc32(buffer):08x}" for buffer in buffers)
 
     def upload(self, rows: Rows) -> Batch:
         """Put rows with their targets on the device, each row in one piece of memory."""
         targets = make_targets(self.objective.loss, self.data, rows)
-        x, t = np.ascontiguousarray(rows.x), np.ascontiguousarray(targets)
-        return Batch(self.backend.asarray(x), self.backend.asarray(t))
+        host = Batch(rows.x, targets, None if rows.weights is None else rows.weights * 1.0)
+        batch: Batch = self.backend.put(map_tree(np.ascontiguousarray, host))
+        return batch
 
     def multiplications(self, batch_size: int) -> int:
         """Return the multiplications of a forward pass over one batch."""

@@ -92,17 +92,20 @@ def make_evaluation(
 ) -> Callable[[Params, Batch], tuple[Array, Array]]:
     """Return evaluate(params, batch) -> (logits, metrics), pure.
 
-    logits: (..., N, C); metrics: the mean loss, without smoothing or penalty, then, where there
-    are classes, the count of rows that are right; (1 or 2,), with K members (1 or 2, K).
+    logits: (..., N, C); metrics: the mean loss, without smoothing or penalty; where there are
+    classes, the weight of the rows that are right; and that of all rows, each 1 unless the batch
+    says otherwise: (2 or 3,), with K members (2 or 3, K).
     """
 
     def evaluate(params: Params, batch: Batch) -> tuple[Array, Array]:
         logits, _ = forward(xp, params, batch.x, objective.activations)
         loss, _ = LOSSES[objective.loss].function(xp, logits, batch.t, batch.weights)
+        each = xp.ones_like(logits[..., 0]) if batch.weights is None else batch.weights
         metrics = [loss]
         if classify:
-            metrics.append(xp.sum(nn_metrics.correct(xp, logits, batch.t), axis=-1))
-        return logits, xp.stack(metrics)
+            metrics.append(xp.sum(each * nn_metrics.correct(xp, logits, batch.t), axis=-1))
+        total = xp.sum(each, axis=-1)
+        return logits, xp.stack([*metrics, total + xp.zeros_like(loss)])
 
     return evaluate
 

@@ -20,6 +20,8 @@ def check_dataset(data: Dataset) -> None:
             )
         if not np.isfinite(rows.x.sum(dtype=np.float64)):
             raise InputError(f"{where}: x contains NaN or infinity")
+        if rows.weights is not None:
+            _check_weights(where, rows.weights, len(rows))
         if data.task == "classification":
             _check_labels(where, rows.y, len(data.class_names))
         elif rows.y.ndim != 2 or not np.isfinite(rows.y).all():
@@ -33,6 +35,14 @@ def _check_labels(where: str, y: np.ndarray, n_classes: int) -> None:
         raise InputError(
             f"{where}: labels from {y.min()} to {y.max()}, but there are {n_classes} classes, "
             f"numbered from 0"
+        )
+
+
+def _check_weights(where: str, weights: np.ndarray, n: int) -> None:
+    if weights.shape != (n,) or not (np.isfinite(weights) & (weights > 0)).all():
+        raise InputError(
+            f"{where}: weights must be ({n},), positive and finite, got shape {weights.shape}; "
+            "leave out rows that don't count"
         )
 
 
