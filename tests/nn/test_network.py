@@ -279,7 +279,7 @@ CLIP = 1.6
 def train(backend, optimizer, params, batch, hyper, steps=4):
     """Take a few clipped steps; return parameters, moments and every step's loss and norm."""
     params, batch, hyper = backend.put((params, batch, hyper))
-    init, update, decoupled = OPTIMIZERS[optimizer]
+    init, update, decoupled = OPTIMIZERS[optimizer][:3]
     moments, record = init(backend.xp, params), []
     for step in range(steps):
         result = loss_and_grads(

@@ -18,14 +18,15 @@ def gradients(steps, seed=1):
     return [random_params(rng, SIZES) for _ in range(steps)]
 
 
-def run(backend, name, params, grads, hyper=HYPER):
+def run(backend, name, params, grads, hyper=HYPER, **options):
     """Take one step for each gradient and return the parameters and moments on the host."""
-    init, update, _ = OPTIMIZERS[name]
+    init, update = OPTIMIZERS[name][:2]
     params, hyper = backend.put(params), backend.put(hyper)
     moments = init(backend.xp, params)
     for i, grad in enumerate(grads):
         step = backend.asarray(np.asarray(i))
-        params, moments = update(backend.xp, params, backend.put(grad), moments, step, hyper)
+        grad = backend.put(grad)
+        params, moments = update(backend.xp, params, grad, moments, step, hyper, **options)
     return backend.fetch((params, moments))
 
 
@@ -100,6 +101,24 @@ def test_two_steps_by_hand(backend):
     assert after("adam") == pytest.approx(-0.1 * (1 + m / v**0.5), rel=1e-6)
 
 
+@pytest.mark.parametrize("beta1", [0.0, 0.6])
+@pytest.mark.parametrize("beta2", [0.0, 0.95])
+def test_adam_with_other_numbers_is_torchs(backend, beta1, beta2):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    params, grads = random_params(np.random.default_rng(0), SIZES), gradients(20)
+    theirs = [torch.tensor(leaf, requires_grad=True) for layer in params for leaf in layer]
+    optimizer = torch.optim.Adam(theirs, lr=RATE, betas=(beta1, beta2), eps=1e-3)
+    for grad in grads:
+        for tensor, leaf in zip(theirs, (leaf for layer in grad for leaf in layer), strict=True):
+            tensor.grad = torch.tensor(leaf)
+        optimizer.step()
+    numbers = {"beta1": beta1, "beta2": beta2, "epsilon": 1e-3}
+    assert OPTIMIZERS["adam"].options == tuple(numbers)
+    ours, _ = run(backend, "adam", params, grads, **numbers)
+    for mine, tensor in zip((leaf for layer in ours for leaf in layer), theirs, strict=True):
+        np.testing.assert_allclose(mine, tensor.detach().numpy(), rtol=1e-11)
+
+
 def test_adamw_decays_weights_only_and_by_the_rate(backend):
     """With a zero gradient W shrinks by 1 - η l2 a step, and b stays."""
     params = random_params(np.random.default_rng(3), SIZES)
@@ -153,7 +172,7 @@ def test_python_numbers_serve_as_hyper(backend, name):
     """Floats give what 0-d arrays give, and keep float32."""
     backend = like(backend, "float32")
     params, grads = backend.put((random_params(np.random.default_rng(6), SIZES), gradients(1)[0]))
-    init, update, _ = OPTIMIZERS[name]
+    init, update = OPTIMIZERS[name][:2]
     step, moments = backend.asarray(np.asarray(0)), init(backend.xp, params)
     plain = Hyper(RATE, DECAY, 0.0, MOMENTUM)
     floats, arrays = (
@@ -174,7 +193,7 @@ def test_no_argument_is_written_into(backend, name):
         (random_params(np.random.default_rng(7), SIZES), *gradients(2))
     )
     hyper, (zero, one) = backend.put((HYPER, (np.asarray(0), np.asarray(1))))
-    init, update, _ = OPTIMIZERS[name]
+    init, update = OPTIMIZERS[name][:2]
     moments = init(backend.xp, params)
     arguments = (params, first, moments, zero, hyper)
     before = snapshot(backend, arguments)

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.problems import make_dataset
 from xpmlp.errors import InputError
 from xpmlp.training.config import Config
+from xpmlp.training.fitting import fit
 
 
 @settings(deadline=None, max_examples=50)
@@ -76,3 +78,26 @@ def test_unknown_options_and_damaged_files(tmp_path):
     damaged.write_text("epochs = -3")
     with pytest.raises(InputError, match="damaged.toml: epochs is -3"):
         Config.load(damaged)
+
+
+def test_adams_numbers_reach_its_update():
+    data, config = make_dataset(), Config(hidden=(4,), epochs=5, optimizer="adam", dtype="float64")
+    runs = [
+        fit(config.replace(**numbers), data).history.steps[-1, 0]
+        for numbers in ({}, {"beta1": 0.5}, {"beta2": 0.9}, {"epsilon": 0.1})
+    ]
+    assert len(set(runs)) == 4
+    momentum = config.replace(optimizer="momentum", learning_rate=0.01)
+    assert (
+        fit(momentum, data).history.steps[-1, 0]
+        == fit(momentum.replace(beta1=0.5), data).history.steps[-1, 0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [("beta1", 1.0, r"in \[0, 1\)"), ("beta2", -0.1, r"in \[0, 1\)"), ("epsilon", 0.0, "above 0")],
+)
+def test_adams_numbers_have_limits(option, value, expected):
+    with pytest.raises(InputError, match=f"{option} is {value}; it must be {expected}"):
+        Config(**{option: value})

@@ -12,6 +12,6 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "momentum": Optimizer(sgd.init_momentum, sgd.update_momentum),
     "nesterov": Optimizer(sgd.init_momentum, sgd.update_nesterov),
     "rmsprop": Optimizer(adam.init_rmsprop, adam.update_rmsprop),
-    "adam": Optimizer(adam.init_adam, adam.update_adam),
-    "adamw": Optimizer(adam.init_adam, adam.update_adamw, decoupled_l2=True),
+    "adam": Optimizer(adam.init_adam, adam.update_adam, options=adam.OPTIONS),
+    "adamw": Optimizer(adam.init_adam, adam.update_adamw, decoupled_l2=True, options=adam.OPTIONS),
 }

@@ -10,6 +10,7 @@ RHO = 0.99
 BETA1 = 0.9
 BETA2 = 0.999
 EPSILON = 1e-8
+OPTIONS = ("beta1", "beta2", "epsilon")
 
 Moments = tuple[Params, ...]
 
@@ -57,8 +58,11 @@ def update_adam(
     moments: Moments,
     step: Array,
     hyper: Hyper,
+    beta1: float = BETA1,
+    beta2: float = BETA2,
+    epsilon: float = EPSILON,
 ) -> tuple[Params, Moments]:
-    """Return W - η m̂/(√v̂ + ε), β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
+    """Return W - η m̂/(√v̂ + ε), with β₁, β₂ in [0, 1) and ε > 0.
 
     m ← β₁m + (1 - β₁)g, m̂ = m/c₁, c₁ = 1 - β₁ᵗ; v ← β₂v + (1 - β₂)g², v̂ = v/c₂,
     c₂ = 1 - β₂ᵗ, t from 1. The same with fewer divisions is W - (η√c₂/c₁) m/(√v + ε√c₂).
@@ -66,14 +70,12 @@ def update_adam(
     Source: Kingma & Ba 2014 (arXiv:1412.6980), whose section 2 has both orders, the second
     with an ε of its own. Equation: DERIVATION.md, "adam".
     """
-    m = _average(BETA1, moments[0], grads)
-    v = _average(BETA2, moments[1], _squares(grads))
+    m = _average(beta1, moments[0], grads)
+    v = _average(beta2, moments[1], _squares(grads))
     t = xp.astype(step + 1, params[0].W.dtype)
-    correction1 = -xp.expm1(t * math.log(BETA1))
-    correction2 = -xp.expm1(t * math.log(BETA2))
-    root = xp.sqrt(correction2)
-    epsilon, rate = EPSILON * root, hyper.learning_rate * root / correction1
-    direction = map_leaves(lambda m, v: m / (xp.sqrt(v) + epsilon), m, v)
+    root = xp.sqrt(_correction(xp, beta2, t))
+    smallest, rate = epsilon * root, hyper.learning_rate * root / _correction(xp, beta1, t)
+    direction = map_leaves(lambda m, v: m / (xp.sqrt(v) + smallest), m, v)
     return descend(xp, params, direction, rate), (m, v)
 
 
@@ -84,6 +86,7 @@ def update_adamw(
     moments: Moments,
     step: Array,
     hyper: Hyper,
+    **options: float,
 ) -> tuple[Params, Moments]:
     """Return Adam's step from weights that were decayed first: W ← W - η l2 W, never b.
 
@@ -95,4 +98,9 @@ def update_adamw(
         return W - per_leaf(xp, hyper.learning_rate * hyper.l2, W) * W
 
     shrunk = tuple(Affine(decayed(layer.W), layer.b) for layer in params)
-    return update_adam(xp, shrunk, grads, moments, step, hyper)
+    return update_adam(xp, shrunk, grads, moments, step, hyper, **options)
+
+
+def _correction(xp: Namespace, beta: float, t: Array) -> Array:
+    """Return 1 - βᵗ, in full precision also where β is near 1."""
+    return -xp.expm1(t * math.log(beta)) if beta else xp.ones_like(t)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from xpmlp.leaves import map_leaves, per_leaf
-from xpmlp.types import Array, Hyper, Namespace, Params
+from xpmlp.types import Array, Namespace, Params
 
 
 class Optimizer(NamedTuple):
@@ -15,14 +15,13 @@ class Optimizer(NamedTuple):
     update(xp, params, grads, moments, step, hyper) -> (params, moments): one step; `step` is
         the number of steps taken before it, a 0-d integer array.
     decoupled_l2: the update applies l2 itself, so that it must stay out of the gradients.
+    options: names of further numbers that the update takes by keyword, Python floats.
     """
 
     init: Callable[[Namespace, Params], tuple[Params, ...]]
-    update: Callable[
-        [Namespace, Params, Params, tuple[Params, ...], Array, Hyper],
-        tuple[Params, tuple[Params, ...]],
-    ]
+    update: Callable[..., tuple[Params, tuple[Params, ...]]]
     decoupled_l2: bool = False
+    options: tuple[str, ...] = ()
 
 
 def zeros(xp: Namespace, params: Params) -> Params:

@@ -14,6 +14,7 @@ from xpmlp.nn.initializers import INITIALIZERS
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import hidden_activations
 from xpmlp.optim import OPTIMIZERS
+from xpmlp.optim.adam import BETA1, BETA2, EPSILON
 from xpmlp.optim.schedules import SCHEDULES
 
 RESUMABLE = ("epochs", "device", "backend", "matmul_precision", "data_dir", "early_stopping")
@@ -111,6 +112,15 @@ class Config:
     momentum: float = _option(0.9, "training", "for momentum and nesterov", metavar="MU")
     init_velocity: float = _option(
         0.0, "training", "initial velocity of momentum and nesterov", metavar="V"
+    )
+    beta1: float = _option(
+        BETA1, "training", "decay of the mean of gradients, for adam and adamw", metavar="BETA"
+    )
+    beta2: float = _option(
+        BETA2, "training", "decay of the mean of squares, for adam and adamw", metavar="BETA"
+    )
+    epsilon: float = _option(
+        EPSILON, "training", "added to the root of that mean, for adam and adamw", metavar="EPS"
     )
     lr_schedule: str = _option(
         "cosine",
@@ -284,6 +294,9 @@ def _check_values(config: Config) -> None:
         ("init_bias_std", config.init_bias_std >= 0, "0 or more"),
         ("learning_rate", config.learning_rate > 0, "above 0"),
         ("momentum", 0 <= config.momentum < 1, "in [0, 1)"),
+        ("beta1", 0 <= config.beta1 < 1, "in [0, 1)"),
+        ("beta2", 0 <= config.beta2 < 1, "in [0, 1)"),
+        ("epsilon", config.epsilon > 0, "above 0"),
         ("lr_decay", 0 < config.lr_decay <= 1, "in (0, 1]"),
         ("l2", config.l2 >= 0, "0 or more"),
         ("l1", config.l1 >= 0, "0 or more"),

@@ -10,6 +10,7 @@ from xpmlp.backends.base import Backend
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.leaves import map_tree
 from xpmlp.nn.network import hidden_activations
+from xpmlp.optim import OPTIMIZERS
 from xpmlp.training.config import Config
 from xpmlp.training.evaluation import Evaluator
 from xpmlp.training.step import Objective, initial_state, make_step
@@ -75,5 +76,8 @@ def net_of(config: Config, data: Dataset) -> tuple[Objective, tuple[int, ...]]:
         label_smoothing=config.label_smoothing,
         clip_norm=config.clip_norm,
         gradient_norms=config.record == "norms",
+        optimizer_options=tuple(
+            (name, getattr(config, name)) for name in OPTIMIZERS[config.optimizer].options
+        ),
     )
     return objective, (data.n_features, *config.hidden, output_size(loss, data))

@@ -23,6 +23,7 @@ class Objective(NamedTuple):
     """What is trained: the names that the mathematics looks up, fixed before compiling.
 
     l2, l1: whether there is such a penalty; its size is a number of the step.
+    optimizer_options: numbers of the optimiser's own, by name.
     """
 
     activations: tuple[str, ...]
@@ -33,6 +34,7 @@ class Objective(NamedTuple):
     label_smoothing: float = 0.0
     clip_norm: float | None = None
     gradient_norms: bool = True
+    optimizer_options: tuple[tuple[str, float], ...] = ()
 
 
 def initial_state(xp: Namespace, objective: Objective, params: Params, step: Array) -> TrainState:
@@ -57,7 +59,7 @@ def make_step(
     metrics: (M,), or (M, K) for K members, named by `metric_names`. The loss and the gradients
     are those before the update; the norms include the penalty and come before clipping.
     """
-    optimizer = OPTIMIZERS[objective.optimizer]
+    optimizer, options = OPTIMIZERS[objective.optimizer], dict(objective.optimizer_options)
     coupled_l2 = objective.l2 and not optimizer.decoupled_l2
 
     def step(state: TrainState, batch: Batch, hyper: Hyper) -> tuple[TrainState, Array]:
@@ -80,7 +82,7 @@ def make_step(
         if objective.clip_norm is not None:
             grads = clip_by_global_norm(xp, grads, objective.clip_norm)
         params, moments = optimizer.update(
-            xp, state.params, grads, state.moments, state.step, hyper
+            xp, state.params, grads, state.moments, state.step, hyper, **options
         )
         return TrainState(params, moments, state.step + 1), xp.stack(metrics)
 
