@@ -22,6 +22,7 @@ from xpmlp.interrupt import StopRequest, graceful_interrupt
 PROGRAM = "python -m bench"
 REPORT = "report.md"
 BAD = ("failed", "invalid")
+REFUSED = ("unavailable", *BAD)
 
 
 class Benchmark:
@@ -80,7 +81,7 @@ class Benchmark:
 
                 Measurement(case, problem, rows, setup, stop, tick).run(rounds)
         finally:
-            if any(row.seconds or row.status != "ok" for row in rows):
+            if any(row.first_epochs or row.status in REFUSED for row in rows):
                 self._keep(case_figures(case, problem.source, setup, rows))
 
     def _keep(self, case: Figures) -> None:

@@ -1,6 +1,7 @@
 """Measuring: a worker per row, epochs in rounds in turn, and losses that have to agree."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from xpmlp.interrupt import StopRequest
 
+LAST = "PyTorch compile"  # whose preparation is the longest
 WARM_UPS = 2  # what is compiled may be compiled once more for what the first epoch returned
 CHECKED_ROWS = 5_000
 TOLERANCES = {FULL: TOLERANCE, TF32: 0.05}
@@ -23,7 +25,7 @@ TOLERANCES = {FULL: TOLERANCE, TF32: 0.05}
 class Row:
     """One contender on one device, and what was measured.
 
-    status: ok, unavailable, failed or invalid, the last three with a reason.
+    status: ok, unavailable, failed, invalid or stopped, all but the first with a reason.
     first_epochs: seconds of each epoch of the warm-up, compilation included. seconds: of each
     complete round.
     loss: at the end, over the first rows; None for a contender without weights.
@@ -39,6 +41,14 @@ class Row:
     loss: float | None = None
     peak_memory: int | None = None
     about: dict[str, Any] = field(default_factory=dict)
+
+    def stop(self) -> None:
+        """Note that no round is complete; what the first epochs took stays."""
+        self.status = "stopped"
+        self.reason = "before it was prepared"
+        if self.first_epochs:
+            times = " and ".join(f"{seconds:.3g} s" for seconds in self.first_epochs)
+            self.reason = f"the rounds are missing; first epochs: {times}"
 
     def drop_out(self, status: str, error: Exception) -> None:
         """Note why the row goes no further."""
@@ -72,11 +82,16 @@ class Measurement:
     def run(self, rounds: int) -> None:
         """Prepare and warm up one by one, run the rounds, and compare the losses.
 
-        A row that can't run, or fails, says why, and the others go on. Raises KeyboardInterrupt
-        where a stop was requested; the rows then keep the rounds that are complete.
+        Only the imports of all rows happen at the same time. A row that can't run, or fails,
+        says why, and the others go on. Raises KeyboardInterrupt where a stop was requested; the
+        rows then keep the rounds that are complete.
         """
         try:
-            self._each(self.rows, self._prepare)
+            for row in self.rows:
+                self.workers[row] = Worker(self.setup, precision_of(row.name))
+                with suppress(RowFailed):  # the answer fails as well, and says why
+                    self.workers[row].send("load", row.name, row.device)
+            self._each(sorted(self.rows, key=lambda row: row.name == LAST), self._prepare)
             for number in range(WARM_UPS, WARM_UPS + rounds):
                 self._each(in_turn(self.running, number), partial(self._epoch, number))
             self._each(self.running, self._finish)
@@ -101,7 +116,8 @@ class Measurement:
             self.tick(row.name)
 
     def _prepare(self, row: Row) -> None:
-        worker = self.workers[row] = Worker(self.setup, precision_of(row.name))
+        worker = self.workers[row]
+        worker.answer()
         row.prepare = worker.ask("prepare", row.name, row.device, self.case, self.problem)
         for number in range(WARM_UPS):
             row.first_epochs.append(worker.ask("epoch", number))
@@ -119,6 +135,9 @@ class Measurement:
         complete = min((len(row.seconds) for row in self.running), default=0)
         for row in self.rows:
             del row.seconds[complete:]
+        if not complete:
+            for row in self.running:
+                row.stop()
 
     def _compare_losses(self) -> None:
         """Compare the rows of each precision among themselves."""

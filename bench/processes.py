@@ -83,14 +83,26 @@ class Worker:
 
         Raises RowUnavailable or RowFailed with the reason, also where the process is gone.
         """
-        commands, replies = self.process.stdin, self.process.stdout
+        self.send(command, *arguments)
+        return self.answer()
+
+    def send(self, command: str, *arguments: Any) -> None:
+        """Send a command, whose answer is fetched later. Raises RowFailed."""
+        commands = self.process.stdin
         assert commands is not None
-        assert replies is not None
         try:
             pickle.dump((command, *arguments), commands, protocol=5)  # 5 copies no array
             commands.flush()
+        except BrokenPipeError as error:
+            raise RowFailed(self._last_words()) from error
+
+    def answer(self) -> Any:
+        """Return the value of the command that was sent. Raises RowUnavailable or RowFailed."""
+        replies = self.process.stdout
+        assert replies is not None
+        try:
             outcome, value = pickle.load(replies)
-        except (EOFError, BrokenPipeError, pickle.UnpicklingError) as error:
+        except (EOFError, pickle.UnpicklingError) as error:
             raise RowFailed(self._last_words()) from error
         if outcome == "unavailable":
             raise RowUnavailable(value)

@@ -29,6 +29,13 @@ class Session:
 
     def __init__(self, table: str) -> None:
         self.table = table
+        self.loading = 0.0
+
+    def load(self, name: str, device: str) -> None:
+        """Import what the contender needs, while other workers do the same."""
+        start = time.perf_counter()
+        import_module(self.table).CONTENDERS[name].load(device)
+        self.loading = time.perf_counter() - start
 
     def prepare(self, name: str, device: str, case: "Case", problem: "Problem") -> float:
         """Make the contender; return the seconds, imports included."""
@@ -36,7 +43,7 @@ class Session:
         start = time.perf_counter()
         contenders = import_module(self.table).CONTENDERS
         self.contender = contenders[name](case, problem, device)
-        return time.perf_counter() - start
+        return self.loading + time.perf_counter() - start
 
     def epoch(self, number: int) -> float:
         """Train one epoch; return its seconds, once all threads have gone to sleep."""

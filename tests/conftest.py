@@ -1,6 +1,7 @@
 """Fixtures of all tests: every installed backend, one comparison, and where the data is.
 
-Where the driver shows a GPU, the backends that know CUDA take part a second time, on it.
+Where the driver shows a GPU, the backends that know CUDA take part a second time, on it; the
+tests that are not for a GPU see none, so that they do what they do everywhere.
 """
 
 import os
@@ -9,17 +10,61 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from xpmlp.backends import registry
 from xpmlp.backends.base import Backend
-from xpmlp.backends.cuda_driver import query_driver
+from xpmlp.backends.cuda_driver import Driver, query_driver
 from xpmlp.backends.registry import BACKENDS, load
 from xpmlp.errors import BackendUnavailableError
 
 CPU_BACKENDS = tuple(name for name, entry in BACKENDS.items() if "cpu" in entry.devices)
 CUDA_BACKENDS = tuple(name for name, entry in BACKENDS.items() if "cuda" in entry.devices)
-DRIVER = query_driver()
+HERE = Path(__file__).parent
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+ASK_THE_DRIVER = ("backends/test_registry.py", "backends/test_gpu_trouble.py")
+HIDDEN = Driver(0, (0, 0), "no NVIDIA driver is installed (as far as this test may know)")
+DRIVER = query_driver()  # initialises the driver, which then no longer heeds the variable
 if DRIVER.gpus:
     # Else JAX takes most of the GPU's memory for itself, and the other libraries have little.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+
+def is_for_gpus(path: Path, marked: bool) -> bool:
+    """Tell whether the tests of a file, or one that is marked `cuda`, see the GPUs there are."""
+    name = path.relative_to(HERE).as_posix()
+    return marked or name.startswith("cuda/") or name in ASK_THE_DRIVER
+
+
+def hide_gpus(patch: pytest.MonkeyPatch) -> None:
+    """Let `auto` find no GPU, here and in programs that tests start."""
+    patch.setattr(registry, "query_driver", lambda: HIDDEN)
+    patch.setenv(VISIBLE, "")
+
+
+def show_gpus(patch: pytest.MonkeyPatch, visible: str | None) -> None:
+    """Undo that; visible: the variable as it was."""
+    patch.setattr(registry, "query_driver", query_driver)
+    if visible is None:
+        patch.delenv(VISIBLE, raising=False)
+    else:
+        patch.setenv(VISIBLE, visible)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hidden_gpus():
+    """Hide the GPUs from all tests, and return the variable that tells which are visible."""
+    visible = os.environ.get(VISIBLE)
+    with pytest.MonkeyPatch.context() as patch:
+        if DRIVER.gpus:
+            hide_gpus(patch)
+        yield visible
+
+
+@pytest.fixture(autouse=True)
+def shown_gpus(request, monkeypatch, hidden_gpus):
+    """Show them to the tests that are for them."""
+    marked = request.node.get_closest_marker("cuda") is not None
+    if DRIVER.gpus and is_for_gpus(request.node.path, marked):
+        show_gpus(monkeypatch, hidden_gpus)
 
 
 def load_or_skip(name: str, dtype: str = "float64", device: str = "cpu") -> Backend:

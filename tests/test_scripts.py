@@ -14,7 +14,7 @@ FAKE_PYTHON = """#!/bin/sh
 echo "$*" >> "{log}"
 case "$1 $2" in
     "--version "*) echo "Python {version}" ;;
-    "-c "*find_spec*) exit {bare} ;;
+    "-c "*find_spec*) echo "{lacks}" ;;
     "-c "*) exit {too_old} ;;
     "-m venv") [ {venv} = 0 ] && mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ; exit {venv} ;;
     "-m pip") [ "$3" = --version ] || exit {pip} ;;
@@ -42,13 +42,13 @@ def newcomer(tmp_path):
         venv=0,
         pip=0,
         python="python3",
-        bare=1,
+        lacks="",
         **variables,
     ):
         log = tmp_path / "log"
         log.write_text("")
         values = {"log": log, "version": version, "too_old": too_old, "venv": venv, "pip": pip}
-        values["bare"] = bare
+        values["lacks"] = lacks
         if python:
             (tools / python).write_text(FAKE_PYTHON.format(**values))
             (tools / python).chmod(0o755)
@@ -143,24 +143,57 @@ def test_a_clone_that_moved_is_installed_anew(newcomer, tmp_path):
 
 def test_a_gpu_is_checked_by_a_python_that_has_everything(newcomer):
     """Where nothing can be installed, nothing is."""
-    result, calls = newcomer("gpu-check", "--parts", "tests", bare=0, venv=1, pip=1)
-    assert result.returncode == 0, result.stderr
-    assert calls[-1] == "-m bench.gpu_check --parts tests"
+    result, calls = newcomer("gpu-check", "--parts", "tests", venv=1, pip=1)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert calls[-1] == "-m bench.gpu --parts tests"
     assert not any(call.startswith(("-m venv", "-m pip")) for call in calls)
 
 
 def test_a_gpu_is_checked_by_the_python_that_is_named(newcomer):
-    result, calls = newcomer("gpu-check", bare=1, python="python9", PYTHON="python9")
-    assert result.returncode == 0, result.stderr
-    assert calls[-1] == "-m bench.gpu_check"
+    """Whatever it lacks, which is said."""
+    result, calls = newcomer("gpu-check", lacks="tqdm", python="python9", PYTHON="python9")
+    assert (result.returncode, result.stderr) == (0, "gpu-check: python9 lacks: tqdm\n")
+    assert calls[-1] == "-m bench.gpu"
     assert not any("pip" in call for call in calls)
 
 
+def test_the_python_that_is_named_may_be_named_from_here(newcomer, tmp_path):
+    named = "bin/python9"
+    result, calls = newcomer("gpu-check", python="python9", PYTHON=named)
+    assert (result.returncode, calls[-1]) == (0, "-m bench.gpu")
+    result, _ = newcomer("gpu-check", PYTHON="bin/python10")
+    assert result.returncode == 2
+    assert f"PYTHON={tmp_path}/bin/python10 is no Python 3.11 or newer" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
 def test_a_gpu_is_checked_by_a_new_environment_else(newcomer):
-    result, calls = newcomer("gpu-check", "--quick")
+    result, calls = newcomer("gpu-check", "--quick", lacks="tqdm, one of cupy, torch and jax")
     assert result.returncode == 0, result.stderr
+    assert "gpu-check: python3 lacks: tqdm, one of cupy, torch and jax\n" in result.stderr
     assert any(call.endswith("--editable .[test]") for call in calls)
-    assert calls[-1] == "-m bench.gpu_check --quick"
+    assert calls[-1] == "-m bench.gpu --quick"
+
+
+@pytest.mark.parametrize("trouble", [{"venv": 1}, {"pip": 1}], ids=["no venv", "no network"])
+def test_where_nothing_can_be_installed_the_last_line_says_what_is_missing(newcomer, trouble):
+    result, calls = newcomer("gpu-check", lacks="tomli_w, tqdm", **trouble)
+    assert result.returncode == 2
+    last = result.stderr.splitlines()[-1]
+    assert "no Python here has all that is needed; python3 lacks: tomli_w, tqdm. Install" in last
+    assert "PYTHON=/path/to/python" in last
+    assert not any("bench.gpu" in call for call in calls)
+
+
+def test_a_python_says_what_it_lacks_itself(tmp_path):
+    """The check that the stand-in for Python above only pretends."""
+    script = (SCRIPTS / "gpu-check").read_text()
+    code = script.partition("-c '")[2].partition("'")[0]
+    done = subprocess.run(
+        [sys.executable, "-c", code, "numpy", "no_such_module"], capture_output=True, text=True
+    )
+    assert done.stdout.startswith("no_such_module")
+    assert "numpy" not in done.stdout
 
 
 def test_the_scripts_are_executable():

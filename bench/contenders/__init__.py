@@ -24,15 +24,19 @@ class Entry(NamedTuple):
 
     def __call__(self, case: Case, problem: Problem, device: str) -> Contender:
         """Prepare the contender on `cpu` or `cuda:N`. Raises Unavailable where it can't run."""
+        return self.load(device)(case, problem, device)
+
+    def load(self, device: str) -> type[Contender]:
+        """Import the class and the library behind it. Raises Unavailable where it can't be."""
         kind = device.partition(":")[0]
         if kind not in self.classes:
             raise Unavailable(f"it runs on {' and '.join(self.devices)}, not on {device}")
         module, _, name = self.classes[kind].partition(".")
         try:
-            contender = getattr(import_module(f"bench.contenders.{module}"), name)
+            made: type[Contender] = getattr(import_module(f"bench.contenders.{module}"), name)
         except ImportError as error:
             raise Unavailable(f"{error}; install it with: pip install {self.package}") from error
-        made: Contender = contender(case, problem, device)
+        made.import_library()
         return made
 
 

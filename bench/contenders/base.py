@@ -39,6 +39,10 @@ class Contender(ABC):
         self.case, self.device = case, device
         self.full_batch = case.batch_size >= len(problem.y)
 
+    @classmethod  # noqa: B027
+    def import_library(cls) -> None:
+        """Import what the row's module has not imported yet; where that fails, say nothing."""
+
     @abstractmethod
     def epoch(self, order: np.ndarray) -> None:
         """Train on all rows in this order (N,), a ragged last batch included.

@@ -26,7 +26,10 @@ class TorchCudaGraph(TorchEager):
     """
 
     name = "PyTorch CUDA graph"
-    how = "a CUDA graph of gather and eager step per batch size; a copy of indices, a replay"
+    how = (
+        "a CUDA graph of gather and eager step per batch size; two launches a step: a copy of "
+        "indices and a replay"
+    )
 
     def __init__(self, case: Case, problem: Problem, device: str) -> None:
         super().__init__(case, problem, device)

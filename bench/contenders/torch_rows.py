@@ -132,7 +132,9 @@ class TorchCompile(TorchNet):
         self.v = {name: torch.zeros_like(p) for name, p in self.params.items()}
         self.steps = torch.zeros((), device=device)
         if device != "cpu":
-            for tensor in (*self.params.values(), *self.m.values(), *self.v.values(), self.steps):
+            rows = (self.x, self.y) if self.full_batch else ()
+            trained = (*self.params.values(), *self.m.values(), *self.v.values(), self.steps)
+            for tensor in (*trained, *rows):
                 torch._dynamo.mark_static_address(tensor)
         mode = None if device == "cpu" else "reduce-overhead"
         self.compiled = torch.compile(self._written, mode=mode, dynamic=False, fullgraph=True)

@@ -5,6 +5,8 @@ evaluation and history, is left out, as it is in all rows. The norms of the grad
 xpmlp records unless told otherwise and no other row computes, are off: `record="loss"`.
 """
 
+from contextlib import suppress
+from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +15,7 @@ from bench.cases import Case, Problem
 from bench.contenders.base import MOMENTUM, Contender, Unavailable, Weights
 from bench.processes import FULL, TF32
 from xpmlp.backends.base import Backend
-from xpmlp.backends.registry import select_backend
+from xpmlp.backends.registry import BACKENDS, select_backend
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import BackendUnavailableError
 from xpmlp.training.config import Config
@@ -42,6 +44,12 @@ class _Xpmlp(Contender):
             order=None if self.full_batch else lambda _: self.order,
         )
         self.state = self.trainer.state
+
+    @classmethod
+    def import_library(cls) -> None:
+        """Import the backend's module; why one can't be, its selection says."""
+        with suppress(ImportError, OSError):
+            import_module(f"xpmlp.backends.{BACKENDS[cls.backend_name].module}")
 
     def _backend(self) -> Backend:
         try:
@@ -77,8 +85,13 @@ class _Xpmlp(Contender):
             **self.backend.describe(),
             "library": library,
             "version": version,
-            "epoch": f"{how}; each step returns the loss",
+            "epoch": f"{how}; each step returns the loss; {self.how_it_ran}",
         }
+
+    @property
+    def how_it_ran(self) -> str:
+        """What the compiled step says of its last epoch."""
+        return str(getattr(self.trainer.problem.step, "how", "step by step"))
 
     def peak_memory(self) -> int:
         """Return what the backend tells."""
@@ -124,14 +137,14 @@ class XpmlpTorch(_Xpmlp):
 
     name, backend_name = "xpmlp torch", "torch"
     how = "hand-derived step recorded once, replayed without autograd; large products by oneDNN"
-    how_on_gpu = "hand-derived step recorded once, replayed as one CUDA graph an epoch"
+    how_on_gpu = "hand-derived step recorded once, an epoch's steps captured"
 
 
 class XpmlpCupy(_Xpmlp):
     """xpmlp's CuPy backend."""
 
     name, backend_name = "xpmlp cupy", "cupy"
-    how = "hand-derived step recorded once, fused, one CUDA graph an epoch"
+    how = "hand-derived step recorded once, fused, an epoch's steps captured"
 
 
 class XpmlpTorchTf32(XpmlpTorch):

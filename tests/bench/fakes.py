@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from bench.contenders.base import Unavailable
 
 LAST_WORDS = "a library's last words"
 TROUBLE = 3
+IMPORT = 3.0
 
 
 class Fake:
@@ -18,6 +20,10 @@ class Fake:
     def __init__(self, case, problem, device):
         self.case, self.problem, self.device = case, problem, device
         self.epochs = 0
+
+    @classmethod
+    def import_library(cls):
+        pass
 
     def epoch(self, order):
         assert sorted(order) == list(range(self.case.rows))
@@ -75,10 +81,26 @@ class SaysTf32(Fake):
         return {**super().describe(), "tf32": os.environ.get("NVIDIA_TF32_OVERRIDE", "as found")}
 
 
+class SlowToImport(Fake):
+    @classmethod
+    def import_library(cls):
+        time.sleep(IMPORT)
+
+
+class NotInstalled(Fake):
+    @classmethod
+    def import_library(cls):
+        raise Unavailable("not here;\ninstall it")
+
+
 class Entry(NamedTuple):
     made: type
     devices: tuple[str, ...] = ("cpu",)
     flag: str = ""
+
+    def load(self, device):
+        self.made.import_library()
+        return self.made
 
     def __call__(self, case, problem, device):
         return self.made(case, problem, device)
@@ -93,6 +115,9 @@ CONTENDERS = {
     "dies": Entry(Dies),
     "on a GPU": Entry(Fake, ("cuda",)),
     "floor": Entry(Floor),
+    "slow to import": Entry(SlowToImport),
+    "slow as well": Entry(SlowToImport),
+    "not installed": Entry(NotInstalled),
     "peer tf32": Entry(SaysTf32, flag="tf32"),
     "peer full": Entry(SaysTf32, flag="variants"),
 }

@@ -1,7 +1,9 @@
+import sys
+
 import numpy as np
 import pytest
 
-from bench.cases import CASES, RATES, case_named, case_of, default_cases, make_problem
+from bench.cases import CASES, RATES, case_named, case_of, default_cases, make_problem, mnist_files
 from bench.sweep import SWEEPS
 from xpmlp.errors import InputError
 
@@ -18,7 +20,9 @@ def write_mnist(folder, rows):
 
 def test_the_table_names_its_cases():
     small = ["64/100", "300/32", "300/128", "1024/256", "300-100/128", "1000/10000"]
-    assert list(CASES) == default_cases("cuda") == [*small, "4096-4096/8192"]
+    assert list(CASES) == [*small, "4096-4096/8192"]
+    assert sorted(default_cases("cuda")) == sorted(CASES)
+    assert default_cases("cuda")[:2] == ["300/128", "4096-4096/8192"]
     assert default_cases("cpu") == default_cases("auto") == small
     large = CASES["4096-4096/8192"]
     assert (large.sizes, large.rows, large.steps) == ((784, 4096, 4096, 10), 60_000, 8)
@@ -85,6 +89,14 @@ def test_mnist_is_taken_where_it_has_the_rows(fakes, tmp_path, asked, source):
     if source == "MNIST":
         np.testing.assert_array_equal(problem.x, np.full((12, 784), np.float32(0.2)))
         assert problem.y.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
+
+
+def test_without_pooch_the_folder_that_was_named_is_searched(fakes, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    assert list(mnist_files()) == []
+    write_mnist(tmp_path / "mnist", 12)
+    ((images, labels),) = mnist_files()
+    assert (images.parent, labels.parent) == (tmp_path / "mnist", tmp_path / "mnist")
 
 
 def test_sweeps_change_one_thing_and_find_it_again():

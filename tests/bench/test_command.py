@@ -268,6 +268,48 @@ def test_ctrl_c_saves_what_was_measured(capsys, monkeypatch, tmp_path):
     assert "xpmlp fake" in out
 
 
+def test_a_stop_while_rows_are_prepared_keeps_their_first_epochs(capsys, monkeypatch, tmp_path):
+    class Interrupted(benchmark.Measurement):
+        def _prepare(self, row):
+            super()._prepare(row)
+            if row.name == "peer":
+                os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(benchmark, "Measurement", Interrupted)
+    code, out, _ = run(capsys, *TINY, *GOOD, "--no-plots", "--out", "new")
+    assert code == 130
+    (case,) = json.loads((tmp_path / "new" / "results.json").read_text())["cases"]
+    assert [len(entry["first_epochs"]) for entry in case["entries"]] == [2, 2, 0]
+    assert [entry["seconds"] for entry in case["entries"]] == [None] * 3
+    assert "xpmlp fake: stopped: the rounds are missing; first epochs: " in out
+    assert "floor: stopped: before it was prepared" in out
+
+
+ABSENT = ("pooch", "requests", "sklearn", "matplotlib", "pytest", "hypothesis")
+
+
+def test_a_gpu_check_gets_by_without_what_its_script_does_not_ask_for(tmp_path):
+    """The script asks for NumPy and a few more; no picture, download or toy data is made."""
+    for name in ABSENT:
+        text = f"raise ModuleNotFoundError('no {name}', name='{name}')"
+        (tmp_path / f"{name}.py").write_text(text)
+    variables = {"PYTHONPATH": str(tmp_path), "XPMLP_DATA_DIR": str(tmp_path)}
+    words = ("--only", "xpmlp numpy", "floor", "--device", "cpu", "--no-plots", "--out")
+    for program in (
+        ("-m", "bench", *TINY, *words, str(tmp_path / "new")),
+        ("-c", "import bench.gpu.check, bench.gpu.profile"),
+    ):
+        done = subprocess.run(
+            [sys.executable, *program],
+            cwd=ROOT,
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+    assert "150 rows of random data" in (tmp_path / "new" / "report.md").read_text()
+
+
 def test_help_needs_no_array_library():
     code = (
         "import sys; from bench.__main__ import main\n"

@@ -221,6 +221,18 @@ def test_xpmlps_rows_are_its_trainer(name):
     assert all((a == b).all() for a, b in zip(ours, expected, strict=True))
 
 
+@pytest.mark.parametrize("name", [name for name in TRAINED if name.startswith("xpmlp")])
+def test_xpmlps_rows_say_how_their_last_epoch_ran(name, monkeypatch):
+    problem = make_problem()
+    contender = prepare(name, make_case(), problem)
+    contender.epoch(problem.order(0))
+    step = contender.trainer.problem.step
+    assert contender.how_it_ran == step.how
+    assert contender.describe()["epoch"].endswith(f"; {step.how}")
+    monkeypatch.setattr(contender.trainer, "problem", SimpleNamespace(step=len))
+    assert contender.how_it_ran == "step by step"
+
+
 def test_every_backend_has_its_row():
     """But array-api-strict, which checks and is not meant to be fast."""
     own = [name for name in CONTENDERS if name.startswith("xpmlp ")]

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from bench import gpu_check, gpu_parts
-from bench.gpu_check import JSON, LOG, PAGE, finite, main
-from bench.gpu_parts import FAILED, OK, SKIPPED, STOPPED, Outcome, _verdict_of_tests, profile_of
+from bench.gpu import check, parts
+from bench.gpu.check import JSON, LOG, NO_MNIST, PAGE, finite, main
+from bench.gpu.parts import FAILED, OK, SKIPPED, STOPPED, Outcome, _verdict_of_tests, profile_of
 from bench.processes import ROOT
 from xpmlp.backends.cuda_driver import Driver
 
@@ -50,13 +50,15 @@ def pretended(monkeypatch, tmp_path, limits):
         "second": ValueError("a bad\npart"),
         "third": Outcome(STOPPED, "stopped after 9 s"),
     }
-    parts = {name: part(name, outcome) for name, outcome in outcomes.items()}
-    monkeypatch.setattr(gpu_parts, "PARTS", parts)
-    monkeypatch.setattr(gpu_parts, "SHARES", {"first": 1, "second": 1, "third": 2})
-    monkeypatch.setattr(gpu_check, "describe_hardware", lambda: HARDWARE)
-    monkeypatch.setattr(gpu_check, "query_driver", lambda: Driver(1, (13, 0), ""))
+    pretend = {name: part(name, outcome) for name, outcome in outcomes.items()}
+    monkeypatch.setattr(parts, "PARTS", pretend)
+    monkeypatch.setattr(parts, "OF_MNIST", ("second",))
+    monkeypatch.setattr(check, "mnist_files", lambda: iter([("images", "labels")]))
+    monkeypatch.setattr(parts, "SHARES", {"first": 1, "second": 1, "third": 2})
+    monkeypatch.setattr(check, "describe_hardware", lambda: HARDWARE)
+    monkeypatch.setattr(check, "query_driver", lambda: Driver(1, (13, 0), ""))
     monkeypatch.chdir(tmp_path)
-    return parts
+    return pretend
 
 
 def run(capsys, *arguments):
@@ -75,13 +77,13 @@ def saved(folder):
 def test_every_part_is_saved_and_a_failure_is_its_own(capsys, tmp_path):
     code, out, err = run(capsys, "--out", "new")
     assert code == 1
-    assert err.endswith("python -m bench.gpu_check: failed: second\n")
+    assert err.endswith("python -m bench.gpu: failed: second\n")
     figures = saved(tmp_path / "new")
-    parts = {part["name"]: part for part in figures["parts"]}
-    assert [part["status"] for part in parts.values()] == [OK, FAILED, STOPPED]
-    assert parts["second"]["reason"] == "ValueError: a bad part"
-    assert parts["first"]["figures"] == {"loss": None, "seconds": [1.5]}
-    assert figures["hardware"] == HARDWARE
+    told = {part["name"]: part for part in figures["parts"]}
+    assert [part["status"] for part in told.values()] == [OK, FAILED, STOPPED]
+    assert told["second"]["reason"] == "ValueError: a bad part"
+    assert told["first"]["figures"] == {"loss": None, "seconds": [1.5]}
+    assert (figures["hardware"], figures["data"]) == (HARDWARE, "MNIST")
     assert (figures["interrupted"], figures["budget_seconds"]) == (False, 520.0)
     log = (tmp_path / "new" / LOG).read_text()
     assert "first printed this\n" in log
@@ -131,11 +133,40 @@ def test_bad_input_is_one_line_and_2(capsys, tmp_path, arguments, message):
 
 
 def test_no_gpu_is_one_line_and_nothing_written(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(gpu_check, "query_driver", lambda: Driver(0, (0, 0), "no driver"))
+    monkeypatch.setattr(check, "query_driver", lambda: Driver(0, (0, 0), "no driver"))
     code, out, err = run(capsys)
     assert (code, out) == (2, "")
-    assert err == "python -m bench.gpu_check: there is no GPU to check: no driver\n"
+    assert err == "python -m bench.gpu: there is no GPU to check: no driver\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_data_folder_that_is_not_there_is_one_line_and_nothing_written(
+    capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("XPMLP_DATA_DIR", "nowhere")
+    code, out, err = run(capsys)
+    assert (code, out) == (2, "")
+    assert err == "python -m bench.gpu: XPMLP_DATA_DIR: there is no folder nowhere\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_mnist_its_parts_are_left_out_and_leave_their_time(
+    capsys, monkeypatch, tmp_path, limits
+):
+    monkeypatch.setattr(check, "mnist_files", lambda: iter(()))
+    assert run(capsys, "--budget", "90", "--out", "new")[0] == 0
+    figures = saved(tmp_path / "new")
+    assert [part["status"] for part in figures["parts"]] == [OK, SKIPPED, STOPPED]
+    assert figures["parts"][1]["reason"] == NO_MNIST
+    assert figures["data"] == f"random rows: {NO_MNIST}"
+    assert (
+        f"Rows of the benchmark: random rows: {NO_MNIST}." in (tmp_path / "new" / PAGE).read_text()
+    )
+    assert limits == {
+        "first": pytest.approx(30, abs=1),
+        "third": pytest.approx(90, abs=1),
+    }
+    assert run(capsys, "--parts", "second", "--out", "newer")[0] == 0
 
 
 def test_a_check_is_never_overwritten(capsys, tmp_path):
@@ -183,7 +214,7 @@ def test_a_page_that_fails_costs_no_part(capsys, monkeypatch, tmp_path):
     def broken(figures):
         raise KeyError("no such figure")
 
-    monkeypatch.setattr(gpu_check, "page", broken)
+    monkeypatch.setattr(check, "page", broken)
     assert run(capsys, "--parts", "first", "--out", "new")[0] == 0
     assert saved(tmp_path / "new")["parts"][0]["status"] == OK
 
@@ -218,6 +249,6 @@ def test_the_verdict_of_the_tests():
 
 
 def test_the_shares_are_those_of_the_parts():
-    code = "from bench.gpu_parts import PARTS, SHARES; assert list(PARTS) == list(SHARES)"
+    code = "from bench.gpu.parts import PARTS, SHARES; assert list(PARTS) == list(SHARES)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

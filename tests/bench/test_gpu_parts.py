@@ -8,12 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench import gpu_hardware, gpu_parts
-from bench.gpu_page import page, table
-from bench.gpu_parts import FAILED, OK, STOPPED, Outcome, Task, brief
-from bench.gpu_profile import kernels_of
-from bench.gpu_runner import Ended, Runner
-from bench.outcomes import CRASHED, read_outcomes
+from bench.cases import CASES
+from bench.gpu import hardware as gpu_hardware
+from bench.gpu import parts as gpu_parts
+from bench.gpu.outcomes import CRASHED, read_outcomes
+from bench.gpu.page import page, table
+from bench.gpu.parts import FAILED, OK, STOPPED, Outcome, Task, brief
+from bench.gpu.profile import kernels_of
+from bench.gpu.runner import Ended, Runner
 from bench.processes import ROOT
 from bench.results import RESULTS, save
 from tests.bench import figures as made
@@ -27,11 +29,12 @@ class Scripted:
     def __init__(self, do, folder):
         self.do, self.log = do, folder / "check.log"
         self.stop = SimpleNamespace(requested=False)
-        self.programs, self.limits = [], []
+        self.programs, self.limits, self.variables = [], [], {}
 
     def run(self, programs, limit, variables=None):
         self.programs += programs
         self.limits.append(limit)
+        self.variables |= variables or {}
         return [self.do([str(word) for word in words]) for words in programs]
 
 
@@ -43,7 +46,9 @@ def after(words, flag):
     return words[words.index(flag) + 1]
 
 
-def test_the_tests_of_each_library_are_counted_apart(tmp_path):
+def test_the_tests_of_each_library_are_counted_apart(tmp_path, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
+
     def pytest_of(words):
         lines = [{"test": "a", "outcome": "passed", "reason": ""}]
         broken = after(words, "-k") == "torch"
@@ -61,7 +66,36 @@ def test_the_tests_of_each_library_are_counted_apart(tmp_path):
     assert outcome.figures["jax"]["counts"]["passed"] == 1
     assert len(asked.runner.limits) == 1
     assert all(after(words, "-m") == "pytest" for words in asked.runner.programs)
-    assert "tests/cuda" in asked.runner.programs[0]
+    words = asked.runner.programs[0]
+    assert words.index("tests/cuda") == words.index("tests") - 1
+    assert asked.runner.variables == {
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        "XLA_FLAGS": "--xla_cpu_enable_fast_math=false --xla_gpu_autotune_level=0",
+    }
+
+
+def test_the_tests_of_a_gpu_alone_come_first():
+    """And are not collected once more with all the others."""
+    words = gpu_parts._pytest("not jax", gpu_parts.Path(os.devnull), False)
+    done = subprocess.run(
+        [*words, "--collect-only"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    found = [line for line in done.stdout.splitlines() if "::" in line]
+    own = [line.startswith("tests/cuda/") for line in found]
+    assert any(own)
+    assert own == sorted(own, reverse=True)
+    assert len(set(found)) == len(found)
+
+
+def test_xla_knows_the_flag_of_the_tests():
+    """It ends a process that names a flag it does not know."""
+    pytest.importorskip("jax")
+    code = "import jax; print(jax.jit(lambda x: x + 1)(1))"
+    variables = {**os.environ, "XLA_FLAGS": gpu_parts.NO_AUTOTUNING, "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=variables, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
 
 
 def test_tests_that_were_cut_short_have_not_failed(tmp_path):
@@ -110,7 +144,7 @@ def test_the_plugin_writes_as_tests_end(tmp_path):
     (tmp_path / "test_it.py").write_text(TESTS)
     (tmp_path / "test_other.py").write_text("import no_such_module")
     file = tmp_path / "outcomes"
-    options = ("-p", "bench.outcomes", "--outcomes", str(file), "-p", "no:cacheprovider")
+    options = ("-p", "bench.gpu.outcomes", "--outcomes", str(file), "-p", "no:cacheprovider")
     program = [sys.executable, "-m", "pytest", "--continue-on-collection-errors", *options]
     where = ("--rootdir", str(tmp_path), "-c", os.devnull, str(tmp_path))
     done = subprocess.run([*program, *where], cwd=ROOT, capture_output=True, text=True)
@@ -125,16 +159,62 @@ def test_the_plugin_writes_as_tests_end(tmp_path):
 
 def test_a_benchmark_that_was_stopped_keeps_its_cases(tmp_path):
     def stopped(words):
-        (tmp_path / "bench").mkdir()
-        save(made.run(), tmp_path / "bench")
+        saved(words, made.run())
         return Ended(130, True, 80.0, "")
 
-    outcome = gpu_parts.bench(task(stopped, tmp_path))
+    asked = task(stopped, tmp_path)
+    outcome = gpu_parts.bench(asked)
     assert outcome.status == STOPPED
-    (case,) = outcome.figures["cases"]
+    assert outcome.reason == "all rows: stopped after 80 s; variants: stopped after 80 s"
+    (case,) = outcome.figures["bench"]["cases"]
     assert case["rows"]["xpmlp numpy"]["median_seconds"] == 2.0
     assert case["rows"]["absent"]["median_seconds"] is None
-    assert outcome.figures["results"] == f"bench/{RESULTS}"
+    assert outcome.figures["bench"]["results"] == f"bench/{RESULTS}"
+
+
+def saved(words, figures):
+    """Save the figures where a benchmark was asked to; the folder's name."""
+    folder = gpu_parts.Path(after(words, "--out"))
+    folder.mkdir()
+    save(figures, folder)
+    return folder.name
+
+
+def test_variants_get_a_short_run_of_their_own(tmp_path):
+    def measured(words):
+        saved(words, made.run())
+        return Ended(0, False, 1.0, "")
+
+    asked = task(measured, tmp_path)
+    outcome = gpu_parts.bench(asked)
+    assert list(outcome.figures) == ["bench", "bench-variants"]
+    everything, variants = asked.runner.programs
+    assert "--no-plots" in everything
+    assert not {"--variants", "--case"} & set(everything)
+    assert {"--no-plots", "--variants"} <= set(variants)
+    assert (after(variants, "--case"), after(variants, "--only")) == ("300/128", "xpmlp jax")
+    first, second = asked.runner.limits
+    assert first == pytest.approx(0.85 * 90)
+    assert second == pytest.approx(90, abs=1)
+
+
+def test_after_a_wish_to_stop_there_are_no_variants(tmp_path):
+    def interrupted(words):
+        saved(words, made.run())
+        asked.runner.stop.requested = True
+        return Ended(130, True, 1.0, "")
+
+    asked = task(interrupted, tmp_path)
+    assert list(gpu_parts.bench(asked).figures) == ["bench"]
+    assert len(asked.runner.programs) == 1
+
+
+def test_the_variants_that_are_asked_for_exist():
+    from bench.choices import chosen_rows
+
+    rows = chosen_rows("cuda", [gpu_parts.VARIANTS_ROWS], ["variants"])
+    assert [row.name for row in rows] == ["xpmlp jax", "xpmlp jax unroll 8"]
+    assert gpu_parts.VARIANTS_CASE in CASES
 
 
 def test_a_benchmark_that_wrote_nothing_failed(tmp_path):
@@ -149,11 +229,10 @@ def test_rows_that_could_not_run_are_named(tmp_path, row, status):
     rows = [one for one in made.rows() if one.name in (row, "absent")]
 
     def measured(words):
-        (tmp_path / "bench").mkdir()
-        save(made.run(made.case(made=rows)), tmp_path / "bench")
+        saved(words, made.run(made.case(made=rows)))
         return Ended(0, False, 80.0, "")
 
-    outcome = gpu_parts.bench(task(measured, tmp_path))
+    outcome = gpu_parts.tf32(task(measured, tmp_path))
     assert (outcome.status, outcome.reason) == (status, "could not run: absent")
 
 
@@ -190,23 +269,26 @@ def test_the_profiler_says_why_it_saw_nothing():
 def test_the_page_invents_no_figure():
     run = {"dataset": None, "epochs": None, "epoch_seconds": [], "wall_seconds": 3.0}
     profile = {"steps": 469, "later_epoch_seconds": [0.2, 0.1, 0.3], "capture_seconds": 2.0}
-    seen = {"kernel_launches": 938, "kernel_seconds": 0.1, "about": {"graph nodes": "40"}}
+    seen = {"kernel_launches": 938, "kernel_seconds": 0.1, "how": "as written: a | reason"}
     tests = {"cupy": {"counts": {"passed": 3, "failed": 1}, "bad": {"t::a": "x | y\nz"}}}
     parts = [
         ("tests", Outcome(FAILED, "1 of cupy", tests)),
-        ("bench", Outcome(OK, "", {"results": "b/r.json", "cases": brief(made.run())})),
+        ("bench", Outcome(OK, "", {"b": {"results": "b/r.json", "cases": brief(made.run())}})),
         ("tf32", Outcome(FAILED, "no results")),
         ("train", Outcome(OK, "", {"cupy full": run})),
         ("profile", Outcome(OK, "", {"cupy": profile | seen, "jax": {}})),
     ]
     listed = [{"name": name, "seconds": 1.0, **vars(outcome)} for name, outcome in parts]
-    text = page({"started": "2026-01-02T03", "hardware": HARDWARE, "parts": listed})
+    about = {"started": "2026-01-02T03", "data": "MNIST", "hardware": HARDWARE}
+    text = page({**about, "parts": listed})
     assert "| tests | failed: 1 of cupy | 1 | cupy: 3 passed, 1 failed |" in text
     assert "- `t::a`: x / y z" in text
     assert "| 300/128 | 2 | 4 | 3 | 1 | not measured | not measured |" in text
     unknown = "not measured | not measured | not measured | not measured | not measured"
     assert f"| cupy full | {unknown} | 3.0 |" in text
-    assert "| cupy | 2 | not measured | 2.0 | 50 % | graph nodes: 40 |" in text
+    assert "| bench | ok | 1 | 1 case in b/r.json |" in text
+    assert "| tf32 | failed: no results | 1 |  |" in text
+    assert "| cupy | 2 | not measured | 2.0 | 50 % | as written: a / reason |" in text
     assert f"| jax | {unknown} |" in text
 
 
@@ -230,5 +312,5 @@ def test_without_a_gpu_a_profile_ends_with_the_reason(tmp_path):
     )
     outcome = gpu_parts.profile(asked)
     assert outcome.status == FAILED
-    assert "torch: exit code 1: bench.gpu_profile: backend torch can't run" in outcome.reason
+    assert "torch: exit code 1: bench.gpu.profile: backend torch can't run" in outcome.reason
     assert outcome.figures["torch"] == {}

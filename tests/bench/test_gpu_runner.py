@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench import gpu_runner
-from bench.gpu_runner import Runner
+from bench.gpu import runner as programs
+from bench.gpu.runner import Runner
 
 HEEDS = """
 import time
@@ -71,6 +71,25 @@ def test_a_program_is_asked_to_stop_before_its_limit(runner):
     assert "saved" in runner.log.read_text()
 
 
+ENDS_WELL = """
+import time
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("done all the same")
+"""
+
+
+def test_one_that_is_asked_and_ends_well_was_not_stopped(runner):
+    (ended,) = runner.run([program(ENDS_WELL)], 4.0)
+    assert (ended.code, ended.stopped, ended.text) == (0, False, "done all the same\n")
+
+
+def test_one_that_is_ended_unasked_was_stopped_and_has_not_failed(runner):
+    (ended,) = runner.run([program(HEEDS)], 0.0)
+    assert (ended.code, ended.stopped) == (-9, True)
+
+
 def test_one_that_does_not_stop_is_ended_with_all_it_started(runner):
     (ended,) = runner.run([program(STUBBORN)], 1.5)
     assert (ended.code, ended.stopped) == (-9, True)
@@ -91,7 +110,7 @@ def is_running(number):
 
 
 def test_a_wish_to_stop_is_passed_on(runner, stop, monkeypatch):
-    monkeypatch.setattr(gpu_runner.time, "sleep", wishing(stop, time.sleep))
+    monkeypatch.setattr(programs.time, "sleep", wishing(stop, time.sleep))
     begun = time.monotonic()
     (ended,) = runner.run([program(HEEDS)], 60)
     assert time.monotonic() - begun < 15

@@ -1,8 +1,11 @@
+import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from bench import harness
+from bench.contenders import CONTENDERS
 from bench.harness import Measurement, Row, in_turn, loss_of
 from bench.processes import Setup
 from tests.bench import fakes as table
@@ -79,9 +82,41 @@ def test_a_stop_keeps_the_complete_rounds(case, problem):
     assert [row.loss for row in rows] == [None, None]
 
 
-def test_a_stop_before_the_first_round_leaves_no_times(case, problem):
-    rows, _ = measure(case, problem, ("xpmlp fake", "peer"), 5, stop_after=1)
-    assert [row.seconds for row in rows] == [[], []]
+def test_a_stop_before_the_first_round_keeps_the_first_epochs(case, problem):
+    names = ("xpmlp fake", "absent", "peer", "floor")
+    rows, _ = measure(case, problem, names, 5, stop_after=3)
+    assert [row.seconds for row in rows] == [[]] * 4
+    assert [len(row.first_epochs) for row in rows] == [2, 0, 2, 0]
+    assert [row.status for row in rows] == ["stopped", "unavailable", "stopped", "stopped"]
+    assert rows[0].reason.startswith("the rounds are missing; first epochs: ")
+    assert rows[0].reason.count(" s") == 2
+    assert rows[3].reason == "before it was prepared"
+
+
+def test_a_stop_in_the_first_round_says_that_it_is_missing(case, problem):
+    rows, _ = measure(case, problem, ("xpmlp fake", "peer"), 5, stop_after=3)
+    assert [(row.status, row.seconds) for row in rows] == [("stopped", [])] * 2
+
+
+def test_the_row_whose_preparation_is_the_longest_is_prepared_last(case, problem, monkeypatch):
+    monkeypatch.setattr(harness, "LAST", "xpmlp fake")
+    rows, ticks = measure(case, problem, ("xpmlp fake", "peer", "floor"), 1)
+    assert ticks[:3] == ["peer", "floor", "xpmlp fake"]
+    assert [row.name for row in rows] == ["xpmlp fake", "peer", "floor"]
+
+
+def test_the_row_that_is_prepared_last_exists():
+    assert harness.LAST in CONTENDERS
+
+
+def test_libraries_are_imported_at_the_same_time_and_count_as_preparation(case, problem):
+    names = ("slow to import", "slow as well", "not installed")
+    begun = time.monotonic()
+    rows, _ = measure(case, problem, names, 1)
+    assert time.monotonic() - begun < 2 * table.IMPORT
+    assert [row.status for row in rows] == ["ok", "ok", "unavailable"]
+    assert all(row.prepare >= table.IMPORT for row in rows[:2])
+    assert rows[2].reason == "not here; install it"
 
 
 def test_the_loss_is_that_of_the_formulas(case, problem):

@@ -26,6 +26,11 @@ def train(*arguments, **variables):
     )
 
 
+@pytest.fixture(autouse=True)
+def digits():
+    pytest.importorskip("sklearn", reason="scikit-learn, which brings digits, is not installed")
+
+
 def test_a_short_run_says_where_it_ran(tmp_path):
     done = train(*SHORT, "--device", devices.DEVICE.partition(":")[0], "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr

@@ -1,5 +1,6 @@
 """Whole runs on the GPU end where NumPy ends, whatever is recorded, captured and replayed."""
 
+import warnings
 from functools import cache
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from tests.backends.test_agreement import RUNS, TWO_HUNDRED_STEPS
 from tests.cuda.devices import numpy_backend
 from tests.problems import make_dataset, relative_distance
+from xpmlp.backends.captured import CapturedEpoch
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import finish, fit, fit_many
@@ -49,6 +51,20 @@ def run(backend, label, dtype):
 @cache
 def reference(label, dtype):
     return run(numpy_backend(dtype), label, dtype)
+
+
+@pytest.mark.parametrize("gpu", ["cupy", "torch"], indirect=True)
+@pytest.mark.parametrize("label", ["sgd-loss-alone", "full-batch"])
+def test_epochs_are_captured(gpu, label):
+    """What could not be captured would run step by step, end at the same weights, and warn."""
+    config = config_of(label, "float32").replace(epochs=2)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        trainer = fit(config, make_dataset(dtype="float32"), gpu.backend("float32")).trainer
+    assert [str(one.message) for one in told if one.category is RuntimeWarning] == []
+    kept = trainer.problem.step.plans.kept
+    assert kept
+    assert {type(plan) for plan in kept.values()} == {CapturedEpoch}
 
 
 @pytest.mark.parametrize("label", ALL)

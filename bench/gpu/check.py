@@ -1,4 +1,4 @@
-"""`python -m bench.gpu_check`: every check and figure that needs a GPU, within a budget of time."""
+"""The command `python -m bench.gpu`: part after part, within a budget of time."""
 
 import argparse
 import json
@@ -11,11 +11,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench import gpu_parts
-from bench.gpu_hardware import describe_hardware
-from bench.gpu_page import page
-from bench.gpu_parts import FAILED, SKIPPED, STOPPED, Outcome, Task
-from bench.gpu_runner import Runner
+from bench.cases import mnist_files
+from bench.gpu import parts
+from bench.gpu.hardware import describe_hardware
+from bench.gpu.page import page
+from bench.gpu.parts import FAILED, SKIPPED, STOPPED, Outcome, Task
+from bench.gpu.runner import Runner
 from xpmlp.backends.cuda_driver import query_driver
 from xpmlp.commands import (
     EXIT_INTERRUPTED,
@@ -23,22 +24,23 @@ from xpmlp.commands import (
     Parser,
     guarded,
     path,
-    run_as_program,
 )
 from xpmlp.console import show, warn
+from xpmlp.data.places import places
 from xpmlp.errors import InputError, unknown_name
 from xpmlp.files import write_whole
 from xpmlp.interrupt import StopRequest, graceful_interrupt
 
-PROGRAM = "python -m bench.gpu_check"
+PROGRAM = "python -m bench.gpu"
 BUDGET = 520.0
 LEAST = 5.0
+NO_MNIST = "MNIST is not on this machine; name its folder: XPMLP_DATA_DIR=DIR, for DIR/mnist/…"
 JSON, LOG, PAGE = "gpu-check.json", "gpu-check.log", "gpu-check.md"
 
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser."""
-    names = ", ".join(gpu_parts.PARTS)
+    names = ", ".join(parts.PARTS)
     parser = Parser(
         prog=PROGRAM,
         description="Run the tests that need a GPU, time epochs beside other libraries, train on "
@@ -76,18 +78,19 @@ def check(arguments: argparse.Namespace) -> int:
     driver = query_driver()
     if driver.problem:
         raise InputError(f"there is no GPU to check: {driver.problem}")
+    places(None)
     return Check(arguments, names, make_folder(arguments.out), start).run()
 
 
 def chosen_parts(text: str | None) -> list[str]:
     """Return the names of the parts, in their order. Raises InputError for an unknown one."""
     if text is None:
-        return list(gpu_parts.PARTS)
+        return list(parts.PARTS)
     asked = [name.strip() for name in text.split(",")]
     for name in asked:
-        if name not in gpu_parts.PARTS:
-            raise unknown_name("part", name, gpu_parts.PARTS)
-    return [name for name in gpu_parts.PARTS if name in asked]
+        if name not in parts.PARTS:
+            raise unknown_name("part", name, parts.PARTS)
+    return [name for name in parts.PARTS if name in asked]
 
 
 def make_folder(out: Path | None) -> Path:
@@ -110,11 +113,13 @@ class Check:
     ) -> None:
         self.arguments, self.names, self.folder = arguments, names, folder
         self.end: float = start + arguments.budget
+        self.has_mnist = any(mnist_files())
         self.figures: dict[str, Any] = {
             "started": f"{datetime.now().astimezone():%Y-%m-%dT%H:%M:%S%z}",
             "budget_seconds": arguments.budget,
             "quick": arguments.quick,
             "interrupted": False,
+            "data": "MNIST" if self.has_mnist else f"random rows: {NO_MNIST}",
             "hardware": None,
             "parts": [],
         }
@@ -136,14 +141,19 @@ class Check:
 
     def _limit(self, i: int) -> float:
         """Return the seconds of a part: its share of what is left, for it and those after it."""
-        shares = [gpu_parts.SHARES[name] for name in self.names[i:]]
-        return (self.end - time.monotonic()) * shares[0] / sum(shares)
+        shares = [parts.SHARES[name] if self._can_run(name) else 0 for name in self.names[i:]]
+        return (self.end - time.monotonic()) * shares[0] / max(sum(shares), 1)
+
+    def _can_run(self, name: str) -> bool:
+        return self.has_mnist or name not in parts.OF_MNIST
 
     def _run_part(self, name: str, limit: float, stop: StopRequest) -> None:
         start = time.monotonic()
         show(f"{name}: up to {max(limit, 0):.0f} s", sys.stderr)
         if stop.requested:
             outcome = Outcome(SKIPPED, "interrupted before")
+        elif not self._can_run(name):
+            outcome = Outcome(SKIPPED, NO_MNIST)
         elif limit < LEAST:
             outcome = Outcome(SKIPPED, "no time was left")
         else:
@@ -167,7 +177,7 @@ class Check:
         """Return what became of a part; an error in it is its failure alone."""
         task = Task(Runner(self.folder / LOG, stop), limit, self.folder, bool(self.arguments.quick))
         try:
-            return gpu_parts.PARTS[name](task)
+            return parts.PARTS[name](task)
         except Exception as error:
             with (self.folder / LOG).open("a", encoding="utf-8") as log:
                 log.write(f"\n{name}: {traceback.format_exc()}")
@@ -205,7 +215,3 @@ def finite(tree: Any) -> Any:
     if isinstance(tree, list | tuple):
         return [finite(item) for item in tree]
     return None if isinstance(tree, float) and not math.isfinite(tree) else tree
-
-
-if __name__ == "__main__":
-    run_as_program(main)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from bench.outcomes import CRASHED
+from bench.gpu.outcomes import CRASHED
+from bench.report import count
 
 UNKNOWN = "not measured"
 Figures = dict[str, Any]
@@ -14,6 +15,7 @@ def page(check: Figures) -> str:
     blocks = [
         f"# Check on a GPU, {check['started'][:10]}",
         hardware_text(check["hardware"]),
+        f"Rows of the benchmark: {check['data']}.",
         table(["part", "outcome", "seconds", "what came of it"], map(_part_row, check["parts"])),
     ]
     for part in check["parts"]:
@@ -54,8 +56,8 @@ def _came_of(part: Figures) -> str:
     if part["name"] == "tests":
         return "; ".join(f"{name}: {_counts(group['counts'])}" for name, group in figures.items())
     if part["name"] in ("bench", "tf32"):
-        cases = figures.get("cases", ())
-        return f"{len(cases)} cases, {figures['results']}" if cases else ""
+        runs = figures.values()
+        return ", ".join(f"{count(len(r['cases']), 'case')} in {r['results']}" for r in runs)
     return ", ".join(figures)
 
 
@@ -69,7 +71,7 @@ def _details(part: Figures) -> Iterator[str]:
     if part["name"] == "tests":
         yield _bad_tests(figures)
     elif part["name"] in ("bench", "tf32"):
-        yield _medians(part["name"], figures.get("cases", []))
+        yield from (_medians(name, run["cases"]) for name, run in figures.items())
     elif part["name"] == "train" and figures:
         yield table(
             ["training", "data", "epochs", "s/epoch", "first epoch", "test accuracy", "total s"],
@@ -77,7 +79,7 @@ def _details(part: Figures) -> Iterator[str]:
         )
     elif part["name"] == "profile" and figures:
         yield table(
-            ["profile", "capture s", "µs/step", "kernels/step", "kernels' share", "graph"],
+            ["profile", "capture s", "µs/step", "kernels, copies/step", "their share", "epochs"],
             (_profile_row(name, one) for name, one in figures.items()),
         )
 
@@ -115,14 +117,12 @@ def _training_row(name: str, run: Figures) -> list[str]:
 
 
 def _profile_row(name: str, one: Figures) -> list[str]:
-    graph = {key: text for key, text in one.get("about", {}).items() if "graph" in key}
     launches, busy = one.get("kernel_launches"), one.get("kernel_seconds")
     per_step = f"{launches / one['steps']:.1f}" if launches else UNKNOWN
     epoch = one.get("later_epoch_seconds")
     share = f"{100 * busy / sorted(epoch)[len(epoch) // 2]:.0f} %" if busy and epoch else UNKNOWN
-    said = "; ".join(f"{key}: {text}" for key, text in graph.items()) or UNKNOWN
     times = [_number(one, key) for key in ("capture_seconds", "microseconds_per_step")]
-    return [name, *times, per_step, share, _cell(said)]
+    return [name, *times, per_step, share, _cell(one.get("how", UNKNOWN))]
 
 
 def _number(figures: Figures, key: str) -> str:

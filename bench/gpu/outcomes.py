@@ -1,6 +1,6 @@
 """A plugin of pytest that writes each test's outcome to a file as it ends.
 
-`python -m pytest -p bench.outcomes --outcomes FILE`: a line of JSON per test, so that a run
+`python -m pytest -p bench.gpu.outcomes --outcomes FILE`: a line of JSON per test, so that a run
 that is stopped, or that a library takes down with it, has told of every test before.
 """
 

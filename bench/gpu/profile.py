@@ -1,8 +1,8 @@
-"""Where an epoch's time goes on a GPU: `python -m bench.gpu_profile BACKEND [--quick]`.
+"""Where an epoch's time goes on a GPU: `python -m bench.gpu.profile BACKEND [--quick]`.
 
 Trains 300/128 and prints a line `PROFILE {…}` as soon as there is something new to say: the
-seconds of the first and of later epochs, what the backend says of itself, and the kernels of
-one epoch, as PyTorch's profiler sees those of any library in its process.
+seconds of the first and of later epochs, what the backend says of itself, and the kernels and
+copies of one epoch, as PyTorch's profiler sees those of any library in its process.
 """
 
 import json
@@ -17,7 +17,7 @@ from bench.cases import CASES, make_problem
 from bench.choices import QUICK_CASE, QUICK_ROWS
 from bench.contenders import CONTENDERS
 from bench.contenders.base import Unavailable
-from bench.gpu_parts import PROFILE_MARK
+from bench.gpu.parts import PROFILE_MARK
 from xpmlp.console import show, warn
 
 LATER_EPOCHS = 5
@@ -32,7 +32,7 @@ def profile(backend: str, quick: bool, tell: Callable[[dict[str, Any]], None]) -
         case = replace(case, rows=QUICK_ROWS)
     problem = make_problem(case)
     start = time.perf_counter()
-    contender = CONTENDERS[f"xpmlp {backend}"](case, problem, DEVICE)
+    contender: Any = CONTENDERS[f"xpmlp {backend}"](case, problem, DEVICE)
     prepare = time.perf_counter() - start
     seconds = [_seconds(contender, problem.order(i)) for i in range(1 + LATER_EPOCHS)]
     middle = median(seconds[1:])
@@ -46,6 +46,7 @@ def profile(backend: str, quick: bool, tell: Callable[[dict[str, Any]], None]) -
         "capture_seconds": seconds[0] - middle,
         "microseconds_per_step": 1e6 * middle / case.steps,
         "peak_memory_bytes": contender.peak_memory(),
+        "how": contender.how_it_ran,
         "about": contender.describe(),
     }
     tell(figures)
@@ -103,7 +104,7 @@ def main(words: list[str]) -> int:
     try:
         profile(words[0], "--quick" in words, tell)
     except Unavailable as error:
-        warn(f"bench.gpu_profile: {error}")
+        warn(f"bench.gpu.profile: {error}")
         return 1
     return 0
 

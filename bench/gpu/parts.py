@@ -2,23 +2,28 @@
 
 import csv
 import json
+import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.gpu_runner import Ended, Runner
-from bench.outcomes import CRASHED, read_outcomes
+from bench.gpu.outcomes import CRASHED, read_outcomes
+from bench.gpu.runner import Ended, Runner
 from bench.report import label_of
 from bench.results import RESULTS, load
 from xpmlp.errors import InputError
 
 OK, FAILED, STOPPED, SKIPPED = "ok", "failed", "stopped", "skipped"
 LIBRARIES = ("cupy", "torch", "jax")
+FOR_JAX = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+NO_AUTOTUNING = "--xla_gpu_autotune_level=0"
 ROUNDS, QUICK_ROUNDS = "5", "2"
+VARIANTS_CASE, VARIANTS_ROWS, VARIANTS_SHARE = "300/128", "xpmlp jax", 0.15
 TF32_CASES = ("1024/256", "4096-4096/8192")
 TF32_ROWS = ("xpmlp cupy", "xpmlp torch", "CUDA graph", "floor")
 TRAININGS = (("cupy", "full"), ("cupy", "tf32"), ("torch", "full"))
@@ -57,12 +62,12 @@ def tests(task: Task) -> Outcome:
     if not find_spec("pytest"):
         return Outcome(SKIPPED, "pytest is not installed")
     others = " and ".join(f"not {name}" for name in LIBRARIES)
+    flags = " ".join([*os.environ.get("XLA_FLAGS", "").split(), NO_AUTOTUNING])
     groups = {**{name: name for name in LIBRARIES}, "commands": others}
     with tempfile.TemporaryDirectory() as scratch:
         files = {name: Path(scratch, f"{name}.jsonl") for name in groups}
         programs = [_pytest(groups[name], files[name], task.quick) for name in groups]
-        quiet = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-        ended = task.runner.run(programs, task.limit, quiet)
+        ended = task.runner.run(programs, task.limit, {**FOR_JAX, "XLA_FLAGS": flags})
         figures = {name: read_outcomes(file) for name, file in files.items()}
     for name, end in zip(groups, ended, strict=True):
         figures[name] |= {"seconds": end.seconds, "exit_code": end.code, "stopped": end.stopped}
@@ -74,7 +79,7 @@ def tests(task: Task) -> Outcome:
 
 def _pytest(names: str, file: Path, quick: bool) -> list[str]:
     folders = ("tests/cuda",) if quick else ("tests/cuda", "tests")
-    plugin = ("-p", "bench.outcomes", "--outcomes", str(file), "-p", "no:cacheprovider")
+    plugin = ("-p", "bench.gpu.outcomes", "--outcomes", str(file), "-p", "no:cacheprovider")
     # A warning of a library that is newer than those here is no failure.
     how = ("-m", "cuda", "-k", names, "-W", "default", "--continue-on-collection-errors", "-q")
     return [*PYTHON, "pytest", *folders, *plugin, *how]
@@ -99,27 +104,36 @@ def _verdict_of_tests(figures: dict[str, Any]) -> tuple[str, str]:
 
 
 def bench(task: Task) -> Outcome:
-    """Time the epochs of all rows on the GPU."""
-    return _benchmark(task, "bench", ["--quick"] if task.quick else [])
+    """Time the epochs of all rows on the GPU, then JAX's variants on one case."""
+    quick = ["--quick"] if task.quick else []
+    end = time.monotonic() + task.limit
+    done = _benchmark(task, "bench", quick, task.limit * (1 - VARIANTS_SHARE))
+    if task.runner.stop.requested:
+        return done
+    words = [*quick, "--variants", "--only", VARIANTS_ROWS, "--case", VARIANTS_CASE]
+    more = _benchmark(task, "bench-variants", words, end - time.monotonic())
+    outcomes = {"all rows": done, "variants": more}
+    verdicts = [(name, (one.status, one.reason)) for name, one in outcomes.items()]
+    return Outcome(*_worst(verdicts), done.figures | more.figures)
 
 
 def tf32(task: Task) -> Outcome:
     """Time full float32 beside TF32, where the products are large."""
     cases = TF32_CASES[:1] if task.quick else TF32_CASES
-    words = ["--tf32", "--no-plots", "--only", *TF32_ROWS, "--case", *cases]
-    return _benchmark(task, "bench-tf32", words)
+    words = ["--tf32", "--only", *TF32_ROWS, "--case", *cases]
+    return _benchmark(task, "bench-tf32", words, task.limit)
 
 
-def _benchmark(task: Task, name: str, words: Sequence[str]) -> Outcome:
+def _benchmark(task: Task, name: str, words: Sequence[str], limit: float) -> Outcome:
     folder = task.folder / name
     rounds = QUICK_ROUNDS if task.quick else ROUNDS
-    program = [*PYTHON, "bench", "--device", "cuda", "--rounds", rounds, "--out", str(folder)]
-    (ended,) = task.runner.run([[*program, *words]], task.limit)
+    program = [*PYTHON, "bench", "--device", "cuda", "--rounds", rounds, "--no-plots"]
+    (ended,) = task.runner.run([[*program, "--out", str(folder), *words]], limit)
     try:
         cases = brief(load(folder / RESULTS))
     except InputError as error:
         return Outcome(FAILED, str(error))
-    figures = {"results": f"{name}/{RESULTS}", "cases": cases}
+    figures = {name: {"results": f"{name}/{RESULTS}", "cases": cases}}
     return Outcome(*_verdict_of_rows(_verdict(ended), cases), figures)
 
 
@@ -134,7 +148,7 @@ def _verdict_of_rows(verdict: tuple[str, str], cases: Sequence[dict[str, Any]]) 
 
 
 def brief(figures: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the figures of each case that a summary needs."""
+    """Return the figures of each case that a summary needs; epoch: how the row ran."""
     kept = ("status", "reason", "first_epochs", "start", "peak_memory_bytes", "loss", "gflops")
     return [
         {
@@ -145,6 +159,7 @@ def brief(figures: dict[str, Any]) -> list[dict[str, Any]]:
                 label_of(entry): {
                     "median_seconds": entry["seconds"] and entry["seconds"]["median"],
                     "to_floor": entry["to_floor"] and entry["to_floor"]["median"],
+                    "epoch": entry["about"].get("epoch"),
                     **{name: entry[name] for name in kept},
                 }
                 for entry in case["entries"]
@@ -218,7 +233,7 @@ def profile(task: Task) -> Outcome:
     verdicts = []
     left = task.limit
     for i, name in enumerate(PROFILED):
-        program = [*PYTHON, "bench.gpu_profile", name, *(["--quick"] if task.quick else [])]
+        program = [*PYTHON, "bench.gpu.profile", name, *(["--quick"] if task.quick else [])]
         (ended,) = task.runner.run([program], left / (len(PROFILED) - i))
         figures[name] = profile_of(ended.text)
         verdicts.append((name, _verdict(ended)))
@@ -254,11 +269,10 @@ def shortened(line: str) -> str:
 
 
 def _worst(verdicts: Sequence[tuple[str, tuple[str, str]]]) -> tuple[str, str]:
-    for status in (FAILED, STOPPED):
-        found = [f"{name}: {why}" for name, (one, why) in verdicts if one == status]
-        if found:
-            return status, "; ".join(found)
-    return OK, ""
+    """Return the worst status, and the reasons of all."""
+    found = [status for _, (status, _) in verdicts]
+    status = next((one for one in (FAILED, STOPPED) if one in found), OK)
+    return status, "; ".join(f"{name}: {why}" for name, (_, why) in verdicts if why)
 
 
 PARTS: dict[str, Part] = {
@@ -268,5 +282,6 @@ PARTS: dict[str, Part] = {
     "train": train,
     "profile": profile,
 }
+OF_MNIST = ("tf32", "train")
 # How the seconds are shared out; what a part leaves goes to those after it.
 SHARES = {"tests": 120, "bench": 240, "tf32": 60, "train": 60, "profile": 40}

@@ -17,7 +17,10 @@ PAUSE = 0.05
 
 
 class Ended(NamedTuple):
-    """How a program ended: its exit code, whether it was stopped, seconds, what it printed."""
+    """How a program ended: its exit code, whether it was stopped, seconds, what it printed.
+
+    One that was asked to stop and ended well all the same was not stopped.
+    """
 
     code: int
     stopped: bool
@@ -30,7 +33,7 @@ class _Running:
 
     def __init__(self, words: Sequence[str], variables: Mapping[str, str], path: Path) -> None:
         self.words, self.path, self.start = words, path, time.monotonic()
-        self.asked = 0
+        self.asked, self.killed = 0, False
         with path.open("wb") as file:
             self.process = subprocess.Popen(
                 words,
@@ -58,6 +61,7 @@ class _Running:
 
     def kill(self) -> None:
         """End it with all that it started."""
+        self.killed = self.killed or self.alive()
         self._signal(signal.SIGKILL)
         self.process.wait()
         self.alive()
@@ -69,7 +73,9 @@ class _Running:
     def ended(self) -> Ended:
         """Return how it ended."""
         text = self.path.read_text(encoding="utf-8", errors="replace")
-        return Ended(self.process.wait(), self.asked > 0, self.seconds, text)
+        code = self.process.wait()
+        stopped = code != 0 and (self.asked > 0 or self.killed)
+        return Ended(code, stopped, self.seconds, text)
 
 
 class Runner:

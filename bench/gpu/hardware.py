@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from importlib.metadata import distributions
 from typing import Any
 
@@ -46,12 +47,13 @@ def cuda_runtimes() -> dict[str, str | None]:
         )
         for name, code in CUDA_OF.items()
     }
-    return {name: _answer(process) for name, process in asked.items()}
+    end = time.monotonic() + LONGEST
+    return {name: _answer(process, end) for name, process in asked.items()}
 
 
-def _answer(process: "subprocess.Popen[str]") -> str | None:
+def _answer(process: "subprocess.Popen[str]", end: float) -> str | None:
     try:
-        text, _ = process.communicate(timeout=LONGEST)
+        text, _ = process.communicate(timeout=max(0.0, end - time.monotonic()))
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()

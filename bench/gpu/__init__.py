@@ -1,0 +1,1 @@
+"""Checks and figures that need a GPU: `python -m bench.gpu`."""
