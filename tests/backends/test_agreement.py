@@ -36,6 +36,12 @@ RUNS = {
         "l1": 0.001,
         "loss": "binary_cross_entropy",
     },
+    "tanh-relu-dropout": {
+        "hidden": (12, 10),
+        "activation": ("tanh", "relu"),
+        "learning_rate": 0.05,
+        "dropout": (0.2, 0.5),
+    },
     "depth0-nesterov-mse": {
         "hidden": (),
         "optimizer": "nesterov",

@@ -5,16 +5,14 @@ import pytest
 from hypothesis import given, settings
 
 from tests.backends.test_agreement import RUNS, TWO_HUNDRED_STEPS
-from tests.backends.test_plan import assert_close, problems
+from tests.backends.test_plan import assert_replays, problems
 from tests.conftest import load_or_skip
 from tests.problems import make_dataset, relative_distance
 from xpmlp.backends import captured
-from xpmlp.backends.base import Backend, EpochPlan
+from xpmlp.backends.base import EpochPlan
 from xpmlp.backends.captured import CapturedBackend, Part, parts
-from xpmlp.leaves import leaves, map_tree
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import fit
-from xpmlp.training.step import initial_state, make_step
 from xpmlp.types import Batch
 
 
@@ -40,25 +38,7 @@ def recording_backend(dtype="float64"):
 @settings(max_examples=100, deadline=None)
 @given(problem=problems())
 def test_captured_steps_are_the_step(problem):
-    objective, params, rows, plan, hyper, dtype = problem
-    backend = recording_backend(dtype)
-    step = backend.compile(lambda xp: make_step(xp, objective))
-    zero = backend.asarray(np.array(0))
-    start = initial_state(backend.xp, objective, backend.put(params), zero)
-    before = map_tree(np.copy, backend.fetch(start))
-    data, hyper = backend.put(rows), backend.put(hyper)
-    with backend.running():
-        once = backend.run_epoch(step, start, data, plan, hyper)
-        again = backend.run_epoch(step, once[0], data, plan, hyper)
-        written = Backend.run_epoch(backend, step, start, data, plan, hyper)
-        both = Backend.run_epoch(backend, step, written[0], data, plan, hyper)
-    assert all(isinstance(kept, captured.CapturedEpoch) for kept in step.plans.kept.values())
-    for ours, expected in ((once, written), (again, both)):
-        for mine, theirs in zip(leaves(ours[0]), leaves(expected[0]), strict=True):
-            assert_close(backend.to_numpy(mine), backend.to_numpy(theirs))
-        assert_close(ours[1], expected[1])
-    for was, now in zip(leaves(before), leaves(backend.fetch(start)), strict=True):
-        np.testing.assert_array_equal(now, was)
+    assert_replays(recording_backend(problem[-1]), problem, captured.CapturedEpoch)
 
 
 @pytest.mark.parametrize("label", RUNS)

@@ -3,7 +3,6 @@
 Functions of two arrays are recorded, grouped, written as CUDA C, and run on the stand-in.
 """
 
-import importlib
 import shutil
 import subprocess
 
@@ -11,7 +10,6 @@ import array_api_compat.numpy as numpy_xp
 import numpy as np
 import pytest
 
-from tests.fake_cuda import install
 from xpmlp.backends.cuda_expressions import Parameter, number, offset, row_major
 from xpmlp.backends.cuda_source import PRELUDE
 from xpmlp.backends.grouping import KERNEL
@@ -59,17 +57,6 @@ def spread(xp, a, b):
 
 FUNCTIONS = (softmax, centred, below, norms, all_entries, chosen, spread)
 SHAPES = [(1, 1), (3, 2), (9, 8), (70, 19), (40, 33), (5, 1030), (2, 3, 4), (3, 40, 40)]
-
-
-@pytest.fixture
-def cuda(monkeypatch):
-    return install(monkeypatch)
-
-
-@pytest.fixture
-def cupy_backend(cuda):
-    module = importlib.import_module("xpmlp.backends.cupy_backend")
-    return module.CupyBackend("cuda:0", "float64")
 
 
 def plan_of(backend, function, *arrays):

@@ -7,40 +7,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.backends.test_agreement import RUNS, TWO_HUNDRED_STEPS
-from tests.backends.test_plan import assert_close, problems
+from tests.backends.test_plan import assert_replays, problems
 from tests.conftest import load_or_skip
-from tests.fake_cuda import install
 from tests.problems import make_dataset, relative_distance
 from xpmlp.backends import captured
-from xpmlp.backends.base import Backend
 from xpmlp.errors import RunError
-from xpmlp.leaves import leaves, map_tree
 from xpmlp.nn.activations import ACTIVATIONS, Activation
 from xpmlp.nn.initializers import initialize
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import fit, fit_many
 from xpmlp.training.gradient_check import check_gradients
-from xpmlp.training.step import initial_state, make_step
 from xpmlp.types import Batch
 
 PLAIN = {"hidden": (12,), "optimizer": "sgd", "record": "loss", "lr_schedule": "constant"}
 SMALL = Config(hidden=(5,), epochs=3, batch_size=8, dtype="float64")
-
-
-@pytest.fixture
-def cuda(monkeypatch):
-    return install(monkeypatch)
-
-
-@pytest.fixture
-def make_backend(cuda):
-    module = importlib.import_module("xpmlp.backends.cupy_backend")
-    return lambda dtype="float64", **more: module.CupyBackend("cuda:1", dtype, **more)
-
-
-@pytest.fixture
-def cupy_backend(make_backend):
-    return make_backend()
 
 
 def run_both(config, backend, **options):
@@ -59,25 +39,7 @@ def assert_same_run(ours, numpys):
 )
 @given(problem=problems())
 def test_graphs_are_the_step(cuda, make_backend, problem):
-    objective, params, rows, plan, hyper, dtype = problem
-    backend = make_backend(dtype)
-    step = backend.compile(lambda xp: make_step(xp, objective))
-    with backend.running():
-        zero = backend.asarray(np.array(0))
-        start = initial_state(backend.xp, objective, backend.put(params), zero)
-        before = map_tree(np.copy, backend.fetch(start))
-        data, hyper = backend.put(rows), backend.put(hyper)
-        once = backend.run_epoch(step, start, data, plan, hyper)
-        again = backend.run_epoch(step, once[0], data, plan, hyper)
-        written = Backend.run_epoch(backend, step, start, data, plan, hyper)
-        both = Backend.run_epoch(backend, step, written[0], data, plan, hyper)
-    assert all(isinstance(kept, captured.CapturedEpoch) for kept in step.plans.kept.values())
-    for ours, expected in ((once, written), (again, both)):
-        for mine, theirs in zip(leaves(ours[0]), leaves(expected[0]), strict=True):
-            assert_close(backend.to_numpy(mine), backend.to_numpy(theirs))
-        assert_close(ours[1], expected[1])
-    for was, now in zip(leaves(before), leaves(backend.fetch(start)), strict=True):
-        np.testing.assert_array_equal(now, was)
+    assert_replays(make_backend(problem[-1]), problem, captured.CapturedEpoch)
 
 
 @pytest.mark.parametrize("order", ["forward", "backward", 1])

@@ -1,30 +1,14 @@
 """The stand-in for cuBLAS: its products against NumPy's, and what it refuses."""
 
 import ctypes
-import importlib
 
 import numpy as np
 import pytest
 
-from tests.fake_cuda import install
 from tests.fake_cuda.blas import COMPUTE, DOUBLE, SINGLE, Blas, factor, fortran, random
 
 INVALID_VALUE, EXECUTION_FAILED, NOT_SUPPORTED = 7, 13, 15
 TF32 = 77
-
-
-@pytest.fixture
-def fake(monkeypatch):
-    fake = install(monkeypatch)
-    fake.enter(1)
-    yield fake
-    fake.enter(-1)
-    assert fake.depth == 0
-
-
-@pytest.fixture
-def cupy(fake):
-    return importlib.import_module("cupy")
 
 
 @pytest.mark.parametrize("kind", [SINGLE, DOUBLE])

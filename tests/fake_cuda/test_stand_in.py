@@ -8,27 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.fake_cuda import FakeCudaError, install
+from tests.fake_cuda import FakeCudaError
 from tests.fake_cuda.blas import DOUBLE, Blas, factor, fortran, random
 
 ORDERS = ["forward", "backward", 0, 1, 2]
 INVALID_VALUE, EXECUTION_FAILED = 7, 13
 
-SOURCE = (Path(__file__).parent / "fake_cuda" / "samples.cu").read_text()
-
-
-@pytest.fixture
-def fake(monkeypatch):
-    fake = install(monkeypatch)
-    fake.enter(1)
-    yield fake
-    fake.enter(-1)
-    assert fake.depth == 0
-
-
-@pytest.fixture
-def cupy(fake):
-    return importlib.import_module("cupy")
+SOURCE = (Path(__file__).parent / "samples.cu").read_text()
 
 
 @pytest.fixture
