@@ -208,6 +208,26 @@ def test_flags_override_the_config_file(capsys, tmp_path):
     assert (figures["epochs"], figures["parameters"]) == (2, 17)
 
 
+def test_dropout_is_in_the_header_in_the_config_and_in_the_training(capsys, tmp_path):
+    two_layers = [*QUICK, "--hidden", "8", "8"]
+    code, out, _ = run(capsys, *two_layers, "--dropout", "0.5", "0.25", "--out", "one")
+    assert code == 0
+    assert out.splitlines()[2].startswith(
+        "training  momentum, learning rate 0.1 (cosine), dropout 0.5 0.25, batch 4, 3 epochs"
+    )
+    assert tomllib.loads(Path("one/config.toml").read_text())["dropout"] == [0.5, 0.25]
+    run(capsys, "--config", "one/config.toml", "--out", "two", "--no-plots")
+    run(capsys, *two_layers, "--out", "without")
+    one, two, without = (
+        json.loads((tmp_path / name / "summary.json").read_text())["train_loss"]
+        for name in ("one", "two", "without")
+    )
+    assert one == two != without
+    code, _, err = run(capsys, *QUICK, "--dropout", "1")
+    assert code == 2
+    assert "dropout is (1.0,); it must be in [0, 1)" in err
+
+
 def test_resume_goes_on_to_the_same_end(capsys, tmp_path):
     options = ["--dataset", "iris", "--hidden", "6", "--batch-size", "16", "--no-plots"]
     options += ["--lr-schedule", "constant", "--learning-rate", "0.01"]

@@ -4,7 +4,7 @@ import pytest
 
 from tests.conftest import load_or_skip
 from xpmlp import gradcheck
-from xpmlp.nn import activations
+from xpmlp.nn import activations, network
 
 
 def test_gradcheck_finds_all_correct(capsys):
@@ -23,6 +23,21 @@ def test_gradcheck_on_other_libraries(name, capsys):
     assert "24 nets, 144 arrays, 0 WRONG" in capsys.readouterr().out
 
 
+def test_gradcheck_with_masks(capsys, monkeypatch):
+    options = ["--activation", "tanh", "relu", "--dropout", "0.4"]
+    assert gradcheck.main([*options, "--quiet"]) == 0
+    assert "84 nets with dropout 0.4, 456 arrays, 0 WRONG" in capsys.readouterr().out
+    forward = network.forward
+
+    def forgetful(*arguments):
+        logits, kept = forward(*arguments)
+        return logits, tuple(layer._replace(mask=None) for layer in kept)
+
+    monkeypatch.setattr(network, "forward", forgetful)
+    assert gradcheck.main([*options, "--depth", "1"]) == 1
+    assert "W1 WRONG  b1 WRONG  W2 CORRECT  b2 CORRECT" in capsys.readouterr().out
+
+
 def test_gradcheck_finds_a_wrong_derivative(capsys, monkeypatch):
     right = activations.ACTIVATIONS["tanh"]
     wrong = right._replace(derivative=lambda xp, z, a: 1.0 + a * a)
@@ -35,9 +50,11 @@ def test_gradcheck_finds_a_wrong_derivative(capsys, monkeypatch):
 def test_gradcheck_refuses_bad_input(capsys):
     assert gradcheck.main(["--depth", "4"]) == 2
     assert gradcheck.main(["--seed", "-1"]) == 2
+    assert gradcheck.main(["--dropout", "1"]) == 2
     assert gradcheck.main(["--loss", "hinge"]) == 2
     assert gradcheck.main(["--activation", "cos"]) == 2
     err = capsys.readouterr().err
     assert "depths are from 0 to 3" in err
+    assert "dropout is 1; it must be in [0, 1)" in err
     assert "unknown loss 'hinge'" in err
     assert "unknown activation 'cos'" in err

@@ -25,7 +25,11 @@ class BackendUnavailableError(InputError):
 
 
 class RunError(XpmlpError, RuntimeError):
-    """A run that started properly and failed, such as one whose loss became NaN."""
+    """A run that started properly and failed, such as one that ran out of memory."""
+
+
+class DivergenceError(RunError):
+    """A run whose loss is no longer a finite number."""
 
 
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> InputError:

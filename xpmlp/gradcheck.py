@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from xpmlp.commands import Parser, guarded, run_as_program
 from xpmlp.errors import InputError, unknown_name
 from xpmlp.nn.activations import ACTIVATIONS
+from xpmlp.nn.dropout import dropout_rates, masks
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import hidden_activations
 
@@ -43,6 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--activation", nargs="+", default=list(ACTIVATIONS), metavar="NAME", help="only these")
     add("--loss", nargs="+", default=list(LOSSES), metavar="NAME", help="only these")
     add("--depth", nargs="+", type=int, default=[0, 1, 2, 3], metavar="N", help="hidden layers")
+    add("--dropout", type=float, default=0.0, metavar="P", help="with fixed masks of this rate [0]")
     add("--backend", default="auto", metavar="NAME", help="array library [auto]")
     add("--device", default="cpu", metavar="DEVICE", help="auto, cpu, cuda or cuda:N [cpu]")
     add("--seed", type=int, default=0, metavar="N", help="seed of nets and rows [0]")
@@ -64,15 +66,18 @@ def run_command(arguments: argparse.Namespace) -> int:
     backend = select_backend(arguments.backend, arguments.device, "float64", fallback=False).backend
     checks: list[ArrayCheck] = []
     for case in cases:
-        found = check_case(backend, case, arguments.seed)
+        found = check_case(backend, case, arguments.seed, arguments.dropout)
         checks += found
         wrong = any(check.verdict == "WRONG" for check in found)
         if wrong or not arguments.quiet:
             print(_line(case, found), flush=True)
     wrong_count = sum(check.verdict == "WRONG" for check in checks)
+    nets = f"{len(cases)} nets" + (
+        f" with dropout {arguments.dropout:g}" if arguments.dropout else ""
+    )
     skipped, entries = sum(c.skipped for c in checks), sum(c.entries for c in checks)
     print(
-        f"{backend.library} on {backend.device}: {len(cases)} nets, {len(checks)} arrays, "
+        f"{backend.library} on {backend.device}: {nets}, {len(checks)} arrays, "
         f"{wrong_count} WRONG; largest error {max(c.error for c in checks):.1e}; "
         f"{skipped} of {entries} entries skipped at kinks ({skipped / entries:.2%})"
     )
@@ -81,8 +86,10 @@ def run_command(arguments: argparse.Namespace) -> int:
     return EXIT_WRONG if wrong_count or skipped >= MOST_SKIPPED * entries else 0
 
 
-def check_case(backend: "Backend", case: Case, seed: int) -> "list[ArrayCheck]":
-    """Return the verdicts on one net with random weights, biases, rows and targets."""
+def check_case(
+    backend: "Backend", case: Case, seed: int, dropout: float = 0.0
+) -> "list[ArrayCheck]":
+    """Return the verdicts on one net with random weights, biases, rows, targets and masks."""
     import numpy as np
 
     from xpmlp.nn.initializers import initialize
@@ -99,6 +106,7 @@ def check_case(backend: "Backend", case: Case, seed: int) -> "list[ArrayCheck]":
         "mean_squared_error": rng.standard_normal((ROWS, OUTPUTS)),
     }
     l2, l1 = PENALTIES[case.penalty]
+    rates = dropout_rates((dropout,), case.depth)
     return check_gradients(
         backend,
         params,
@@ -107,6 +115,7 @@ def check_case(backend: "Backend", case: Case, seed: int) -> "list[ArrayCheck]":
         loss=case.loss,
         l2=l2,
         l1=l1,
+        masks=masks(np, rates, params, x, np.asarray(0), np.asarray(rng.integers(2**31))),
     )
 
 
@@ -115,6 +124,8 @@ def _cases(arguments: argparse.Namespace) -> Iterator[Case]:
         raise InputError(f"depths are from 0 to {len(HIDDEN)} hidden layers")
     if arguments.seed < 0:
         raise InputError(f"the seed must be 0 or more, got {arguments.seed}")
+    if not 0 <= arguments.dropout < 1:
+        raise InputError(f"dropout is {arguments.dropout:g}; it must be in [0, 1)")
     for name in arguments.activation:
         hidden_activations(name, 1)
     for loss in arguments.loss:

@@ -29,12 +29,16 @@ class Batch(NamedTuple):
 
 
 class Hyper(NamedTuple):
-    """The numbers of one step, each a scalar or one per ensemble member `(K,)`."""
+    """The numbers of one step, each a scalar or one per ensemble member `(K,)`.
+
+    seed: an integer of 32 bits, of the masks of dropout; None without dropout.
+    """
 
     learning_rate: Array
     l2: Array
     l1: Array
     momentum: Array
+    seed: Array | None = None
 
 
 class Generator(Protocol):

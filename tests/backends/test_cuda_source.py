@@ -15,6 +15,7 @@ from xpmlp.backends.cuda_source import PRELUDE
 from xpmlp.backends.grouping import KERNEL
 from xpmlp.backends.plan import Plan
 from xpmlp.backends.recording import NotRecordable
+from xpmlp.nn.dropout import mix
 from xpmlp.nn.initializers import initialize
 from xpmlp.training.step import Objective, initial_state, make_step
 from xpmlp.types import Affine, Batch, Hyper
@@ -55,7 +56,14 @@ def spread(xp, a, b):
     return a[..., :1, :] * b[..., :, :1] + 2
 
 
-FUNCTIONS = (softmax, centred, below, norms, all_entries, chosen, spread)
+def hashed(xp, a, b):
+    """Integers that wrap, and shifts of negative ones, as dropout has them."""
+    x = xp.astype(a * 1e8, xp.int32)
+    y = mix(x ^ mix(xp.astype(b * 1e8, xp.int32))) * -1640531527 - x
+    return xp.astype(-y < 12345, a.dtype) + xp.astype(y, a.dtype)
+
+
+FUNCTIONS = (softmax, centred, below, norms, all_entries, chosen, spread, hashed)
 SHAPES = [(1, 1), (3, 2), (9, 8), (70, 19), (40, 33), (5, 1030), (2, 3, 4), (3, 40, 40)]
 
 
@@ -184,6 +192,8 @@ def step_plan(backend, members=0, **objective):
     names = Objective(("relu",), "softmax_cross_entropy", **objective)
     batch = Batch(rng.random((*lead, 128, 784)), rng.integers(0, 10, (*lead, 128)))
     hyper = Hyper(*(np.full(lead, value) for value in (0.1, 0.01, 0.0, 0.9)))
+    if names.dropout:
+        hyper = hyper._replace(seed=np.full(lead, 7, np.int32))
     state = initial_state(backend.xp, names, *backend.put((params, np.asarray(0))))
     batch, hyper = backend.put((batch, hyper))
     return Plan(backend.kernels, backend.xp, lambda xp: make_step(xp, names), state, batch, hyper)
@@ -199,6 +209,8 @@ def step_plan(backend, members=0, **objective):
         ({"optimizer": "adam"}, 4, 5),
         ({"optimizer": "adam", "clip_norm": 1.0}, 6, 5),
         ({"optimizer": "sgd", "gradient_norms": False, "members": 2}, 3, 5),
+        ({"optimizer": "sgd", "gradient_norms": False, "dropout": (0.5,)}, 4, 5),
+        ({"optimizer": "adam", "dropout": (0.5,)}, 5, 5),
     ],
 )
 def test_a_step_takes_few_launches(cuda, cupy_backend, objective, kernels, products):
@@ -216,7 +228,7 @@ def test_the_kernels_of_whole_steps_compile_for_a_gpu(cuda, cupy_backend, tmp_pa
         pytest.skip("nvcc is not installed")
     with cupy_backend.running():
         step_plan(cupy_backend, optimizer="adam", clip_norm=1.0, l1=True)
-        step_plan(cupy_backend, optimizer="sgd", gradient_norms=False, members=2)
+        step_plan(cupy_backend, optimizer="sgd", gradient_norms=False, members=2, dropout=(0.5,))
     source = tmp_path / "kernels.cu"
     source.write_text("\n".join([PRELUDE, *cupy_backend.kernels.pending.values()]))
     command = ["nvcc", "-std=c++17", "-arch=sm_90", "-cubin", "-Werror", "all-warnings"]

@@ -16,6 +16,12 @@ from xpmlp.backends.recording import (
 from xpmlp.leaves import leaves
 
 PLANNED = ("numpy", "torch")
+
+
+def integers(xp, x):
+    return xp.astype(x * 1e9, xp.int32)
+
+
 OPERATIONS = {
     "add a row": lambda xp, a, b: a + b[..., :1, :],
     "subtract from a number": lambda xp, a, b: 2.0 - a * b,
@@ -35,6 +41,9 @@ OPERATIONS = {
     "less and equal": lambda xp, a, b: xp.astype(a < b, a.dtype) + xp.astype(a == a, a.dtype),
     "greater, read twice": lambda xp, a, b: xp.where(a > b, xp.astype(a > b, a.dtype), b),
     "where with a number": lambda xp, a, b: xp.where(a > b, a, 7.0),
+    "bits of integers that wrap": lambda xp, a, b: xp.astype(
+        ((integers(xp, a) >> 16) & 0xFFFF) ^ (integers(xp, b) * 0x7FEB352D), a.dtype
+    ),
     "sum over columns": lambda xp, a, b: xp.sum(a, axis=-1),
     "sum over columns, kept": lambda xp, a, b: a / xp.sum(xp.abs(b), axis=-1, keepdims=True),
     "sum over rows": lambda xp, a, b: xp.sum(a * b, axis=-2),

@@ -14,6 +14,7 @@ from tests.nn.samples import (
     snapshot,
 )
 from xpmlp.errors import InputError
+from xpmlp.leaves import map_tree
 from xpmlp.nn import affine
 from xpmlp.nn.activations import ACTIVATIONS
 from xpmlp.nn.losses import LOSSES
@@ -192,11 +193,13 @@ def test_forward_keeps_z_and_a_of_every_hidden_layer(backend):
     x = np.random.default_rng(1).standard_normal((6, 3))
     logits, kept = backend.fetch(forward(backend.xp, *backend.put((params, x)), ("tanh", "relu")))
     a = x
-    for layer, (z, activated), function in zip(
+    for layer, (z, activated, out, mask), function in zip(
         params[:-1], kept, (np.tanh, lambda z: np.maximum(z, 0.0)), strict=True
     ):
         np.testing.assert_allclose(z, a @ layer.W + layer.b, rtol=1e-12)
         np.testing.assert_allclose(activated, function(z), rtol=1e-12)
+        np.testing.assert_array_equal(out, activated)
+        assert mask is None
         a = activated
     np.testing.assert_allclose(logits, a @ params[-1].W + params[-1].b, rtol=1e-12)
 
@@ -322,7 +325,7 @@ def test_ensemble_is_its_members_single_runs(backend, optimizer, own_rows):
             optimizer,
             tuple(Affine(layer.W[k], layer.b[k]) for layer in params),
             Batch(batch.x[k], batch.t[k]) if own_rows else batch,
-            Hyper(*(numbers[k] for numbers in hyper)),
+            map_tree(lambda numbers, k=k: numbers[k], hyper),
         )
         for many, one in zip(together, leaves(single), strict=True):
             np.testing.assert_allclose(many[k], one, rtol=1e-11, atol=1e-14)

@@ -50,9 +50,17 @@ def assert_same_run(mine, alone):
         {"hidden": (), "optimizer": "sgd", "lr_schedule": "constant"},
         {"hidden": (7, 5), "optimizer": "adam", "learning_rate": 0.01, "early_stopping": 2},
         {"batch_size": 0, "optimizer": "nesterov", "init_velocity": 0.01, "l1": 0.001},
+        {"hidden": (7, 5), "dropout": (0.2, 0.5), "activation": "tanh"},
         {"loss": "binary_cross_entropy", "optimizer": "adamw", "l2": 0.1, "label_smoothing": 0.0},
     ],
-    ids=["momentum-l2-clip", "depth0-sgd", "adam-early", "full-nesterov-warm", "adamw-binary"],
+    ids=[
+        "momentum-l2-clip",
+        "depth0-sgd",
+        "adam-early",
+        "nesterov-warm",
+        "dropout",
+        "adamw-binary",
+    ],
 )
 def test_each_seed_is_the_run_that_it_would_be_alone(backend, manner, options):
     config = BASE.replace(epochs=8, seeds=(0, 3, 7), **options)

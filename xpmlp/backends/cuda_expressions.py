@@ -17,6 +17,7 @@ TYPES = {
     "int64": "long long",
 }
 FLOATING = ("float", "double")
+UNSIGNED = {"int": "unsigned", "long long": "unsigned long long"}
 INFINITY, NAN = "__int_as_float(0x7f800000)", "__int_as_float(0x7fffffff)"  # NVRTC has no names
 ANY_TYPE = {
     "add": "{0} + {1}",
@@ -28,6 +29,12 @@ ANY_TYPE = {
     "equal": "{0} == {1}",
     "astype": "{0}",
     "where": "{0} ? {1} : {2}",
+}
+WRAPPING = ("add", "subtract", "multiply", "negative")  # undefined in C for signed overflow
+INTEGERS_ONLY = {
+    "bitwise_and": "{0} & {1}",
+    "bitwise_xor": "{0} ^ {1}",
+    "bitwise_right_shift": "{0} >> {1}",
 }
 FLOATS_ONLY = {
     "divide": "{0} / {1}",
@@ -79,8 +86,11 @@ def operand_types(operation: Operation) -> list[str | None]:
 def expression(operation: Operation, operands: Sequence[str]) -> str:
     """Return an element-wise operation on operands. Raises NotRecordable where it has none."""
     kind = type_of(operation.result.form[1])
-    if operation.name in ANY_TYPE:
-        return f"({kind})({ANY_TYPE[operation.name].format(*operands)})"
+    if operation.name in WRAPPING and kind in UNSIGNED:
+        operands = [f"({UNSIGNED[kind]}){operand}" for operand in operands]
+    known = ANY_TYPE | (INTEGERS_ONLY if kind in UNSIGNED else {})
+    if operation.name in known:
+        return f"({kind})({known[operation.name].format(*operands)})"
     if kind not in FLOATING or operation.name not in FLOATS_ONLY:
         raise NotRecordable(f"kernels know no {operation.name} of {operation.result.form[1]}")
     suffix = "f" if kind == "float" else ""

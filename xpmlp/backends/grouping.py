@@ -164,8 +164,16 @@ class Grouping:
             else:
                 self._place(operation)
         self._settle([node for stack in stacks for node in _read_by(stack)])
-        self._settle(self.results)
+        self._settle([node for node in self.results if not self._ends(node)])
         return [*self._with_views(), *stacks]
+
+    def _ends(self, node: Node) -> bool:
+        """Compute a result that waits in the last group, after all that reads the old one."""
+        last = max((j for j, launch in enumerate(self.launches) if launch.segments), default=-1)
+        operation = self.waiting.get(node)
+        if operation is None or any(at >= last for at, _ in self._homes_of(operation)):
+            return False
+        return last >= 0 and self._begins_one(operation, last)
 
     def _urgent_first(self) -> list[Operation]:
         """Return the operations in their order, those ahead that a product waits for."""
@@ -209,14 +217,14 @@ class Grouping:
                     return True
         return False
 
-    def _begins_one(self, operation: Operation) -> bool:
-        """Begin a segment in the first group that the operation can be in, or in a new one."""
+    def _begins_one(self, operation: Operation, j: int | None = None) -> bool:
+        """Begin a segment in a group, else in the first that is late enough, or in a new one."""
         shape = squeezed(operation.result.form[0])
         reduces = operation.name in REDUCING
         segment = Segment(*reduction_of(operation)) if reduces else Segment(MAP, shape)
         if not self._take(segment, operation):
             return False
-        j = self._first_group(operation)
+        j = self._first_group(operation) if j is None else j
         if j == len(self.launches):
             self._add(Launch())
         self.launches[j].segments.append(segment)

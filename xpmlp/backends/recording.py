@@ -10,6 +10,7 @@ from xpmlp.types import Array, Namespace
 ELEMENTWISE = (
     *("add", "subtract", "multiply", "divide", "negative", "abs", "sign", "sqrt", "exp", "expm1"),
     *("log", "log1p", "tanh", "maximum", "minimum", "greater", "less", "equal"),
+    *("bitwise_and", "bitwise_xor", "bitwise_right_shift"),
 )
 FUSED = ("addcmul", "with_product")  # element-wise in what they write, made by rewriting alone
 ACCUMULATE = "accumulate"  # αab + βx, which is written over x
@@ -172,6 +173,9 @@ for _symbol, _name in {
     "sub": "subtract",
     "mul": "multiply",
     "truediv": "divide",
+    "and": "bitwise_and",
+    "xor": "bitwise_xor",
+    "rshift": "bitwise_right_shift",
 }.items():
     setattr(Recorded, f"__{_symbol}__", _operator(_name))
     setattr(Recorded, f"__r{_symbol}__", _operator(_name, reflected=True))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "multilabel", "regression"]
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,8 @@ class Rows:
     """One part of a data set.
 
     x: (N, D), float32 or float64 as asked for, scaled, C-contiguous.
-    y: class indices (N,), int64, for classification; values (N, O), float64, for regression.
+    y: class indices (N,), int64, for classification; values (N, O), float64, for regression;
+        0 or 1 for each of O labels, (N, O), float64, for multilabel.
     weights: how much each row counts, (N,), positive, of any scale; None: all alike.
     """
 
@@ -38,7 +39,7 @@ class Dataset:
     """A data set that is ready to train on.
 
     name: as asked for, or what `auto` chose.
-    class_names: one per class, in the order of the indices; empty for regression.
+    class_names: one per class, in the order of the indices; empty for regression and multilabel.
     feature_names: one per column of x; empty for images.
     image_shape: (height, width) where the rows are images, else None.
     scale: the scaling that was applied: `none`, `center`, `unit` or `standard`.
@@ -65,5 +66,5 @@ class Dataset:
 
     @property
     def n_outputs(self) -> int:
-        """Classes, or for regression the columns of y."""
+        """Classes, or where there are none the columns of y."""
         return len(self.class_names) or int(self.train.y.shape[1])

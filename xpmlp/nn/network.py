@@ -16,10 +16,15 @@ from xpmlp.types import Affine, Array, Batch, Namespace, Params
 
 
 class Kept(NamedTuple):
-    """What the backward pass needs of one hidden layer: its z and a, both (..., N, H)."""
+    """What the backward pass needs of one hidden layer, each (..., N, H).
+
+    out: what the next layer takes, a or, with dropout, a ⊙ mask.
+    """
 
     z: Array
     a: Array
+    out: Array
+    mask: Array | None
 
 
 class Gradients(NamedTuple):
@@ -50,19 +55,27 @@ def hidden_activations(activation: str | Sequence[str], n_hidden: int) -> tuple[
 
 
 def forward(
-    xp: Namespace, params: Params, x: Array, activations: Sequence[str]
+    xp: Namespace,
+    params: Params,
+    x: Array,
+    activations: Sequence[str],
+    masks: Sequence[Array | None] = (),
 ) -> tuple[Array, tuple[Kept, ...]]:
     """Return the logits (..., N, C) and what each hidden layer keeps for `backward`.
 
-    x: (..., N, D); activations: one name per hidden layer.
+    x: (..., N, D); activations: one name per hidden layer; masks: for each hidden layer the
+    factors (..., N, H) of its outputs, or None, or () without dropout.
+    Equation: DERIVATION.md, "dropout".
     """
     kept = []
-    a = x
-    for layer, name in zip(params[:-1], activations, strict=True):
-        z = affine.forward(xp, a, layer)
+    out = x
+    masks = masks or (None,) * len(activations)
+    for layer, name, mask in zip(params[:-1], activations, masks, strict=True):
+        z = affine.forward(xp, out, layer)
         a = ACTIVATIONS[name].function(xp, z)
-        kept.append(Kept(z, a))
-    return affine.forward(xp, a, params[-1]), tuple(kept)
+        out = a if mask is None else a * mask
+        kept.append(Kept(z, a, out, mask))
+    return affine.forward(xp, out, params[-1]), tuple(kept)
 
 
 def backward(
@@ -75,15 +88,17 @@ def backward(
 ) -> Params:
     """Return the gradients of all parameters from dz: (..., N, C), the gradient of the logits.
 
-    From the last layer to the first: the layer's own gradients, then da = dz Wᵀ and
-    dz = da f'(z) for the layer below. The gradient of x itself is not computed.
-    Equations: DERIVATION.md, "affine-backward", "hidden".
+    From the last layer to the first: the layer's own gradients, then da = dz Wᵀ, with dropout
+    times the mask, and dz = da f'(z) for the layer below. The gradient of x itself is not
+    computed. Equations: DERIVATION.md, "affine-backward", "hidden", "dropout".
     """
     grads: list[Affine] = []
     for i in range(len(params) - 1, 0, -1):
-        z, a = kept[i - 1]
-        grads.append(affine.backward(xp, a, dz))
+        z, a, out, mask = kept[i - 1]
+        grads.append(affine.backward(xp, out, dz))
         da = affine.backward_input(xp, params[i], dz)
+        if mask is not None:
+            da = da * mask
         dz = da * ACTIVATIONS[activations[i - 1]].derivative(xp, z, a)
     grads.append(affine.backward(xp, x, dz))
     return tuple(reversed(grads))
@@ -99,13 +114,15 @@ def loss_and_grads(
     l2: Array | None = None,
     l1: Array | None = None,
     label_smoothing: float = 0.0,
+    masks: Sequence[Array | None] = (),
 ) -> Gradients:
     """Return loss, penalty and the gradients of their sum, by hand-derived backpropagation.
 
     The loss comes without the penalty; `penalty` is None, and nothing is added to the
     gradients, where neither l2 nor l1 is given. l2, l1: floats, or arrays () or (K,).
+    masks: of dropout, as for `forward`.
     """
-    logits, kept = forward(xp, params, batch.x, activations)
+    logits, kept = forward(xp, params, batch.x, activations, masks)
     options = {"label_smoothing": label_smoothing} if label_smoothing else {}
     value, dz = LOSSES[loss].function(xp, logits, batch.t, batch.weights, **options)
     grads = backward(xp, params, batch.x, kept, dz, activations)

@@ -103,6 +103,8 @@ def _training(config: Config, batch_size: int) -> str:
     penalties = [
         f"{name} {value:g}" for name, value in (("l2", config.l2), ("l1", config.l1)) if value
     ]
+    if any(config.dropout):
+        penalties.append("dropout " + " ".join(f"{p:g}" for p in config.dropout))
     return ", ".join(
         [
             f"{config.optimizer}, learning rate {config.learning_rate:g} ({config.lr_schedule})",

@@ -10,6 +10,7 @@ from typing import Any
 
 from xpmlp.backends.registry import BACKENDS, DTYPES, PRECISIONS, check_matmul_precision
 from xpmlp.errors import InputError, unknown_name
+from xpmlp.nn.dropout import dropout_rates
 from xpmlp.nn.initializers import INITIALIZERS
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import hidden_activations
@@ -23,6 +24,7 @@ WIDEST = 10**7
 MOST_SEEDS = 10_000
 SCALES = ("none", "center", "unit", "standard")
 RECORDS = ("norms", "loss")
+L2_PER = ("batch", "row")
 LOSS_NAMES = ("auto", *LOSSES)
 
 
@@ -89,6 +91,12 @@ class Config:
     activation: tuple[str, ...] = _option(
         ("relu",), "net", "one for all hidden layers, or one per layer", metavar="NAME"
     )
+    dropout: tuple[float, ...] = _option(
+        (0.0,),
+        "net",
+        "share of hidden units dropped in training, for all layers or one each",
+        metavar="P",
+    )
     loss: str = _option("auto", "net", "loss", choices=LOSS_NAMES)
     label_smoothing: float = _option(0.0, "net", "share of each target spread evenly", metavar="S")
     init: str = _option(
@@ -132,6 +140,7 @@ class Config:
         0.95, "training", "factor per epoch of the exponential schedule", metavar="F"
     )
     l2: float = _option(0.0, "training", "penalty ½·l2·ΣW²", metavar="L2")
+    l2_per: str = _option("batch", "training", "l2 as is, or over a batch's rows", choices=L2_PER)
     l1: float = _option(0.0, "training", "penalty l1·Σ|W|", metavar="L1")
     clip_norm: float | None = _option(
         None, "training", "largest global norm of a gradient", float, metavar="NORM"
@@ -272,6 +281,7 @@ def _check_values(config: Config) -> None:
         ("optimizer", config.optimizer, tuple(OPTIMIZERS)),
         ("lr_schedule", config.lr_schedule, tuple(SCHEDULES)),
         ("record", config.record, RECORDS),
+        ("l2_per", config.l2_per, L2_PER),
         ("dtype", config.dtype, DTYPES),
         ("matmul_precision", config.matmul_precision, PRECISIONS),
         ("scale", config.scale, SCALES),
@@ -282,6 +292,7 @@ def _check_values(config: Config) -> None:
             raise unknown_name(name, value, valid)
     check_matmul_precision(config.backend, config.device, config.dtype, config.matmul_precision)
     hidden_activations(config.activation, len(config.hidden))
+    dropout_rates(config.dropout, len(config.hidden))
     for name, value in config.given().items():
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, float) and abs(number) > LARGEST[config.dtype]:
@@ -289,6 +300,7 @@ def _check_values(config: Config) -> None:
     limits: tuple[tuple[str, bool, str], ...] = (
         ("hidden", all(1 <= n <= WIDEST for n in config.hidden), f"widths from 1 to {WIDEST:,}"),
         ("validation", (config.validation or 0) >= 0, "a share below 1, a count, or 0"),
+        ("dropout", all(0 <= p < 1 for p in config.dropout), "in [0, 1)"),
         ("label_smoothing", 0 <= config.label_smoothing < 1, "in [0, 1)"),
         ("init_std", min(config.init_std, default=-1) >= 0, "0 or more"),
         ("init_bias_std", config.init_bias_std >= 0, "0 or more"),

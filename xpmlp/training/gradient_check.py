@@ -57,11 +57,13 @@ def check_gradients(
     l2: float = 0.0,
     l1: float = 0.0,
     label_smoothing: float = 0.0,
+    masks: Sequence[Array | None] = (),
     epsilon: float = EPSILON,
 ) -> list[ArrayCheck]:
     """Return a verdict for each W and b, in the order of the layers.
 
     backend: of dtype float64. params and batch: host arrays, W: (D, H), b: (H,), x: (N, D).
+    masks: of dropout, (N, H) or None for each hidden layer, the same in all evaluations.
     numeric = (J(θ + ε) - J(θ - ε)) / 2ε with J the loss plus the penalty. Raises InputError for
     a backend of float32.
     Equation: DERIVATION.md, "gradient-check".
@@ -73,6 +75,7 @@ def check_gradients(
     checks = []
     with backend.running():
         params, batch = backend.put(params), backend.put(batch)
+        options["masks"] = backend.put(tuple(masks))
         exact = backend.compile(lambda xp: partial(_gradients, xp, options))(params, batch)
         evaluate = backend.compile(lambda xp: partial(_evaluate, xp, options))
         for i in range(len(params)):
@@ -137,7 +140,7 @@ def _evaluate(
     xp: Namespace, options: dict[str, Any], params: Params, batch: Batch
 ) -> tuple[Array, tuple[Array, ...]]:
     """Return J of n perturbed nets, (n,), and all that has a kink at zero."""
-    logits, kept = forward(xp, params, batch.x, options["activations"])
+    logits, kept = forward(xp, params, batch.x, options["activations"], options["masks"])
     smoothing = options["label_smoothing"]
     value, _ = LOSSES[options["loss"]].function(
         xp, logits, batch.t, batch.weights, **({"label_smoothing": smoothing} if smoothing else {})

@@ -9,6 +9,7 @@ import numpy as np
 from xpmlp.backends.base import Backend
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.leaves import map_tree
+from xpmlp.nn.dropout import dropout_rates
 from xpmlp.nn.network import hidden_activations
 from xpmlp.optim import OPTIMIZERS
 from xpmlp.training.config import Config
@@ -22,22 +23,40 @@ class Problem:
     """Data, backend and net, with the steps that are compiled for them.
 
     objective and sizes come from the config; nothing else of it counts here, so that trainers
-    with other seeds, rates, penalties' sizes or batches share it. Raises InputError where
-    config and data don't fit together.
+    with other seeds, rates, penalties' sizes or batches share it. like: another problem, on other
+    rows, whose compiled steps this one takes where backend, task and objective are the same.
+    Raises InputError where config and data don't fit together.
     """
 
-    def __init__(self, config: Config, data: Dataset, backend: Backend) -> None:
+    step: Any
+    start: Any
+    evaluator: Evaluator
+
+    def __init__(
+        self, config: Config, data: Dataset, backend: Backend, like: "Problem | None" = None
+    ) -> None:
         check_dataset(data)
         self.data, self.backend = data, backend
         self.objective, self.sizes = net_of(config, data)
         self.classify = data.task == "classification"
-        objective = self.objective
         with backend.running():
-            self.step = backend.compile(lambda xp: make_step(xp, objective))
-            self.start = backend.compile(lambda xp: partial(initial_state, xp, objective))
-            self.evaluator = Evaluator(backend, objective, self.classify)
+            if like is not None and like.kind == self.kind:
+                self.step, self.start, self.evaluator = like.step, like.start, like.evaluator
+            else:
+                self._compile()
             self.train = self.upload(data.train)
             self.validation = self.upload(data.validation)
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What the compiled steps are made for."""
+        return self.backend, self.classify, self.objective
+
+    def _compile(self) -> None:
+        backend, objective = self.backend, self.objective
+        self.step = backend.compile(lambda xp: make_step(xp, objective))
+        self.start = backend.compile(lambda xp: partial(initial_state, xp, objective))
+        self.evaluator = Evaluator(backend, objective, self.classify)
 
     @cached_property
     def test(self) -> Batch:
@@ -72,10 +91,12 @@ def net_of(config: Config, data: Dataset) -> tuple[Objective, tuple[int, ...]]:
         loss=loss,
         optimizer=config.optimizer,
         l2=config.l2 > 0,
+        l2_per=config.l2_per,
         l1=config.l1 > 0,
         label_smoothing=config.label_smoothing,
         clip_norm=config.clip_norm,
         gradient_norms=config.record == "norms",
+        dropout=dropout_rates(config.dropout, len(config.hidden)),
         optimizer_options=tuple(
             (name, getattr(config, name)) for name in OPTIMIZERS[config.optimizer].options
         ),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from xpmlp.nn import metrics as nn_metrics
+from xpmlp.nn.dropout import masks
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import forward, loss_and_grads
 from xpmlp.optim import OPTIMIZERS
@@ -22,7 +23,9 @@ class TrainState(NamedTuple):
 class Objective(NamedTuple):
     """What is trained: the names that the mathematics looks up, fixed before compiling.
 
-    l2, l1: whether there is such a penalty; its size is a number of the step.
+    l2, l1: whether there is such a penalty; its size is a number of the step. l2_per: `batch`, or
+    `row` where l2 is divided by the count, or the weight, of the batch's rows. dropout: the rate
+    of each hidden layer, () for none.
     optimizer_options: numbers of the optimiser's own, by name.
     """
 
@@ -30,10 +33,12 @@ class Objective(NamedTuple):
     loss: str
     optimizer: str
     l2: bool = False
+    l2_per: str = "batch"
     l1: bool = False
     label_smoothing: float = 0.0
     clip_norm: float | None = None
     gradient_norms: bool = True
+    dropout: tuple[float, ...] = ()
     optimizer_options: tuple[tuple[str, float], ...] = ()
 
 
@@ -63,6 +68,8 @@ def make_step(
     coupled_l2 = objective.l2 and not optimizer.decoupled_l2
 
     def step(state: TrainState, batch: Batch, hyper: Hyper) -> tuple[TrainState, Array]:
+        if objective.l2_per == "row":
+            hyper = hyper._replace(l2=hyper.l2 / _total_weight(xp, batch))
         result = loss_and_grads(
             xp,
             state.params,
@@ -72,6 +79,7 @@ def make_step(
             l2=hyper.l2 if coupled_l2 else None,
             l1=hyper.l1 if objective.l1 else None,
             label_smoothing=objective.label_smoothing,
+            masks=masks(xp, objective.dropout, state.params, batch.x, state.step, hyper.seed),
         )
         grads = result.grads
         metrics = [result.loss]
@@ -110,6 +118,13 @@ def make_evaluation(
         return logits, xp.stack([*metrics, total + xp.zeros_like(loss)])
 
     return evaluate
+
+
+def _total_weight(xp: Namespace, batch: Batch) -> Array | int:
+    """Return the weight of a batch's rows, (...,), or without weights their count."""
+    if batch.weights is None:
+        return int(batch.x.shape[-2])
+    return xp.sum(batch.weights, axis=-1)
 
 
 def _penalised(objective: Objective) -> bool:

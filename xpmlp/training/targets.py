@@ -5,6 +5,12 @@ import numpy as np
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import InputError
 
+AUTO = {
+    "classification": "softmax_cross_entropy",
+    "multilabel": "binary_cross_entropy",
+    "regression": "mean_squared_error",
+}
+
 
 def check_dataset(data: Dataset) -> None:
     """Raise InputError where rows and labels of a data set can't belong together."""
@@ -26,6 +32,8 @@ def check_dataset(data: Dataset) -> None:
             _check_labels(where, rows.y, len(data.class_names))
         elif rows.y.ndim != 2 or not np.isfinite(rows.y).all():
             raise InputError(f"{where}: y must be (N, O) and finite, got shape {rows.y.shape}")
+        elif data.task == "multilabel" and not np.isin(rows.y, (0, 1)).all():
+            raise InputError(f"{where}: y must be 0 or 1 for each label")
 
 
 def _check_labels(where: str, y: np.ndarray, n_classes: int) -> None:
@@ -47,13 +55,17 @@ def _check_weights(where: str, weights: np.ndarray, n: int) -> None:
 
 
 def resolve_loss(loss: str, data: Dataset) -> str:
-    """Return the loss that `auto` means for the data: softmax for classes, MSE for values.
+    """Return the loss that `auto` means: softmax for classes, binary for labels, MSE for values.
 
-    Raises InputError for a loss that needs classes where there are none.
+    Raises InputError for a loss that does not go with the data.
     """
     if loss == "auto":
-        classes = data.task == "classification"
-        return "softmax_cross_entropy" if classes else "mean_squared_error"
+        return AUTO[data.task]
+    if data.task == "multilabel" and loss == "softmax_cross_entropy":
+        raise InputError(
+            f"loss {loss} needs one class for each row, and {data.name} has several labels; "
+            "use binary_cross_entropy"
+        )
     if data.task == "regression" and loss != "mean_squared_error":
         raise InputError(
             f"loss {loss} needs classes, and the last column of {data.name} holds real values; "
@@ -64,7 +76,8 @@ def resolve_loss(loss: str, data: Dataset) -> str:
 
 def output_size(loss: str, data: Dataset) -> int:
     """Return the width of the output layer: one node for two classes under the binary loss."""
-    if loss == "binary_cross_entropy" and data.n_outputs == 2:
+    two_classes = data.task == "classification" and data.n_outputs == 2
+    if loss == "binary_cross_entropy" and two_classes:
         return 1
     return data.n_outputs
 
@@ -72,9 +85,10 @@ def output_size(loss: str, data: Dataset) -> int:
 def make_targets(loss: str, data: Dataset, rows: Rows) -> np.ndarray:
     """Return t for the rows: class indices (N,), int64, for softmax; else (N, C), float64.
 
-    Classes become a single 0/1 column where the output is one node, else one-hot rows.
+    Classes become a single 0/1 column where the output is one node, else one-hot rows; labels
+    and values stay as they are.
     """
-    if data.task == "regression" or loss == "softmax_cross_entropy":
+    if data.task != "classification" or loss == "softmax_cross_entropy":
         return rows.y
     if output_size(loss, data) == 1:
         return rows.y[:, None].astype(np.float64)

@@ -7,7 +7,7 @@ import numpy as np
 
 from xpmlp.backends.base import Backend, EpochPlan
 from xpmlp.data.dataset import Dataset, Rows
-from xpmlp.errors import InputError, RunError
+from xpmlp.errors import DivergenceError, InputError, RunError
 from xpmlp.leaves import map_leaves
 from xpmlp.nn.initializers import initialize
 from xpmlp.optim.schedules import EPOCHWISE, SCHEDULES, Place
@@ -50,7 +50,7 @@ class Trainer:
             raise InputError("early_stopping needs validation rows, and there are none")
         self.config, self.data, self.backend = config, data, backend
         self.objective = self.problem.objective
-        weights_seed, order_seed = np.random.SeedSequence(config.seed).spawn(2)
+        weights_seed, order_seed, masks_seed = np.random.SeedSequence(config.seed).spawn(3)
         self.generator = np.random.default_rng(order_seed)
         self.generator_state = self.generator.bit_generator.state
         self.order = order
@@ -61,6 +61,9 @@ class Trainer:
             self._check_shapes(params)
             numbers = (config.learning_rate, config.l2, config.l1, config.momentum)
             self.hyper = backend.put(Hyper(*map(np.float64, numbers)))
+            if self.objective.dropout:
+                (seed,) = masks_seed.generate_state(1).view(np.int32)
+                self.hyper = self.hyper._replace(seed=backend.asarray(seed))
             self.state = self._initial_state(params, moments)
 
     def _initial_state(self, params: Params, moments: tuple[Params, ...] | None) -> TrainState:
@@ -250,11 +253,11 @@ class Trainer:
         return config.learning_rate * np.array(factors)
 
     def _refuse_divergence(self, epoch: int, losses: list[float]) -> None:
-        """Raise RunError where a step's loss, or one after the epoch, is not finite."""
+        """Raise DivergenceError where a step's loss, or one after the epoch, is not finite."""
         bad = ~np.isfinite(losses)
         if bad.any():
             step = min(int(bad.argmax()) + 1, self.steps_per_epoch)
-            raise RunError(
+            raise DivergenceError(
                 f"the loss became {losses[bad.argmax()]} at step {step} of epoch {epoch + 1}; "
                 f"try a smaller learning_rate than {self.config.learning_rate:g}, scaled inputs, "
                 "or clip_norm"
