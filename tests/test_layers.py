@@ -19,7 +19,7 @@ FLOORS = {
     **dict.fromkeys(("errors", "types", "leaves", "console", "files", "__init__"), 0),
     **dict.fromkeys(("nn", "optim", "backends", "data"), 1),
     "training": 2,
-    **dict.fromkeys(("reporting", "interrupt"), 3),
+    **dict.fromkeys(("reporting", "interrupt", "estimator"), 3),
     "recipes": 4,
 }
 TOP_FLOOR = 4

@@ -26,6 +26,8 @@ _PUBLIC = {
     "Model": "xpmlp.training.model",
     "Checkpoint": "xpmlp.training.checkpoint",
     "check_gradients": "xpmlp.training.gradient_check",
+    "MLPClassifier": "xpmlp.estimator.classifier",
+    "MLPRegressor": "xpmlp.estimator.regressor",
     "Affine": "xpmlp.types",
     "Batch": "xpmlp.types",
     "XpmlpError": "xpmlp.errors",

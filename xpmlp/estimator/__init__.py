@@ -1,0 +1,1 @@
+"""scikit-learn's estimators, trained by xpmlp: `xpmlp.MLPClassifier` and `xpmlp.MLPRegressor`."""

@@ -1,0 +1,176 @@
+"""`MLPClassifier`: scikit-learn's class of that name, trained by xpmlp."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import type_of_target, unique_labels
+
+from xpmlp.errors import InputError
+from xpmlp.estimator.base import BaseMLP, by_epochs
+from xpmlp.estimator.targets import Labels
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
+    """A multilayer perceptron that tells classes, or several 0/1 labels, from rows of numbers.
+
+    Parameters, attributes and defaults are those of scikit-learn's class, and with the same
+    `random_state` it takes the same path up to rounding; `momentum` must be below 1. Beyond it:
+
+    activation: also the names of `xpmlp.Config`, as gelu.
+    class_weight: None, a dict {class: weight}, or "balanced"; multiplies `sample_weight`.
+    device: "cpu", or where asked for "cuda", "cuda:N" or "auto": estimators are copied into
+        worker processes, which would all take the GPU.
+    backend: "auto", numpy, cupy, torch, jax.
+    dtype: "auto" computes float32 rows in float32 and all others in float64; "float32" or
+        "float64" for all. The solver lbfgs always computes in float64.
+
+    history_: lists with a figure per epoch, `loss` (as loss_curve_), `train_loss`, `train_score`,
+    `validation_loss`, `validation_score` (None without such rows), after each epoch.
+    """
+
+    _numeric_targets = False
+    _targets: Labels
+    classes_: np.ndarray
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: str = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        class_weight: Any = None,
+        device: str = "cpu",
+        backend: str = "auto",
+        dtype: str = "auto",
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.class_weight = class_weight
+        self.device = device
+        self.backend = backend
+        self.dtype = dtype
+
+    @available_if(by_epochs)  # type: ignore[untyped-decorator]
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
+    ) -> "MLPClassifier":
+        """Train one epoch on X (N, D), y (N,) or (N, O), and return self.
+
+        classes: all that there will be, (C,), at the first call. `class_weight` "balanced" and
+        early stopping need all rows at once, and raise ValueError.
+        """
+        self._know_classes(y, classes)
+        self._fit(X, y, sample_weight, hasattr(self, "coefs_"), part=True)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the classes (N,), or the labels (N, O), of rows X (N, D)."""
+        outputs = self._outputs(X)
+        return self._targets.decode(outputs)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class, in the order of `classes_`, or label: (N, C)."""
+        p = self._outputs(X)
+        if p.shape[1] == 1:
+            return np.hstack([1 - p, p])
+        return p
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithms of `predict_proba`, (N, C)."""
+        logarithms: np.ndarray = np.log(self.predict_proba(X))
+        return logarithms
+
+    def _know_classes(self, y: Any, classes: Any) -> None:
+        known = getattr(self, "classes_", None)
+        if classes is None:
+            if known is None:
+                raise InputError("classes must be passed on the first call to partial_fit.")
+        elif known is None:
+            several = type_of_target(y).startswith("multilabel")
+            self._set_targets(y if several else unique_labels(classes))
+        elif not np.array_equal(known, unique_labels(classes)):
+            raise InputError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, "
+                f"was: {known!r}"
+            )
+
+    def _set_targets(self, known: Any) -> None:
+        self._targets = Labels(known)
+        self.classes_ = self._targets.classes
+
+    def _know_targets(self, y: np.ndarray, goes_on: bool, part: bool) -> None:
+        if not (part or goes_on):
+            self._set_targets(y)
+            return
+        classes = unique_labels(y)
+        if self.warm_start and not part and set(classes) != set(self.classes_):
+            raise InputError(
+                "warm_start can only be used where `y` has the same classes as in the previous "
+                f"call to fit. Previously got {self.classes_}, `y` has {classes}"
+            )
+        if len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
+            raise InputError(
+                "`y` has classes not in `self.classes_`. "
+                f"`self.classes_` has {self.classes_}. 'y' has {classes}."
+            )
+
+    def _weights(self, y: np.ndarray, weights: np.ndarray | None, part: bool) -> Any:
+        if self.class_weight is None:
+            return weights
+        if part and self.class_weight == "balanced":
+            raise InputError(
+                "class_weight 'balanced' is not supported for partial_fit; "
+                "give a dict of class weights"
+            )
+        by_class = compute_sample_weight(self.class_weight, y)
+        return by_class if weights is None else by_class * weights
+
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags: several labels are taken."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

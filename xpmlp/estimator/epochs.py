@@ -1,0 +1,141 @@
+"""Training by epochs: the trainer's, and between them what scikit-learn decides."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from xpmlp.data.dataset import Rows
+from xpmlp.estimator.progress import Progress
+from xpmlp.estimator.targets import Targets
+from xpmlp.leaves import map_tree
+from xpmlp.training.history import EpochRecord
+from xpmlp.training.trainer import Trainer
+from xpmlp.types import Batch
+
+SMALLEST_RATE = 1e-6
+
+
+class EpochRun:
+    """One call of `fit` or `partial_fit` of a solver that goes by epochs.
+
+    settings: the estimator, for its parameters alone. done: the epochs of this call.
+    """
+
+    def __init__(
+        self, settings: Any, trainer: Trainer, targets: Targets, progress: Progress
+    ) -> None:
+        self.settings, self.trainer = settings, trainer
+        self.targets, self.progress = targets, progress
+        self.done = 0
+
+    def train(self) -> bool:
+        """Train until the trainer's last epoch, and return whether it converged before.
+
+        An interrupt ends it with the epochs that it has. Raises RunError as the trainer does.
+        """
+        try:
+            for record in self.trainer.epochs():
+                self.done += 1
+                self._note(record)
+                if self._converged():
+                    return True
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=2)
+            return True
+        return False
+
+    def _note(self, record: EpochRecord) -> None:
+        settings, progress, trainer = self.settings, self.progress, self.trainer
+        scale, problem, data = self.targets.loss_scale, trainer.problem, trainer.data
+        progress.samples += len(data.train)
+        loss = self._epoch_loss()
+        figures: dict[str, float | None] = {
+            "loss": loss,
+            "train_loss": scale * record.train_loss,
+            "train_score": self._score(record.train_accuracy, data.train, problem.train),
+            "validation_loss": None,
+            "validation_score": None,
+        }
+        if record.validation_loss is not None:
+            figures["validation_loss"] = scale * record.validation_loss
+            figures["validation_score"] = self._score(
+                record.validation_accuracy, data.validation, problem.validation
+            )
+        for name, value in figures.items():
+            progress.history[name].append(value)
+        if settings.verbose:
+            print(f"Iteration {self.done}, loss = {loss:.8f}")
+        score = figures["validation_score"]
+        if not settings.early_stopping:
+            progress.judge_loss(loss, settings.tol)
+        elif score is not None:
+            if settings.verbose:
+                print(f"Validation score: {score:f}")
+            progress.judge_score(score, settings.tol, trainer.state.params)
+
+    def _epoch_loss(self) -> float:
+        """Return the mean over the rows of each step's loss before its update, with penalty."""
+        steps, rows = self.trainer.history.step_parts[-1], len(self.trainer.data.train)
+        counts = np.full(len(steps), self.trainer.batch_size)
+        counts[-1] = rows - counts[:-1].sum()
+        steps = steps * np.array([self.targets.loss_scale, *[1.0] * (steps.shape[1] - 1)])
+        return float(counts @ steps.sum(axis=1) / rows)
+
+    def _score(self, accuracy: float | None, rows: Rows, batch: Batch) -> float:
+        """Return the estimator's score, which for classes is the trainer's accuracy."""
+        if accuracy is not None:
+            return accuracy
+        trainer = self.trainer
+        with trainer.backend.running():
+            logits = trainer.problem.evaluator.evaluate(trainer.state.params, batch).logits
+        return self.targets.score(logits, rows)
+
+    def _converged(self) -> bool:
+        """Set the next epoch's rate, and tell whether the loss or the score has settled."""
+        settings, progress = self.settings, self.progress
+        schedule = settings.learning_rate if settings.solver == "sgd" else "constant"
+        if schedule == "invscaling":
+            self._set_rate(settings.learning_rate_init / (progress.samples + 1) ** settings.power_t)
+        if progress.unimproved <= settings.n_iter_no_change:
+            return False
+        what = "Validation score" if settings.early_stopping else "Training loss"
+        message = (
+            f"{what} did not improve more than tol={settings.tol:f} "
+            f"for {settings.n_iter_no_change} consecutive epochs."
+        )
+        if schedule == "adaptive" and progress.learning_rate > SMALLEST_RATE:
+            self._set_rate(progress.learning_rate / 5.0)
+            progress.unimproved = 0
+            self._say(f"{message} Setting learning rate to {progress.learning_rate:f}")
+            return False
+        small = " Learning rate too small." if schedule == "adaptive" else ""
+        self._say(f"{message}{small} Stopping.")
+        return True
+
+    def _set_rate(self, rate: float) -> None:
+        """Set the rate of the next epochs.
+
+        scikit-learn's velocity is the trainer's times the rate, and a new rate leaves it.
+        """
+        trainer, ratio = self.trainer, self.progress.learning_rate / rate
+        with trainer.backend.running():
+            moments = map_tree(lambda v: v * ratio, trainer.state.moments)
+        trainer.state = trainer.state._replace(moments=moments)
+        trainer.config = trainer.config.replace(learning_rate=rate)
+        self.progress.learning_rate = rate
+
+    def _say(self, message: str) -> None:
+        if self.settings.verbose:
+            print(message)
+
+
+def warn_of_the_last_epoch(max_iter: int) -> None:
+    """Warn that `max_iter` epochs did not suffice."""
+    warnings.warn(
+        f"Stochastic Optimizer: Maximum iterations ({max_iter}) "
+        "reached and the optimization hasn't converged yet.",
+        ConvergenceWarning,
+        stacklevel=4,
+    )

@@ -1,0 +1,107 @@
+"""Which values an estimator's parameters may have."""
+
+import math
+from collections.abc import Callable, Iterable
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+from xpmlp.backends.registry import BACKENDS, DTYPES
+from xpmlp.errors import InputError
+from xpmlp.nn.activations import ACTIVATIONS
+
+ACTIVATION_NAMES = {"logistic": "sigmoid", **{name: name for name in ACTIVATIONS}}
+EPOCH_SOLVERS = ("sgd", "adam")
+
+
+class Rule(NamedTuple):
+    """A test of a value, and the words for what passes it."""
+
+    holds: Callable[[Any], bool]
+    expected: str
+
+
+def one_of(*names: str) -> Rule:
+    """Return the rule for one of some strings."""
+    words = ", ".join(map(repr, names))
+    return Rule(lambda value: isinstance(value, str) and value in names, f"one of {words}")
+
+
+def count(value: Any) -> bool:
+    """Tell whether a value is an integer from 1."""
+    return isinstance(value, Integral) and int(value) >= 1
+
+
+def real(low: float, high: float, ends: str = "[)") -> Rule:
+    """Return the rule for a number of an interval; ends: its brackets."""
+
+    def holds(value: Any) -> bool:
+        if not isinstance(value, Real):
+            return False
+        x = float(value)
+        above = x >= low if ends[0] == "[" else x > low
+        return above and (x <= high if ends[1] == "]" else x < high)
+
+    return Rule(holds, f"a float in the range {ends[0]}{low:g}, {high:g}{ends[1]}")
+
+
+COUNT = Rule(count, "an int in the range [1, inf)")
+BOOLEAN = Rule(lambda value: isinstance(value, Integral) and value in (0, 1), "a bool")
+RULES = {
+    "activation": one_of(*ACTIVATION_NAMES),
+    "solver": one_of("lbfgs", *EPOCH_SOLVERS),
+    "alpha": real(0, math.inf),
+    "batch_size": Rule(
+        lambda value: value == "auto" or count(value), f"'auto' or {COUNT.expected}"
+    ),
+    "learning_rate": one_of("constant", "invscaling", "adaptive"),
+    "learning_rate_init": real(0, math.inf, "()"),
+    "power_t": real(0, math.inf),
+    "max_iter": COUNT,
+    "shuffle": BOOLEAN,
+    "tol": real(0, math.inf),
+    "verbose": Rule(lambda value: isinstance(value, Integral), "a bool or an int"),
+    "warm_start": BOOLEAN,
+    "momentum": real(0, 1),
+    "nesterovs_momentum": BOOLEAN,
+    "early_stopping": BOOLEAN,
+    "validation_fraction": real(0, 1),
+    "beta_1": real(0, 1),
+    "beta_2": real(0, 1),
+    "epsilon": real(0, math.inf, "()"),
+    "n_iter_no_change": Rule(
+        lambda value: count(value) or value == math.inf, f"inf or {COUNT.expected}"
+    ),
+    "max_fun": COUNT,
+    "loss": one_of("squared_error"),
+    "class_weight": Rule(
+        lambda value: value is None or value == "balanced" or isinstance(value, dict | list),
+        "'balanced', a dict, a list of dicts or None",
+    ),
+    "backend": one_of("auto", *BACKENDS),
+    "dtype": one_of("auto", *DTYPES),
+}
+
+
+def check_parameters(kind: str, parameters: dict[str, Any]) -> None:
+    """Raise InputError, a ValueError, for a value that a parameter can't have.
+
+    kind: the class's name.
+    """
+    for name, value in parameters.items():
+        rule = RULES.get(name)
+        if rule is not None and not rule.holds(value):
+            raise InputError(
+                f"The {name!r} parameter of {kind} must be {rule.expected}. Got {value!r} instead."
+            )
+
+
+def layer_widths(hidden_layer_sizes: Any) -> tuple[int, ...]:
+    """Return the widths of the hidden layers, given as a list or, for one layer, as a number.
+
+    Raises InputError where one is not an integer from 1.
+    """
+    many = isinstance(hidden_layer_sizes, Iterable)
+    widths = list(hidden_layer_sizes) if many else [hidden_layer_sizes]
+    if not all(map(count, widths)):
+        raise InputError(f"hidden_layer_sizes must be > 0, got {widths}.")
+    return tuple(map(int, widths))

@@ -1,0 +1,100 @@
+"""`MLPRegressor`: scikit-learn's class of that name, trained by xpmlp."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils.metaestimators import available_if
+
+from xpmlp.estimator.base import BaseMLP, by_epochs
+from xpmlp.estimator.targets import Values
+
+
+class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
+    """A multilayer perceptron that predicts one or several real values from rows of numbers.
+
+    Parameters, attributes and defaults are those of scikit-learn's class, and with the same
+    `random_state` it takes the same path up to rounding; `momentum` must be below 1. Beyond it
+    are device, backend, dtype and history_, as `MLPClassifier` has them.
+
+    loss: "squared_error" only, ½ the square, in `loss_curve_` the mean over the outputs.
+    """
+
+    _numeric_targets = True
+
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: str = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        device: str = "cpu",
+        backend: str = "auto",
+        dtype: str = "auto",
+    ) -> None:
+        self.loss = loss
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.device = device
+        self.backend = backend
+        self.dtype = dtype
+
+    @available_if(by_epochs)  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "MLPRegressor":
+        """Train one epoch on X (N, D), y (N,) or (N, O), and return self.
+
+        Early stopping needs all rows at once, and raises ValueError.
+        """
+        self._fit(X, y, sample_weight, hasattr(self, "coefs_"), part=True)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the values of rows X (N, D): (N,), or (N, O) of several outputs."""
+        outputs = self._outputs(X)
+        return self._targets.decode(outputs)
+
+    def _know_targets(self, y: np.ndarray, goes_on: bool, part: bool) -> None:  # noqa: ARG002
+        if not goes_on:
+            self._targets = Values(y)

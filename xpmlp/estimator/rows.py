@@ -1,0 +1,99 @@
+"""The rows that an estimator is given: their weights, which are held out, what is drawn."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_non_negative
+
+from xpmlp.data.dataset import Dataset, Rows
+from xpmlp.errors import InputError
+from xpmlp.estimator.targets import Targets
+from xpmlp.types import Affine, Params
+
+
+def dense(x: Any) -> np.ndarray:
+    """Return a dense, C-contiguous array of a dense or sparse one."""
+    array = x.toarray() if hasattr(x, "toarray") else x
+    return np.ascontiguousarray(array)
+
+
+def row_weights(sample_weight: Any, n: int) -> np.ndarray | None:
+    """Return weights (N,), float64, of a number or of a list; None stays None.
+
+    Raises ValueError where they are not (N,), not finite, negative, or all zero.
+    """
+    if sample_weight is None:
+        return None
+    if np.isscalar(sample_weight):
+        sample_weight = np.full(n, sample_weight)
+    weights: np.ndarray = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+    )
+    if weights.ndim != 1:
+        raise InputError(
+            f"Sample weights must be 1D array or scalar, got {weights.ndim}D array. "
+            f"Expected either a scalar value or a 1D array of length {n}."
+        )
+    if weights.shape != (n,):
+        raise InputError(f"sample_weight.shape == {weights.shape}, expected {(n,)}!")
+    check_non_negative(weights, "`sample_weight`")
+    if not weights.any():
+        raise InputError("Sample weights must contain at least one non-zero number.")
+    return weights
+
+
+def take(rows: Rows, index: np.ndarray) -> Rows:
+    """Return the rows of an index or of a mask."""
+    weights = None if rows.weights is None else rows.weights[index]
+    return Rows(rows.x[index], rows.y[index], weights)
+
+
+def that_count(rows: Rows) -> Rows:
+    """Return the rows without those of weight zero."""
+    if rows.weights is None or rows.weights.all():
+        return rows
+    return take(rows, rows.weights > 0)
+
+
+def hold_out(
+    rows: Rows, share: float, random: np.random.RandomState, stratify: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw which rows train and which validate, as scikit-learn does, and return their numbers.
+
+    Raises InputError where fewer than two validate.
+    """
+    numbers, classes = np.arange(len(rows)), rows.y if stratify else None
+    train, validation = train_test_split(
+        numbers, random_state=random, test_size=share, stratify=classes
+    )
+    if len(validation) < 2:
+        raise InputError(
+            "The validation set is too small. Increase 'validation_fraction' "
+            "or the size of your dataset."
+        )
+    return train, validation
+
+
+def make_dataset(targets: Targets, train: Rows, validation: Rows | None) -> Dataset:
+    """Return what the trainer takes; there are no test rows."""
+    none = take(train, np.zeros(len(train), dtype=bool))
+    return Dataset(
+        "X", targets.task, train, validation or none, none, class_names=targets.class_names
+    )
+
+
+def draw_params(random: np.random.RandomState, sizes: tuple[int, ...], sigmoid: bool) -> Params:
+    """Draw weights and biases from U[-r, r), float64, in scikit-learn's order.
+
+    r² is 6, with sigmoid layers 2, over the sum of a layer's inputs and outputs (Glorot & Bengio
+    2010).
+    """
+    layers = []
+    for fan_in, fan_out in pairwise(sizes):
+        bound = np.sqrt((2.0 if sigmoid else 6.0) / (fan_in + fan_out))
+        W = random.uniform(-bound, bound, (fan_in, fan_out))
+        layers.append(Affine(W, random.uniform(-bound, bound, fan_out)))
+    return tuple(layers)

@@ -1,0 +1,108 @@
+"""From labels or values to what the net is trained on, and from its outputs back."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.preprocessing import LabelBinarizer
+
+from xpmlp.data.dataset import Rows, Task
+from xpmlp.errors import InputError
+
+
+class Targets(Protocol):
+    """What the two estimators do differently.
+
+    task, loss: of the trainer. class_names: one per class, else (). n_outputs: the net's.
+    out_activation: scikit-learn's name of what makes the outputs from the logits. loss_scale:
+    scikit-learn's loss over the trainer's.
+    """
+
+    task: Task
+    loss: str
+    class_names: tuple[str, ...]
+    n_outputs: int
+    out_activation: str
+    loss_scale: float
+
+    def encode(self, y: Any) -> np.ndarray:
+        """Return the y of `Rows`, a row for each of the estimator's y."""
+        ...
+
+    def decode(self, outputs: np.ndarray) -> np.ndarray:
+        """Return predictions as y was from the net's outputs (N, O)."""
+        ...
+
+    def score(self, logits: np.ndarray, rows: Rows) -> float:
+        """Return the estimator's score of logits (N, O) over rows, with their weights."""
+        ...
+
+
+class Labels:
+    """Classes, one for each row, or several 0/1 labels.
+
+    known: the y of the first fit, or all classes, (C,).
+    """
+
+    loss_scale = 1.0
+
+    def __init__(self, known: Any) -> None:
+        self.binarizer = LabelBinarizer().fit(known)
+        self.classes = self.binarizer.classes_
+        several = self.binarizer.y_type_.startswith("multilabel")
+        softmax = self.binarizer.y_type_ == "multiclass"
+        self.task: Task = "multilabel" if several else "classification"
+        self.loss = "softmax_cross_entropy" if softmax else "binary_cross_entropy"
+        self.out_activation = "softmax" if softmax else "logistic"
+        self.class_names: tuple[str, ...] = () if several else tuple(map(str, self.classes))
+        self.n_outputs = len(self.classes) if several or softmax else 1
+
+    def encode(self, y: Any) -> np.ndarray:
+        """Return class indices (N,), int64, or labels (N, O), float64."""
+        indicators: np.ndarray = self.binarizer.transform(y)
+        if self.task == "multilabel":
+            return indicators.astype(np.float64)
+        indices = indicators[:, 0] if self.n_outputs == 1 else indicators.argmax(axis=1)
+        return indices.astype(np.int64)
+
+    def decode(self, outputs: np.ndarray) -> np.ndarray:
+        """Return labels of the classes' own dtype (N,), or 0/1 (N, O), from probabilities."""
+        flat = outputs.ravel() if self.n_outputs == 1 else outputs
+        labels: np.ndarray = self.binarizer.inverse_transform(flat)
+        return labels
+
+    def score(self, logits: np.ndarray, rows: Rows) -> float:
+        """Return the accuracy; of several labels all must be right."""
+        if self.out_activation == "softmax":
+            predicted = logits.argmax(axis=1)
+        else:
+            predicted = logits > 0 if self.task == "multilabel" else logits[:, 0] > 0
+        return float(accuracy_score(rows.y, predicted.astype(int), sample_weight=rows.weights))
+
+
+class Values:
+    """Real values, one or several for each row; scikit-learn's loss is their mean."""
+
+    task: Task = "regression"
+    loss = "mean_squared_error"
+    out_activation = "identity"
+    class_names: tuple[str, ...] = ()
+
+    def __init__(self, y: np.ndarray) -> None:
+        self.n_outputs = 1 if y.ndim == 1 else y.shape[1]
+        self.loss_scale = 1.0 / self.n_outputs
+
+    def encode(self, y: Any) -> np.ndarray:
+        """Return the values (N, O), float64. Raises InputError for another O."""
+        values = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
+        if values.shape[1] != self.n_outputs:
+            raise InputError(f"y has {values.shape[1]} outputs, and the net has {self.n_outputs}")
+        return values
+
+    def decode(self, outputs: np.ndarray) -> np.ndarray:
+        """Return (N,) of a single output, else (N, O)."""
+        return outputs.ravel() if self.n_outputs == 1 else outputs
+
+    def score(self, logits: np.ndarray, rows: Rows) -> float:
+        """Return R², the mean over the outputs."""
+        return float(r2_score(rows.y, logits, sample_weight=rows.weights))
