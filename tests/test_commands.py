@@ -1,28 +1,18 @@
 """The commands as a person meets them: what they print, write and return."""
 
-import csv
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.commands import QUICK, read_table, run
 from xpmlp import __main__ as overview
-from xpmlp import train
 from xpmlp.backends import registry
 from xpmlp.backends.numpy_backend import NumpyBackend
-from xpmlp.errors import RunError
-from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.model import Model
-from xpmlp.training.trainer import Trainer
 
-QUICK = ["--dataset", "xor", "--hidden", "8", "--epochs", "3", "--no-plots"]
 REQUIRED = {
     *("dataset", "backend", "device", "device_requested", "fallback_reason", "seed", "epochs"),
     *("parameters", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy"),
@@ -35,20 +25,6 @@ def no_gpu(monkeypatch, tmp_path):
     driver = registry.Driver(0, (0, 0), "no NVIDIA driver is installed")
     monkeypatch.setattr(registry, "query_driver", lambda: driver)
     monkeypatch.chdir(tmp_path)
-
-
-def run(capsys, *arguments):
-    """Return exit code, stdout and stderr of one `train` command."""
-    try:
-        code = train.main([str(a) for a in arguments])
-    except SystemExit as stop:
-        code = stop.code
-    output = capsys.readouterr()
-    return code, output.out, output.err
-
-
-def read_table(path):
-    return list(csv.DictReader(path.read_text().splitlines()))
 
 
 def test_a_run_prints_and_writes_what_it_promises(capsys, tmp_path):
@@ -242,115 +218,6 @@ def test_resume_goes_on_to_the_same_end(capsys, tmp_path):
     assert len((tmp_path / "parts/history.csv").read_text().splitlines()) == 7
 
 
-def test_a_diverging_run_is_saved_and_exits_1(capsys, tmp_path):
-    options = ["--dataset", "iris", "--loss", "mean_squared_error", "--learning-rate", "1e30"]
-    with np.errstate(all="ignore"):
-        code, _, err = run(capsys, *options, "--out", "one", "--no-plots")
-    assert code == 1
-    assert "xpmlp train: the loss became" in err
-    assert "Traceback" not in err
-    assert (tmp_path / "one/checkpoint.safetensors").exists()
-    assert json.loads((tmp_path / "one/summary.json").read_text())["epochs"] < 10
-
-
-def test_an_unexpected_error_is_one_line_and_exit_code_1(capsys, monkeypatch):
-    def broken(*arguments, **options):
-        raise ZeroDivisionError("a bug\nof two lines")
-
-    monkeypatch.setattr("xpmlp.training.fitting.load_dataset", broken)
-    code, _, err = run(capsys, *QUICK)
-    assert code == 1
-    assert err == (
-        "xpmlp train: ZeroDivisionError: a bug of two lines (XPMLP_TRACEBACK=1 shows where)\n"
-    )
-
-
-def interrupted_training(*options):
-    """Start a training, press Ctrl-C after its first epoch; return the process and its stderr."""
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "xpmlp.train", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-    )
-    while "epoch " not in process.stdout.readline():
-        assert process.poll() is None, process.stderr.read()
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    return process, process.communicate(timeout=60)[1]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
-def test_ctrl_c_saves_and_the_run_goes_on_to_the_same_end(capsys, tmp_path):
-    options = [*("--dataset", "digits", "--hidden", "32", "--batch-size", "8", "--no-plots")]
-    options += ["--epochs", "4000", "--lr-schedule", "constant"]
-    process, err = interrupted_training(*options, "--out", "run")
-    assert process.returncode == 130
-    assert "stopping after this epoch" in err
-    assert "interrupted and saved; go on with --resume run" in err
-    assert "Traceback" not in err
-    summary = json.loads((tmp_path / "run/summary.json").read_text())
-    done = summary["epochs"]
-    assert 1 <= done < 4000
-    assert summary["interrupted"]
-    code, out, err = run(capsys, "--resume", "run", "--epochs", done + 2, "--no-plots", "--json")
-    assert (code, json.loads(out)["epochs"]) == (0, done + 2), err
-    whole = [*options, "--epochs", done + 2, "--out", "whole", "--quiet"]
-    assert run(capsys, *whole)[0] == 0
-    one, two = (Model.load(tmp_path / n / "model.safetensors") for n in ("run", "whole"))
-    np.testing.assert_allclose(one.params[0].W, two.params[0].W, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_while_saving_are_waited_out(capsys, monkeypatch, tmp_path, number):
-    save = Model.save
-
-    def pestered(self, path):
-        for _ in range(3):
-            os.kill(os.getpid(), number)
-        save(self, path)
-
-    monkeypatch.setattr(Model, "save", pestered)
-    code, _, err = run(capsys, *QUICK, "--out", "one")
-    assert code == 0, err
-    assert Model.load(tmp_path / "one/model.safetensors").n_parameters == 42
-    assert (tmp_path / "one/summary.json").exists()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no /dev/full on Windows")
-@pytest.mark.parametrize("end", ["| head -1", "> /dev/full", ">&-", "2>&-", "--json >&- 2>&-"])
-def test_an_output_that_fails_does_not_end_the_run(end, tmp_path):
-    command = f"{sys.executable} -m xpmlp.train {' '.join(QUICK)} --out one {end}"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
-    assert "Traceback" not in done.stderr
-    assert json.loads((tmp_path / "one/summary.json").read_text())["epochs"] == 3
-
-
-def test_a_disk_that_fills_up_loses_only_what_does_not_fit(capsys, monkeypatch, tmp_path):
-    def full(self, path):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("xpmlp.training.checkpoint.Checkpoint.save", full)
-    code, _, err = run(capsys, *QUICK, "--out", "one")
-    assert code == 1
-    assert "warning: can't write one/checkpoint.safetensors: No space left on device" in err
-    assert "can't write one/checkpoint.safetensors: No space left on device" in err
-    assert Model.load(tmp_path / "one/model.safetensors").n_parameters == 42
-    assert (tmp_path / "one/history.csv").exists()
-
-
-def test_pictures_that_fail_cost_a_warning(capsys, monkeypatch):
-    def broken(*arguments):
-        raise ValueError("no ink")
-
-    monkeypatch.setattr("xpmlp.reporting.pictures.write_pictures", broken)
-    code, _, err = run(capsys, *QUICK[:-1])
-    assert code == 0
-    assert "warning: the pictures could not be drawn: ValueError: no ink" in err
-
-
 def test_what_can_not_be_resumed(capsys, tmp_path):
     table = tmp_path / "table.csv"
     table.write_text("".join(f"{i},{i * i % 7},{i % 2}\n" for i in range(40)))
@@ -378,57 +245,6 @@ def test_a_run_that_stopped_early_says_so(capsys):
     assert run(capsys, "--resume", "one", *more)[0] == 0
 
 
-def test_what_was_learnt_survives_a_bug_in_an_epoch(capsys, monkeypatch, tmp_path):
-    """The third epoch breaks; the second is in the checkpoint, from which the run goes on."""
-    accept = Trainer.accept
-
-    def broken(self, plan, result):
-        if len(self.history.epochs) == 2:
-            raise ZeroDivisionError("a bug")
-        return accept(self, plan, result)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "accept", broken)
-        code, _, err = run(capsys, *QUICK, "--out", "one")
-    assert code == 1
-    assert "ZeroDivisionError: a bug" in err
-    assert len(Checkpoint.load(tmp_path / "one/checkpoint.safetensors").epochs) == 2
-    assert run(capsys, "--resume", "one", "--no-plots")[0] == 0
-
-
-@pytest.mark.parametrize("test_rows_fail", [False, True])
-def test_what_was_learnt_survives_a_lack_of_memory(capsys, monkeypatch, tmp_path, test_rows_fail):
-    """The third epoch needs too much, and so may the test rows; two epochs are on disk."""
-    run_epoch, epochs = NumpyBackend.run_epoch, []
-
-    def hungry(self, *arguments):
-        epochs.append(1)
-        if len(epochs) == 3:
-            raise MemoryError("8 GiB")
-        return run_epoch(self, *arguments)
-
-    def too_many(self, rows):
-        raise RunError("out of memory on cpu with numpy")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(NumpyBackend, "run_epoch", hungry)
-        if test_rows_fail:
-            patch.setattr(Trainer, "evaluate", too_many)
-        code, _, err = run(capsys, *QUICK, "--out", "one", "--quiet")
-    assert code == 1
-    assert err.splitlines()[1:] == [
-        "xpmlp train: out of memory on cpu with numpy; try a smaller batch_size or net, fewer "
-        "seeds at once, dtype float32, or another device"
-    ]
-    assert len(read_table(tmp_path / "one/history.csv")) == 2
-    assert Model.load(tmp_path / "one/model.safetensors").n_parameters == 42
-    summary = json.loads((tmp_path / "one/summary.json").read_text())
-    assert summary["failure"].startswith("out of memory on cpu")
-    assert (summary["test_loss"] is None) == test_rows_fail
-    code, out, _ = run(capsys, "--resume", "one", "--no-plots", "--json")
-    assert (code, json.loads(out)["epochs"]) == (0, 3)
-
-
 def test_resuming_with_early_stopping_begins_to_count_there(capsys):
     options = ["--dataset", "iris", "--hidden", "4", "--no-plots", "--quiet"]
     run(capsys, *options, "--epochs", "6", "--out", "one")
@@ -446,20 +262,6 @@ def test_a_folder_of_something_else_is_not_overwritten(capsys, tmp_path):
     assert code == 2
     assert "mine already holds history.csv" in err
     assert (tmp_path / "mine/history.csv").read_text() == "precious"
-
-
-def test_ctrl_c_twice_stops_at_once(capsys, monkeypatch, tmp_path):
-    def interrupted(self):
-        yield from ()
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(5)
-
-    monkeypatch.setattr("xpmlp.training.members.Members.epochs", interrupted)
-    code, _, err = run(capsys, *QUICK, "--out", "one")
-    assert code == 130
-    assert "interrupted and saved" in err
-    assert (tmp_path / "one/checkpoint.safetensors").exists()
 
 
 def test_help_is_short_and_grouped(capsys):

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.test_commands import interrupted_training, run
+from tests.commands import interrupted_training, run
 from xpmlp.backends.numpy_backend import NumpyBackend
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.model import Model
