@@ -67,6 +67,14 @@ def shown_gpus(request, monkeypatch, hidden_gpus):
         show_gpus(monkeypatch, hidden_gpus)
 
 
+@pytest.fixture
+def away_without_gpu(monkeypatch, tmp_path):
+    """Work in an empty folder, on a machine whose driver is missing."""
+    driver = registry.Driver(0, (0, 0), "no NVIDIA driver is installed")
+    monkeypatch.setattr(registry, "query_driver", lambda: driver)
+    monkeypatch.chdir(tmp_path)
+
+
 def load_or_skip(name: str, dtype: str = "float64", device: str = "cpu") -> Backend:
     if name not in ("numpy", "array-api-strict"):
         pytest.importorskip(name, reason=f"{name} is not installed")

@@ -11,19 +11,13 @@ import numpy as np
 import pytest
 
 from tests.commands import QUICK, interrupted_training, read_table, run
-from xpmlp.backends import registry
 from xpmlp.backends.numpy_backend import NumpyBackend
 from xpmlp.errors import RunError
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.model import Model
 from xpmlp.training.trainer import Trainer
 
-
-@pytest.fixture(autouse=True)
-def no_gpu(monkeypatch, tmp_path):
-    driver = registry.Driver(0, (0, 0), "no NVIDIA driver is installed")
-    monkeypatch.setattr(registry, "query_driver", lambda: driver)
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("away_without_gpu")
 
 
 def test_a_diverging_run_is_saved_and_exits_1(capsys, tmp_path):

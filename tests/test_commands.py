@@ -9,22 +9,15 @@ import pytest
 
 from tests.commands import QUICK, read_table, run
 from xpmlp import __main__ as overview
-from xpmlp.backends import registry
 from xpmlp.backends.numpy_backend import NumpyBackend
 from xpmlp.training.model import Model
 
+pytestmark = pytest.mark.usefixtures("away_without_gpu")
 REQUIRED = {
     *("dataset", "backend", "device", "device_requested", "fallback_reason", "seed", "epochs"),
     *("parameters", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy"),
     *("test_loss", "test_accuracy", "seconds_per_epoch", "images_per_second", "run_dir"),
 }
-
-
-@pytest.fixture(autouse=True)
-def no_gpu(monkeypatch, tmp_path):
-    driver = registry.Driver(0, (0, 0), "no NVIDIA driver is installed")
-    monkeypatch.setattr(registry, "query_driver", lambda: driver)
-    monkeypatch.chdir(tmp_path)
 
 
 def test_a_run_prints_and_writes_what_it_promises(capsys, tmp_path):
