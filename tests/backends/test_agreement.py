@@ -108,7 +108,15 @@ def test_same_seed_same_bits(backend):
 @pytest.mark.parametrize("name", CPU_BACKENDS)
 def test_float32_stays_float32(name):
     backend = load_or_skip(name, "float32")
-    for optimizer in ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw"):
+    for optimizer in (
+        "sgd",
+        "momentum",
+        "nesterov",
+        "rmsprop",
+        "adam",
+        "adam_epsilon_hat",
+        "adamw",
+    ):
         config = Config(hidden=(5,), epochs=2, optimizer=optimizer, learning_rate=0.01, l2=0.01)
         result = fit(config, make_dataset(dtype="float32"), backend)
         assert {a.dtype for layer in result.model.params for a in layer} == {np.dtype("float32")}

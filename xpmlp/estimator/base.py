@@ -258,7 +258,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     def _optimizer(self) -> str:
         if self.solver == "adam":
-            return "adam"
+            return "adam_epsilon_hat"
         if self.momentum == 0:
             return "sgd"
         return "nesterov" if self.nesterovs_momentum else "momentum"

@@ -13,5 +13,8 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "nesterov": Optimizer(sgd.init_momentum, sgd.update_nesterov),
     "rmsprop": Optimizer(adam.init_rmsprop, adam.update_rmsprop),
     "adam": Optimizer(adam.init_adam, adam.update_adam, options=adam.OPTIONS),
+    "adam_epsilon_hat": Optimizer(
+        adam.init_adam, adam.update_adam_epsilon_hat, options=adam.OPTIONS
+    ),
     "adamw": Optimizer(adam.init_adam, adam.update_adamw, decoupled_l2=True, options=adam.OPTIONS),
 }

@@ -72,11 +72,30 @@ def update_adam(
     """
     m = _average(beta1, moments[0], grads)
     v = _average(beta2, moments[1], _squares(grads))
-    t = xp.astype(step + 1, params[0].W.dtype)
-    root = xp.sqrt(_correction(xp, beta2, t))
-    smallest, rate = epsilon * root, hyper.learning_rate * root / _correction(xp, beta1, t)
-    direction = map_leaves(lambda m, v: m / (xp.sqrt(v) + smallest), m, v)
-    return descend(xp, params, direction, rate), (m, v)
+    root, rate = _corrections(xp, params, step, hyper, beta1, beta2)
+    return _descend_adam(xp, params, m, v, rate, epsilon * root), (m, v)
+
+
+def update_adam_epsilon_hat(
+    xp: Namespace,
+    params: Params,
+    grads: Params,
+    moments: Moments,
+    step: Array,
+    hyper: Hyper,
+    beta1: float = BETA1,
+    beta2: float = BETA2,
+    epsilon: float = EPSILON,
+) -> tuple[Params, Moments]:
+    """Return W - (η√c₂/c₁) m/(√v + ε̂): Adam whose ε is not corrected with v.
+
+    The second order of Kingma & Ba's section 2, with ε̂ = epsilon, as Keras and scikit-learn
+    have it; all else as `update_adam`. Equation: DERIVATION.md, "adam".
+    """
+    m = _average(beta1, moments[0], grads)
+    v = _average(beta2, moments[1], _squares(grads))
+    _, rate = _corrections(xp, params, step, hyper, beta1, beta2)
+    return _descend_adam(xp, params, m, v, rate, epsilon), (m, v)
 
 
 def update_adamw(
@@ -99,6 +118,22 @@ def update_adamw(
 
     shrunk = tuple(Affine(decayed(layer.W), layer.b) for layer in params)
     return update_adam(xp, shrunk, grads, moments, step, hyper, **options)
+
+
+def _corrections(
+    xp: Namespace, params: Params, step: Array, hyper: Hyper, beta1: float, beta2: float
+) -> tuple[Array, Array]:
+    """Return √c₂ and the rate η√c₂/c₁."""
+    t = xp.astype(step + 1, params[0].W.dtype)
+    root = xp.sqrt(_correction(xp, beta2, t))
+    return root, hyper.learning_rate * root / _correction(xp, beta1, t)
+
+
+def _descend_adam(
+    xp: Namespace, params: Params, m: Params, v: Params, rate: Array, smallest: Array | float
+) -> Params:
+    direction = map_leaves(lambda m, v: m / (xp.sqrt(v) + smallest), m, v)
+    return descend(xp, params, direction, rate)
 
 
 def _correction(xp: Namespace, beta: float, t: Array) -> Array:

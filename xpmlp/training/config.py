@@ -122,13 +122,13 @@ class Config:
         0.0, "training", "initial velocity of momentum and nesterov", metavar="V"
     )
     beta1: float = _option(
-        BETA1, "training", "decay of the mean of gradients, for adam and adamw", metavar="BETA"
+        BETA1, "training", "decay of the mean of gradients, for every adam", metavar="BETA"
     )
     beta2: float = _option(
-        BETA2, "training", "decay of the mean of squares, for adam and adamw", metavar="BETA"
+        BETA2, "training", "decay of the mean of squares, for every adam", metavar="BETA"
     )
     epsilon: float = _option(
-        EPSILON, "training", "added to the root of that mean, for adam and adamw", metavar="EPS"
+        EPSILON, "training", "added to the root of that mean, for every adam", metavar="EPS"
     )
     lr_schedule: str = _option(
         "cosine",
