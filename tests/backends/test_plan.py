@@ -58,6 +58,8 @@ def targets(loss, rng):
         return rng.integers(0, OUTPUTS, ROWS)
     if loss == "binary_cross_entropy":
         return rng.integers(0, 2, (ROWS, OUTPUTS)).astype(float)
+    if loss == "poisson":
+        return rng.poisson(1.5, (ROWS, OUTPUTS)).astype(float)
     return rng.standard_normal((ROWS, OUTPUTS))
 
 

@@ -49,14 +49,17 @@ class Backend:
         self.matmul_precision = "full" if device == "cpu" else matmul_precision
 
     def asarray(self, array: Any) -> Array:
-        """Put a host array on the device: floats in the backend's dtype, integers as they are.
+        """Put an array on the device: floats in the backend's dtype, integers as they are.
 
-        The result may share memory with the host array; nothing here ever writes into it.
+        array: of the host, or of the backend's own library; one of these that lies on the device
+        already is not moved, one on another device is, by the library's own means. The result
+        lies row by row, where the library has a choice, and carries no gradient. It shares memory
+        with what came in where device, dtype and layout allow; nothing here ever writes into it.
         """
         return self.xp.asarray(self._host(array))
 
     def _host(self, array: Any) -> np.ndarray:
-        host = np.asarray(array)
+        host = np.asarray(array, order="C")
         return host.astype(self.dtype, copy=False) if host.dtype.kind == "f" else host
 
     def to_numpy(self, array: Array) -> np.ndarray:

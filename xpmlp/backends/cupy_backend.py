@@ -41,9 +41,17 @@ class CupyBackend(CapturedBackend):
         return CupyKernels(self.stream.ptr, self.matmul_precision)
 
     def asarray(self, array: Any) -> Array:
-        """Put a host array on the GPU."""
+        """Put a host array, or one of CuPy's, on the GPU.
+
+        What makes one of CuPy's may still be at work, on any stream: this waits for it.
+        """
+        if not isinstance(array, cupy.ndarray):
+            with self.cupy_device, self.stream:
+                return cupy.asarray(self._host(array))
+        self.cupy_device.synchronize()
+        dtype = self.dtype if array.dtype.kind == "f" else None
         with self.cupy_device, self.stream:
-            return cupy.asarray(np.asarray(self._host(array), order="C"))
+            return cupy.asarray(array, dtype, order="C")
 
     def to_numpy(self, array: Array) -> np.ndarray:
         """Fetch an array; this waits for the GPU."""

@@ -95,7 +95,10 @@ class JaxBackend(Backend):
             raise BackendUnavailableError(f"{self.library} {no_gpu(error)}") from None
 
     def asarray(self, array: Any) -> Array:
-        """Put a host array on the device; integers become int32 unless x64 is on."""
+        """Put an array on the device; integers of the host become int32 unless x64 is on."""
+        if isinstance(array, jax.Array):
+            floats = jnp.issubdtype(array.dtype, jnp.floating)
+            return jax.device_put(array.astype(self.dtype) if floats else array, self.jax_device)
         host = self._host(array)
         if host.dtype.kind in "iu":
             host = host.astype(np.int64 if jax.config.jax_enable_x64 else np.int32)

@@ -38,7 +38,10 @@ class TorchBackend(CapturedBackend):
             raise BackendUnavailableError(f"{self.library} {reason}")
 
     def asarray(self, array: Any) -> Array:
-        """Put a host array on the device; on the CPU it shares memory where it can."""
+        """Put a host array, or a tensor of any device, on the device; without its gradient."""
+        if isinstance(array, torch.Tensor):
+            dtype = getattr(torch, self.dtype) if array.is_floating_point() else None
+            return array.detach().to(self.device, dtype).contiguous()
         host = self._host(array)
         return torch.asarray(host if host.flags.writeable else host.copy(), device=self.device)
 

@@ -1,7 +1,12 @@
-"""What every loader returns: rows with their targets, split into three, on the host."""
+"""What every loader returns: rows with their targets, split into three, on the host.
+
+Whoever has rows on a device may train on them there.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from xpmlp.types import Array
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,13 +18,15 @@ Task = Literal["classification", "multilabel", "regression"]
 class Rows:
     """One part of a data set.
 
-    x: (N, D), float32 or float64 as asked for, scaled, C-contiguous.
+    x: (N, D), float32 or float64 as asked for, scaled, C-contiguous. Loaders put it on the host;
+        it may also be an array of the backend's own library, best on its device: that is trained
+        on where it is, and never written.
     y: class indices (N,), int64, for classification; values (N, O), float64, for regression;
         0 or 1 for each of O labels, (N, O), float64, for multilabel.
     weights: how much each row counts, (N,), positive, of any scale; None: all alike.
     """
 
-    x: "np.ndarray"
+    x: "Array"
     y: "np.ndarray"
     weights: "np.ndarray | None" = None
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from xpmlp.backends.base import Backend
 from xpmlp.data.dataset import Dataset, Rows
-from xpmlp.leaves import map_tree
 from xpmlp.nn.dropout import dropout_rates
 from xpmlp.nn.network import hidden_activations
 from xpmlp.optim import OPTIMIZERS
@@ -35,8 +34,9 @@ class Problem:
     def __init__(
         self, config: Config, data: Dataset, backend: Backend, like: "Problem | None" = None
     ) -> None:
-        check_dataset(data)
         self.data, self.backend = data, backend
+        with backend.running():
+            check_dataset(data)
         self.objective, self.sizes = net_of(config, data)
         self.classify = data.task == "classification"
         with backend.running():
@@ -68,15 +68,20 @@ class Problem:
         """A checksum of the training rows and of the names of the classes."""
         rows, names = self.data.train, "\0".join(self.data.class_names)
         arrays = [array for array in (rows.x, rows.y, rows.weights) if array is not None]
-        buffers: list[Any] = [*map(np.ascontiguousarray, arrays), names.encode()]
+        hosts = [a if isinstance(a, np.ndarray) else self.backend.to_numpy(a) for a in arrays]
+        buffers: list[Any] = [*map(np.ascontiguousarray, hosts), names.encode()]
         return "-".join(f"{zlib.crc32(buffer):08x}" for buffer in buffers)
 
     def upload(self, rows: Rows) -> Batch:
-        """Put rows with their targets on the device, each row in one piece of memory."""
+        """Put rows with their targets on the device, each row in one piece of memory.
+
+        An x that lies there already, as floats of the backend's dtype, is shared, not copied.
+        """
         targets = make_targets(self.objective.loss, self.data, rows)
-        host = Batch(rows.x, targets, None if rows.weights is None else rows.weights * 1.0)
-        batch: Batch = self.backend.put(map_tree(np.ascontiguousarray, host))
-        return batch
+        weights = None if rows.weights is None else rows.weights * 1.0
+        batch: Batch = self.backend.put(Batch(rows.x, targets, weights))
+        xp = self.backend.xp
+        return batch._replace(x=xp.astype(batch.x, getattr(xp, self.backend.dtype), copy=False))
 
     def multiplications(self, batch_size: int) -> int:
         """Return the multiplications of a forward pass over one batch."""
