@@ -100,17 +100,19 @@ def check_case(
     sizes = (FEATURES, *HIDDEN[: case.depth], OUTPUTS)
     params = initialize(np, rng, sizes, init="xavier_normal", bias_std=0.5)
     x, y = rng.standard_normal((ROWS, FEATURES)), rng.integers(0, OUTPUTS, ROWS)
+    labels = rng.integers(0, 2, (ROWS, OUTPUTS)).astype(np.float64)
+    values = rng.standard_normal((ROWS, OUTPUTS))
     targets = {
         "softmax_cross_entropy": y,
-        "binary_cross_entropy": rng.integers(0, 2, (ROWS, OUTPUTS)).astype(np.float64),
-        "mean_squared_error": rng.standard_normal((ROWS, OUTPUTS)),
+        "binary_cross_entropy": labels,
+        "poisson": np.floor(np.exp(values)),
     }
     l2, l1 = PENALTIES[case.penalty]
     rates = dropout_rates((dropout,), case.depth)
     return check_gradients(
         backend,
         params,
-        Batch(x, targets[case.loss]),
+        Batch(x, targets.get(case.loss, values)),
         activations=hidden_activations(case.activation, case.depth),
         loss=case.loss,
         l2=l2,

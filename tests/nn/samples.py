@@ -13,6 +13,9 @@ TARGET_KINDS = {
     "softmax_cross_entropy": ("classes", "one-hot", "soft"),
     "binary_cross_entropy": ("binary", "probabilities"),
     "mean_squared_error": ("real",),
+    "mean_absolute_error": ("real",),
+    "huber": ("real",),
+    "poisson": ("counts",),
 }
 
 
@@ -36,6 +39,8 @@ def random_targets(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) 
         return rng.dirichlet(np.ones(shape[-1]), size=shape[:-1])
     if kind == "binary":
         return rng.integers(2, size=shape).astype(np.float64)
+    if kind == "counts":
+        return rng.poisson(1.5, size=shape).astype(np.float64)
     return rng.uniform(size=shape) if kind == "probabilities" else rng.standard_normal(shape)
 
 

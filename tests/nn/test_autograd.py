@@ -1,8 +1,8 @@
 """Hand-derived gradients against the automatic ones of PyTorch and JAX.
 
-Each oracle is a plain forward pass in the library's own functions. Where a kinked activation,
-or the L1 penalty, stands within 1e-6 of its kink the example is rejected; so it is where all
-units that lead to a weight are dropped or in the far tail of an activation, whose slope is what
+Each oracle is a plain forward pass in the library's own functions. Where a kinked activation or
+loss, or the L1 penalty, stands within 1e-6 of its kink the example is rejected; so it is where
+all units that lead to a weight are dropped or in the far tail of an activation, whose slope is what
 cancellation left, in every library.
 """
 
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.conftest import load_or_skip
 from tests.nn.samples import TARGET_KINDS, distance, leaves, random_params, random_targets
 from xpmlp.nn.activations import ACTIVATIONS
+from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import forward, loss_and_grads
 from xpmlp.types import Batch, Params
 
@@ -79,12 +80,13 @@ def factors(case: Case) -> tuple:
 
 
 def away_from_kinks(case: Case) -> bool:
-    _, kept = forward(np, case.params, case.batch.x, case.activations, case.masks)
+    z, kept = forward(np, case.params, case.batch.x, case.activations, case.masks)
     near = [
         np.abs(layer.z).min() < NEAR_A_KINK
         for layer, name in zip(kept, case.activations, strict=True)
         if ACTIVATIONS[name].kinked
     ]
+    near += [np.abs(z - case.batch.t - at).min() < NEAR_A_KINK for at in LOSSES[case.loss].kinks]
     if case.l1 is not None:
         near += [np.abs(layer.W).min() < NEAR_A_KINK for layer in case.params]
     return not any(near)
@@ -131,7 +133,15 @@ def torch_oracle():
             return F.cross_entropy(z, t, reduction="none", label_smoothing=case.label_smoothing)
         if case.loss == "binary_cross_entropy":
             return F.binary_cross_entropy_with_logits(z, t, reduction="none").sum(-1)
-        return 0.5 * F.mse_loss(z, t, reduction="none").sum(-1)
+        if case.loss == "poisson":
+            perfect = torch.special.xlogy(t, t) - t
+            return (F.poisson_nll_loss(z, t, reduction="none") + perfect).sum(-1)
+        functions = {
+            "mean_squared_error": lambda z, t, **o: 0.5 * F.mse_loss(z, t, **o),
+            "mean_absolute_error": F.l1_loss,
+            "huber": F.huber_loss,
+        }
+        return functions[case.loss](z, t, reduction="none").sum(-1)
 
     def oracle(case):
         params = [
@@ -161,6 +171,7 @@ def jax_oracle():
     load_or_skip("jax")
     import jax
     import jax.numpy as jnp
+    from jax.scipy.special import xlogy
 
     functions = {
         "identity": lambda z: z,
@@ -182,7 +193,13 @@ def jax_oracle():
             return -(smooth * jax.nn.log_softmax(z)).sum(-1)
         if case.loss == "binary_cross_entropy":
             return -(t * jax.nn.log_sigmoid(z) + (1 - t) * jax.nn.log_sigmoid(-z)).sum(-1)
-        return 0.5 * jnp.square(z - t).sum(-1)
+        functions = {
+            "mean_squared_error": lambda e: 0.5 * jnp.square(e),
+            "mean_absolute_error": jnp.abs,
+            "huber": lambda e: jnp.where(jnp.abs(e) <= 1, 0.5 * jnp.square(e), jnp.abs(e) - 0.5),
+            "poisson": lambda e: xlogy(t, t) - t * z - t + jnp.exp(z),
+        }
+        return functions[case.loss](z - t).sum(-1)
 
     def oracle(case):
         def objective(params):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import mean_poisson_deviance
 
 from tests.conftest import like
 from tests.nn.samples import TARGET_KINDS, central_differences, distance, random_targets
@@ -83,6 +84,51 @@ def test_mean_squared_error_by_hand(backend, assert_matches):
     check(backend, assert_matches, "mean_squared_error", (z, t), expected)
 
 
+def test_mean_absolute_error_by_hand(backend, assert_matches):
+    z, t = np.array([[1.0, 2.0], [0.0, 1.0]]), np.array([[3.0, -1.0], [0.0, 0.0]])
+    expected = (5.0 + 1.0) / 2, [[-0.5, 0.5], [0.0, 0.5]]
+    check(backend, assert_matches, "mean_absolute_error", (z, t), expected)
+
+
+def test_huber_by_hand(backend, assert_matches):
+    """Errors of -2 and ½, and of ±1, where the two branches meet."""
+    z, t = np.array([[1.0, 1.0], [1.0, -1.0]]), np.array([[3.0, 0.5], [0.0, 0.0]])
+    expected = (1.5 + 0.125 + 0.5 + 0.5) / 2, [[-0.5, 0.25], [0.5, -0.5]]
+    check(backend, assert_matches, "huber", (z, t), expected)
+
+
+def test_poisson_by_hand(backend, assert_matches):
+    """Means of 1 and 3 for counts of 1 and 0, and of 2 and ½ for 4 and 0."""
+    z, t = np.array([[0.0, LN3], [LN2, -LN2]]), np.array([[1.0, 0.0], [4.0, 0.0]])
+    expected = (0.0 + 3.0 + 4 * LN2 - 2.0 + 0.5) / 2, [[0.0, 1.5], [-1.0, 0.25]]
+    check(backend, assert_matches, "poisson", (z, t), expected)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_poisson_is_half_the_deviance_of_scikit_learn(backend, assert_matches, weighted):
+    rng = np.random.default_rng(6)
+    z, t = rng.standard_normal((50, 3)), random_targets(rng, "counts", (50, 3))
+    weights = rng.uniform(0.5, 2.0, 50) if weighted else None
+    expected = sum(
+        mean_poisson_deviance(t[:, o], np.exp(z[:, o]), sample_weight=weights) / 2 for o in range(3)
+    )
+    value, _ = LOSSES["poisson"].function(backend.xp, *backend.put((z, t, weights)))
+    assert_matches(backend, value, np.array(expected))
+
+
+@pytest.mark.parametrize("count", [1e-3, 1.0, 1e3, 1e6])
+def test_large_counts_keep_their_digits(backend, count):
+    """In float32 a mean of a hundredth more costs count/20000, and a perfect one nothing."""
+    exact_backend, backend = backend, like(backend, "float32")
+    t = np.array([[count]], dtype=np.float32).astype(float)
+    z = np.log(1.01 * t).astype(np.float32).astype(float)
+    expected = call(exact_backend, "poisson", z, t)[0]
+    np.testing.assert_allclose(expected, count * (0.01 - np.log(1.01)), rtol=1e-3)
+    np.testing.assert_allclose(call(backend, "poisson", z, t)[0], expected, rtol=5e-4)
+    perfect = call(backend, "poisson", np.log(t), t)[0]
+    assert abs(perfect) < 1e-6 * max(count * 1e-6, 1e-3)
+
+
 def test_row_weights_by_hand(backend, assert_matches):
     """Weights (1, 3): a quarter and three quarters of the rows' own losses and gradients."""
     arrays = Z, np.array([2, 0]), np.array([1.0, 3.0])
@@ -153,7 +199,10 @@ def test_leading_axes_are_losses_of_their_own(backend, loss, kind, weighted, sha
 
 
 def extreme_case(kind):
-    """All pairs of ±1e4 and 0 as logits, with every target that the pair may have."""
+    """All pairs of ±1e4 and 0 as logits, with every target that the pair may have.
+
+    Under the exponential of counts 80 stands for 1e4: e⁸⁹ is more than float32 can hold.
+    """
     z = np.array([[a, b] for a in (1e4, 0.0, -1e4) for b in (1e4, 0.0, -1e4)])
     targets = {
         "classes": [np.full(9, c) for c in (0, 1)],
@@ -162,7 +211,10 @@ def extreme_case(kind):
         "binary": [np.full((9, 2), value) for value in (0.0, 1.0)],
         "probabilities": [np.full((9, 2), 0.25)],
         "real": [np.full((9, 2), value) for value in (-1e4, 1e4)],
+        "counts": [np.full((9, 2), value) for value in (0.0, 1.0)],
     }[kind]
+    if kind == "counts":
+        z = np.minimum(z, 80.0)
     return np.concatenate([z] * len(targets)), np.concatenate(targets)
 
 
@@ -198,6 +250,19 @@ def test_confident_mistakes_cost_their_margin(backend):
     assert call(backend, "binary_cross_entropy", z, np.array([[1.0, 0.0]]))[0] == 0.0
 
 
+def test_far_errors_cost_their_size(backend):
+    """At errors of ±1e30 nothing is squared; no Poisson mean is too small for a count."""
+    backend, zeros = like(backend, "float32"), np.zeros((1, 2))
+    z = np.array([[1e30, -1e30]], dtype=np.float32)
+    for loss in ("mean_absolute_error", "huber"):
+        value, dz = call(backend, loss, z, zeros)
+        assert value == 2 * z[0, 0]
+        assert dz.tolist() == [[1.0, -1.0]]
+    value, dz = call(backend, "poisson", np.array([[-1e4, -1e4]]), np.array([[0.0, 1.0]]))
+    assert value == 1e4 - 1
+    assert dz.tolist() == [[0.0, -1.0]]
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
 def test_one_hot(backend, assert_matches, dtype):
     like = backend.asarray(np.zeros((3, 4)))
@@ -221,7 +286,10 @@ def test_predictions(backend, assert_matches):
     assert_matches(backend, predict("softmax_cross_entropy", Z), thirds, scale=4)
     odds = np.array([[1 / 2, 2 / 3, 3 / 4], [1 / 2, 1 / 2, 1 / 2]])
     assert_matches(backend, predict("binary_cross_entropy", Z), odds, scale=4)
-    assert_matches(backend, predict("mean_squared_error", Z), Z, scale=1)
+    for loss in ("mean_squared_error", "mean_absolute_error", "huber"):
+        assert_matches(backend, predict(loss, Z), Z, scale=1)
+    means = np.array([[1.0, 2.0, 3.0], [1.0, 1.0, 1.0]])
+    assert_matches(backend, predict("poisson", Z), means, scale=4)
     members = np.stack([Z, Z[::-1]])
     both = np.stack([thirds, thirds[::-1]])
     assert_matches(backend, predict("softmax_cross_entropy", members), both, scale=4)

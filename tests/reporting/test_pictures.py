@@ -133,6 +133,16 @@ def test_regression(outputs, tmp_path):
     np.testing.assert_allclose(points[:, 1], run.test.logits[:, -1])
 
 
+def test_counts_are_drawn_with_their_predicted_means():
+    data = values()
+    parts = ("train", "validation", "test")
+    rows = {name: replace(getattr(data, name), y=np.abs(getattr(data, name).y)) for name in parts}
+    run = train(replace(data, **rows), loss="poisson", learning_rate=0.01)
+    points = dict(pictures(run))["predicted-against-true"].axes[0].collections[-1].get_offsets()
+    np.testing.assert_allclose(points[:, 0], run.trainer.data.test.y[:, 0])
+    np.testing.assert_allclose(points[:, 1], np.exp(run.test.logits[:, 0]))
+
+
 def test_curves_are_the_history():
     run = train(dataset(), batch_size=0, epochs=6, l2=0.01, hidden=(4, 3))
     drawn = {

@@ -43,6 +43,26 @@ def test_under_l1_weights_next_to_zero_are_skipped(backend):
     assert [c.verdict for c in checks] == ["CORRECT"] * 4
 
 
+@pytest.mark.parametrize(
+    ("loss", "target", "skipped"),
+    [
+        ("mean_absolute_error", 3e-6, 2),
+        ("mean_absolute_error", -1.0, 0),
+        ("huber", -1.0 + 3e-6, 2),
+        ("huber", 1.0, 2),
+        ("huber", 3e-6, 0),
+        ("poisson", 3e-6, 0),
+    ],
+)
+def test_errors_next_to_a_kink_of_the_loss_are_skipped(backend, loss, target, skipped):
+    """Of two outputs of a linear net, both 0, the second has such a target; the first has 0.5."""
+    net = (Affine(np.zeros((1, 2)), np.zeros(2)),)
+    batch = Batch(np.ones((1, 1)), np.array([[0.5, target]]))
+    checks = check_gradients(backend, net, batch, activations=[], loss=loss)
+    assert sum(c.skipped for c in checks) == skipped
+    assert [c.verdict for c in checks] == ["CORRECT"] * 2
+
+
 def test_an_array_of_which_nothing_was_compared_is_not_correct():
     net = (Affine(np.array([[3e-6], [0.0]]), np.zeros(1)), Affine(np.ones((1, 2)), np.zeros(2)))
     checks = check_gradients(

@@ -48,7 +48,10 @@ def test_one_label_is_two_classes():
 
 def test_what_labels_can_not_be():
     data = make_labels()
-    with pytest.raises(InputError, match="softmax_cross_entropy needs one class for each row"):
+    with pytest.raises(
+        InputError,
+        match="softmax_cross_entropy can't be used: halves has several labels for each row",
+    ):
         fit(CONFIG.replace(loss="softmax_cross_entropy"), data)
     twos = replace(data, train=replace(data.train, y=2 * data.train.y))
     with pytest.raises(InputError, match="train rows: y must be 0 or 1 for each label"):

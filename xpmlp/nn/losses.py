@@ -83,6 +83,44 @@ def mean_squared_error(
     return _mean_over_rows(xp, 0.5 * xp.sum(error * error, axis=-1), error, weights)
 
 
+def mean_absolute_error(
+    xp: Namespace, z: Array, t: Array, weights: Array | None = None
+) -> tuple[Array, Array]:
+    """Return the mean over rows of ℓ = Σ_o |z_o - t_o|, and dz = ω sign(z - t) with sign(0) = 0.
+
+    t: (..., N, C) of z's dtype. Equation: DERIVATION.md, "mean-absolute-error".
+    """
+    error = z - t
+    return _mean_over_rows(xp, xp.sum(xp.abs(error), axis=-1), xp.sign(error), weights)
+
+
+def huber(xp: Namespace, z: Array, t: Array, weights: Array | None = None) -> tuple[Array, Array]:
+    """Return the mean over rows of ℓ = Σ_o h(z_o - t_o), and dz = ω clip(z - t, -1, 1).
+
+    h(e) = ½e² where |e| ≤ 1, else |e| - ½ (Huber 1964, doi:10.1214/aoms/1177703732); with
+    g = clip(e, -1, 1) both are g(e - ½g). t: (..., N, C) of z's dtype.
+    Equation: DERIVATION.md, "huber".
+    """
+    error = z - t
+    clipped = xp.maximum(xp.minimum(error, 1.0), -1.0)
+    rows = xp.sum(clipped * (error - 0.5 * clipped), axis=-1)
+    return _mean_over_rows(xp, rows, clipped, weights)
+
+
+def poisson(xp: Namespace, z: Array, t: Array, weights: Array | None = None) -> tuple[Array, Array]:
+    """Return the mean over rows of ℓ = Σ_o t_o ln t_o - t_o z_o - t_o + e^z_o, and dz = ω(e^z - t).
+
+    Half the deviance of a Poisson distribution with mean e^z, scikit-learn's "poisson" loss
+    summed over outputs; 0 where e^z = t, with 0 ln 0 = 0. For t > 0 it is t(e^r - 1 - r) with
+    r = z - ln t, in which large counts don't cancel. t: (..., N, C) of z's dtype, each 0 or more.
+    Equations: DERIVATION.md, "poisson", "poisson-gradient".
+    """
+    positive, mean = t > 0.0, xp.exp(z)
+    r = z - xp.log(xp.where(positive, t, xp.ones_like(t)))
+    rows = xp.sum(xp.where(positive, t * (xp.expm1(r) - r), mean), axis=-1)
+    return _mean_over_rows(xp, rows, mean - t, weights)
+
+
 def softmax(xp: Namespace, z: Array) -> Array:
     """Return the probabilities e^z / Σ e^z of logits z: (..., N, C), rows summing to one."""
     e = xp.exp(z - xp.max(z, axis=-1, keepdims=True))
@@ -93,15 +131,26 @@ def _logits(xp: Namespace, z: Array) -> Array:  # noqa: ARG001
     return z
 
 
+def _exponential(xp: Namespace, z: Array) -> Array:
+    return xp.exp(z)
+
+
 class Loss(NamedTuple):
-    """A loss with the function that turns its logits into a prediction (probabilities)."""
+    """A loss with the function that turns its logits into a prediction (probabilities, values).
+
+    kinks: the errors z - t at which the gradient jumps or has a kink.
+    """
 
     function: Callable[..., tuple[Array, Array]]
     predict: Callable[[Namespace, Array], Array]
+    kinks: tuple[float, ...] = ()
 
 
 LOSSES: dict[str, Loss] = {
     "softmax_cross_entropy": Loss(softmax_cross_entropy, softmax),
     "binary_cross_entropy": Loss(binary_cross_entropy, sigmoid),
     "mean_squared_error": Loss(mean_squared_error, _logits),
+    "mean_absolute_error": Loss(mean_absolute_error, _logits, kinks=(0.0,)),
+    "huber": Loss(huber, _logits, kinks=(-1.0, 1.0)),
+    "poisson": Loss(poisson, _exponential),
 }

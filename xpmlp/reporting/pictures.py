@@ -146,7 +146,7 @@ def _outcomes(run: "Run", logits: np.ndarray) -> Named:
     certainty = chosen_outputs(outputs, classes)
     worst = worst_mistakes(test.y, classes, certainty)
     if model.image_shape and len(worst):
-        measure = "output" if model.loss == "mean_squared_error" else "p"
+        measure = "p" if model.loss.endswith("cross_entropy") else "output"
         names = model.class_names
         captions = [
             mistake_caption(names[test.y[i]], names[classes[i]], certainty[i], measure)

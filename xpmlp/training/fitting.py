@@ -16,6 +16,7 @@ from xpmlp.training.history import EpochRecord, History
 from xpmlp.training.members import Members
 from xpmlp.training.model import Model
 from xpmlp.training.problem import Problem, net_of
+from xpmlp.training.targets import with_counts
 from xpmlp.training.trainer import Trainer
 
 OnEpoch = Callable[[list[EpochRecord]], None]
@@ -111,7 +112,7 @@ def _select(config: Config) -> Backend:
 
 def load_for(config: Config) -> Dataset:
     """Load the data set that a config names, split and scaled as it says."""
-    return load_dataset(
+    data = load_dataset(
         config.dataset,
         data_dir=config.data_dir,
         validation=config.validation,
@@ -119,6 +120,7 @@ def load_for(config: Config) -> Dataset:
         seed=config.data_seed,
         dtype=config.dtype,
     )
+    return with_counts(data) if config.loss == "poisson" else data
 
 
 def finish(trainer: Trainer, *, evaluate: bool = True) -> Run:

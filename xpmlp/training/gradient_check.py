@@ -140,9 +140,10 @@ def _evaluate(
     xp: Namespace, options: dict[str, Any], params: Params, batch: Batch
 ) -> tuple[Array, tuple[Array, ...]]:
     """Return J of n perturbed nets, (n,), and all that has a kink at zero."""
+    loss = LOSSES[options["loss"]]
     logits, kept = forward(xp, params, batch.x, options["activations"], options["masks"])
     smoothing = options["label_smoothing"]
-    value, _ = LOSSES[options["loss"]].function(
+    value, _ = loss.function(
         xp, logits, batch.t, batch.weights, **({"label_smoothing": smoothing} if smoothing else {})
     )
     kinked = [
@@ -150,6 +151,7 @@ def _evaluate(
         for k, name in zip(kept, options["activations"], strict=True)
         if ACTIVATIONS[name].kinked
     ]
+    kinked += [logits - batch.t - kink for kink in loss.kinks]
     kinked += [layer.W for layer in params] if options["l1"] else []
     return value + penalty(xp, params, options["l2"], options["l1"]), tuple(kinked)
 

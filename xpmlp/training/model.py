@@ -61,13 +61,13 @@ class Model:
         return z
 
     def predict_outputs(self, x: Any) -> np.ndarray:
-        """Return (N, C) for scaled x: probabilities, or for squared error the values."""
+        """Return (N, C) for scaled x: probabilities under a cross-entropy, else values."""
         outputs: np.ndarray = LOSSES[self.loss].predict(np, self.logits(x))
         return outputs
 
     def predict(self, x: Any) -> np.ndarray:
-        """Return class indices (N,), or for regression values (N, C), for scaled inputs x."""
-        return decide(self.logits(x)) if self.class_names else self.logits(x)
+        """Return class indices (N,), or without classes `predict_outputs`, for scaled inputs x."""
+        return decide(self.logits(x)) if self.class_names else self.predict_outputs(x)
 
     def save(self, path: str | Path) -> None:
         """Write weights, with the architecture in the metadata, as safetensors, atomically."""

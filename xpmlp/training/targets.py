@@ -1,14 +1,24 @@
 """From a data set's labels to the targets of a loss."""
 
+from dataclasses import replace
+
 import numpy as np
+from array_api_compat import array_namespace
 
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import InputError
+from xpmlp.types import Array
 
-AUTO = {
-    "classification": "softmax_cross_entropy",
-    "multilabel": "binary_cross_entropy",
-    "regression": "mean_squared_error",
+ANYWHERE = ("mean_squared_error", "mean_absolute_error", "huber")
+LOSSES_OF = {  # the first is what `auto` means
+    "classification": ("softmax_cross_entropy", "binary_cross_entropy", *ANYWHERE),
+    "multilabel": ("binary_cross_entropy", *ANYWHERE),
+    "regression": (*ANYWHERE, "poisson"),
+}
+TARGETS_OF = {
+    "classification": "one class for each row",
+    "multilabel": "several labels for each row",
+    "regression": "real values as its labels",
 }
 
 
@@ -24,7 +34,7 @@ def check_dataset(data: Dataset) -> None:
                 f"{where}: x has shape {rows.x.shape}, y {rows.y.shape}; x must be (N, D) with "
                 f"D = {data.train.x.shape[-1]}, and y have N rows"
             )
-        if not np.isfinite(rows.x.sum(dtype=np.float64)):
+        if not _finite(rows.x):
             raise InputError(f"{where}: x contains NaN or infinity")
         if rows.weights is not None:
             _check_weights(where, rows.weights, len(rows))
@@ -34,6 +44,12 @@ def check_dataset(data: Dataset) -> None:
             raise InputError(f"{where}: y must be (N, O) and finite, got shape {rows.y.shape}")
         elif data.task == "multilabel" and not np.isin(rows.y, (0, 1)).all():
             raise InputError(f"{where}: y must be 0 or 1 for each label")
+
+
+def _finite(array: Array) -> bool:
+    """Tell whether all entries are finite, computed where the array lies."""
+    xp = array_namespace(array)
+    return bool(xp.all(xp.isfinite(array)))
 
 
 def _check_labels(where: str, y: np.ndarray, n_classes: int) -> None:
@@ -59,19 +75,52 @@ def resolve_loss(loss: str, data: Dataset) -> str:
 
     Raises InputError for a loss that does not go with the data.
     """
+    fitting = LOSSES_OF[data.task]
     if loss == "auto":
-        return AUTO[data.task]
-    if data.task == "multilabel" and loss == "softmax_cross_entropy":
+        return fitting[0]
+    if loss not in fitting:
         raise InputError(
-            f"loss {loss} needs one class for each row, and {data.name} has several labels; "
-            "use binary_cross_entropy"
+            f"loss {loss} can't be used: {data.name} has {TARGETS_OF[data.task]}; "
+            f"use {', '.join(fitting[:-1])} or {fitting[-1]}"
         )
-    if data.task == "regression" and loss != "mean_squared_error":
-        raise InputError(
-            f"loss {loss} needs classes, and the last column of {data.name} holds real values; "
-            "use mean_squared_error"
-        )
+    if loss == "poisson":
+        _check_counts(data)
     return loss
+
+
+def _check_counts(data: Dataset) -> None:
+    least = min(rows.y.min(initial=0.0) for rows in (data.train, data.validation, data.test))
+    if least < 0:
+        raise InputError(
+            f"loss poisson needs labels of 0 or more, and the smallest of {data.name} is {least:g}"
+        )
+
+
+def with_counts(data: Dataset) -> Dataset:
+    """Return a data set whose classes are whole numbers with these as its values, for Poisson.
+
+    That is how a table is read in whose last column few different counts stand; any other data
+    set comes back as it is.
+    """
+    if not data.class_names or not all(
+        name.removeprefix("-").isdecimal() for name in data.class_names
+    ):
+        return data
+    counts = np.array(data.class_names, dtype=np.float64)
+    note = f"{data.name}: its whole-number labels are taken as counts, as loss poisson needs"
+    train, validation, test = (
+        replace(rows, y=counts[rows.y][:, None])
+        for rows in (data.train, data.validation, data.test)
+    )
+    return replace(
+        data,
+        task="regression",
+        train=train,
+        validation=validation,
+        test=test,
+        class_names=(),
+        note=f"{data.note}; {note}" if data.note else note,
+    )
 
 
 def output_size(loss: str, data: Dataset) -> int:
@@ -88,8 +137,10 @@ def make_targets(loss: str, data: Dataset, rows: Rows) -> np.ndarray:
     Classes become a single 0/1 column where the output is one node, else one-hot rows; labels
     and values stay as they are.
     """
-    if data.task != "classification" or loss == "softmax_cross_entropy":
+    if loss == "softmax_cross_entropy":
         return rows.y
+    if data.task != "classification":
+        return rows.y.astype(np.float64, copy=False)
     if output_size(loss, data) == 1:
         return rows.y[:, None].astype(np.float64)
     one_hot: np.ndarray = np.eye(data.n_outputs)[rows.y]
