@@ -139,7 +139,7 @@ def test_a_bad_parameter_is_named_with_what_it_must_be(name, value, expected):
 def test_losses_devices_and_widths_are_checked_too():
     x, y = make("regression")
     with pytest.raises(ValueError, match="'loss' parameter of MLPRegressor must be one of 'squ"):
-        xpmlp.MLPRegressor(loss="poisson").fit(x, y)
+        xpmlp.MLPRegressor(loss="log_loss").fit(x, y)
     with pytest.raises(ValueError, match="unknown device 'tpu'"):
         xpmlp.MLPRegressor(device="tpu").fit(x, y)
     with pytest.raises(ValueError, match=r"hidden_layer_sizes must be > 0, got \[3, 0\]"):

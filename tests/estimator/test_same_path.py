@@ -77,6 +77,23 @@ def test_lbfgs(kind):
     assert_same(*both(kind, solver="lbfgs"), 1e-9)
 
 
+@pytest.mark.parametrize("variant", ["nesterov", "adam, early", "lbfgs"])
+@pytest.mark.parametrize("kind", ["regression", "several values"])
+def test_counts_by_poisson(kind, variant):
+    x, y = make(kind)
+    counts = np.random.default_rng(0).poisson(np.exp(y / 2))
+    weights = np.random.default_rng(1).random(90) + 0.1
+    parameters = {**COMMON, "loss": "poisson", **VARIANTS.get(variant, {"solver": "lbfgs"})}
+    if variant == "nesterov":
+        parameters["learning_rate_init"] = 0.001
+    ours, theirs = (
+        module.MLPRegressor(**parameters).fit(x, counts, sample_weight=weights)
+        for module in (xpmlp, neural_network)
+    )
+    assert_same(ours, theirs, 1e-8)
+    np.testing.assert_allclose(ours.predict(x), theirs.predict(x), rtol=1e-8)
+
+
 def test_lbfgs_of_several_values_has_the_gradient_of_what_it_minimises(monkeypatch):
     """There scikit-learn's loss is a mean over the outputs, and its gradient that of a sum."""
     seen = []

@@ -5,22 +5,27 @@ import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from xpmlp.backends.base import Backend
+from xpmlp.backends.locate import Home
 from xpmlp.backends.registry import select_backend
 from xpmlp.data.dataset import Rows
 from xpmlp.errors import DivergenceError, InputError
+from xpmlp.estimator.arrays import (
+    backend_at,
+    check_same_home,
+    floating_dtypes,
+    handed_over,
+    home_of,
+    to_host,
+)
 from xpmlp.estimator.epochs import EpochRun, warn_of_the_last_epoch
 from xpmlp.estimator.lbfgs import minimise
-from xpmlp.estimator.parameters import (
-    ACTIVATION_NAMES,
-    EPOCH_SOLVERS,
-    check_parameters,
-    layer_widths,
-)
+from xpmlp.estimator.parameters import EPOCH_SOLVERS, check_parameters, layer_widths
 from xpmlp.estimator.progress import Progress, Split
 from xpmlp.estimator.rows import (
     dense,
@@ -31,11 +36,12 @@ from xpmlp.estimator.rows import (
     take,
     that_count,
 )
+from xpmlp.estimator.scoring import Scorer
+from xpmlp.estimator.settings import activation_names, config_of, optimizer_of
 from xpmlp.estimator.targets import Targets
 from xpmlp.leaves import leaves, map_leaves, map_tree
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import forward, hidden_activations
-from xpmlp.training.config import Config
 from xpmlp.training.evaluation import EVALUATION_ROWS
 from xpmlp.training.problem import Problem
 from xpmlp.training.step import TrainState
@@ -56,13 +62,17 @@ NOT_FINITE = (
 
 
 class Start(NamedTuple):
-    """What a solver begins with: rows, the net, and whether it goes on from the last fit."""
+    """What a solver begins with: rows, the net, and whether it goes on from the last fit.
+
+    home: where the rows stay; None: the parameters choose.
+    """
 
     rows: Rows
     validation: Rows | None
     sizes: tuple[int, ...]
     dtype: str
     goes_on: bool
+    home: Home | None
 
 
 def by_epochs(estimator: "BaseMLP") -> bool:
@@ -87,8 +97,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     _targets: Targets
     _progress: Progress | None = None
     _problem: Problem | None = None
-    coefs_: list[np.ndarray]
-    intercepts_: list[np.ndarray]
+    coefs_: list[Any]
+    intercepts_: list[Any]
     solver: str
 
     def fit(
@@ -99,9 +109,12 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         sample_weight: how much each row counts, (N,); one of weight 0 is left out.
         X_val, y_val: rows that validate, in place of a share of X.
 
-        X may be sparse; it is made dense. With `warm_start` a second call on the same rows goes
-        on as if the first had not stopped. Raises ValueError for what can't be trained on, and
-        where the loss is no longer finite.
+        X may be sparse; it is made dense. With scikit-learn's `array_api_dispatch` an X of
+        PyTorch, CuPy, JAX or array-api-strict stays on its device: its library computes there,
+        whatever `device` and `backend` say, and the fitted arrays are of its kind.
+
+        With `warm_start` a second call on the same rows goes on as if the first had not stopped.
+        Raises ValueError for what can't be trained on, and where the loss is no longer finite.
         """
         goes_on = bool(self.warm_start and hasattr(self, "coefs_"))
         return self._fit(X, y, sample_weight, goes_on, (X_val, y_val))
@@ -119,15 +132,16 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         hidden = layer_widths(self.hidden_layer_sizes)
         X, y = self._checked(X, y, reset=not goes_on)
         self._know_targets(y, goes_on, part)
-        weights = self._weights(y, row_weights(sample_weight, len(X)), part)
+        weights = self._weights(y, row_weights(to_host(sample_weight), len(y)), part)
         rows = that_count(Rows(X, self._targets.encode(y), weights))
         validation = self._given_rows(*given_validation)
         start = Start(
             rows,
             validation,
             (X.shape[1], *hidden, self._targets.n_outputs),
-            str(X.dtype) if self.dtype == "auto" else self.dtype,
+            self._dtype_of(X),
             goes_on,
+            home_of(X),
         )
         if self.solver == "lbfgs":
             self._minimise(start)
@@ -135,15 +149,20 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             self._train(start, part)
         return self
 
-    def _checked(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _dtype_of(self, X: Any) -> str:
+        if self.dtype != "auto":
+            return str(self.dtype)
+        return "float64" if X.dtype == floating_dtypes(X)[0] else "float32"
+
+    def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Any, np.ndarray]:
         X, y = validate_data(
             self,
             X,
-            y,
+            to_host(y),
             accept_sparse=["csr", "csc"],
             multi_output=True,
             y_numeric=self._numeric_targets,
-            dtype=(np.float64, np.float32),
+            dtype=floating_dtypes(X),
             reset=reset,
         )
         if y.ndim == 2 and y.shape[1] == 1:
@@ -164,22 +183,24 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     def _minimise(self, start: Start) -> None:
         random, dtype = check_random_state(self.random_state), start.dtype
         params = self._first_params(start, random)
-        config = self._config(start.sizes, "float64", len(start.rows))
-        data = make_dataset(self._targets, start.rows, None)
-        minimum = minimise(self, Problem(config, data, self._backend("float64")), params)
+        config = config_of(self, self._targets, start.sizes, "float64", len(start.rows))
+        data, backend = (
+            make_dataset(self._targets, start.rows, None),
+            self._backend(start.home, "float64"),
+        )
+        minimum = minimise(self, Problem(config, data, backend), params)
         if not all(np.isfinite(leaf).all() for leaf in leaves(minimum.params)):
             raise ValueError(NOT_FINITE)
         for name in EPOCH_ATTRIBUTES:
             self.__dict__.pop(name, None)
         self._progress = None
-        self._take_params(map_leaves(lambda leaf: leaf.astype(dtype), minimum.params))
+        minimal = map_leaves(lambda leaf: leaf.astype(dtype), minimum.params)
+        self._take_params(self._at(start.home, dtype, minimal))
         self.loss_ = self._targets.loss_scale * minimum.loss + minimum.penalty
         self.n_iter_ = minimum.iterations
-        self.t_ = 0
+        self.t_, self.converged_ = 0, minimum.converged
 
     def _train(self, start: Start, part: bool) -> None:
-        if part and self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True")
         progress = self._started(start)
         if part and progress is self._progress:
             progress.random, progress.order = check_random_state(self.random_state), None
@@ -187,19 +208,21 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         epochs = 1 if part else self.max_iter
         trainer = self._trainer(start, progress, rows, validation, epochs)
         self._problem = trainer.problem if part else None
-        run = EpochRun(self, trainer, self._targets, progress)
+        scorer = Scorer(self, self._targets, self.scoring)
+        run = EpochRun(self, trainer, self._targets, progress, scorer)
+        self.converged_ = False
         try:
-            converged = run.train()
+            self.converged_ = run.train()
         except DivergenceError as error:
-            self._take_progress(run)
+            self._take_progress(run, start.home)
             raise ValueError(NOT_FINITE) from error
-        self._take_progress(run)
-        if not part and not converged:
+        self._take_progress(run, start.home)
+        if not part and not self.converged_:
             warn_of_the_last_epoch(self.max_iter)
 
     def _started(self, start: Start) -> Progress:
         """Return the progress to go on from, or that of a training that begins."""
-        optimizer = self._optimizer()
+        optimizer = optimizer_of(self)
         known: Progress | None = self._progress if start.goes_on else None
         if known is not None and known.optimizer == optimizer:
             known.begin_at(self.learning_rate_init)
@@ -214,7 +237,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     def _first_params(self, start: Start, random: np.random.RandomState) -> Params:
         if start.goes_on:
             return self._params()
-        return draw_params(random, start.sizes, ACTIVATION_NAMES[self.activation] == "sigmoid")
+        return draw_params(random, start.sizes, activation_names(self.activation))
 
     def _parted(self, start: Start, progress: Progress) -> tuple[Rows, Rows | None]:
         """Return the rows that train and those that validate, the last fit's where it goes on."""
@@ -236,11 +259,14 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         validation: Rows | None,
         epochs: int,
     ) -> Trainer:
-        config = self._config(start.sizes, start.dtype, len(rows)).replace(
+        config = config_of(self, self._targets, start.sizes, start.dtype, len(rows)).replace(
             epochs=epochs, optimizer=progress.optimizer, learning_rate=progress.learning_rate
         )
+        if any(config.dropout):
+            config = config.replace(seed=progress.seed_of_masks())
         known, state = self._problem, progress.state
-        data, backend = make_dataset(self._targets, rows, validation), self._backend(start.dtype)
+        data = make_dataset(self._targets, rows, validation)
+        backend = self._backend(start.home, start.dtype)
         if known is not None and place(known.backend) == place(backend):
             backend = known.backend
         trainer = Trainer(
@@ -256,45 +282,9 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             trainer.state = trainer.state._replace(step=backend.asarray(state.step))
         return trainer
 
-    def _optimizer(self) -> str:
-        if self.solver == "adam":
-            return "adam_epsilon_hat"
-        if self.momentum == 0:
-            return "sgd"
-        return "nesterov" if self.nesterovs_momentum else "momentum"
-
-    def _config(self, sizes: tuple[int, ...], dtype: str, n: int) -> Config:
-        """Return the trainer's config; numbers of another solver than this one stay out."""
-        own: dict[str, Any] = {}
-        if self.solver == "sgd":
-            own = {"momentum": self.momentum}
-        elif self.solver == "adam":
-            own = {"beta1": self.beta_1, "beta2": self.beta_2, "epsilon": self.epsilon}
-        return Config(
-            hidden=sizes[1:-1],
-            activation=(ACTIVATION_NAMES[self.activation],),
-            loss=self._targets.loss,
-            lr_schedule="constant",
-            l2=self.alpha,
-            l2_per="row",
-            batch_size=self._batch_size(n),
-            record="loss",
-            dtype=dtype,
-            **own,
-        )
-
-    def _batch_size(self, n: int) -> int:
-        if self.batch_size == "auto":
-            return min(200, n)
-        if self.batch_size > n and self.solver in EPOCH_SOLVERS:
-            warnings.warn(
-                f"batch_size {self.batch_size} is larger than the sample size, {n}; "
-                "it is going to be clipped",
-                stacklevel=6,
-            )
-        return min(int(self.batch_size), n)
-
-    def _backend(self, dtype: str) -> Backend:
+    def _backend(self, home: Home | None, dtype: str) -> Backend:
+        if home is not None:
+            return backend_at(home, dtype)
         selection = select_backend(self.backend, self.device, dtype)
         if selection.fallback_reason:
             reason = f"no CUDA: {selection.fallback_reason}; computing on the CPU"
@@ -306,6 +296,10 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         with backend.running():
             return map_tree(lambda leaf: np.array(backend.to_numpy(leaf)), tree)
 
+    def _at(self, home: Home | None, dtype: str, params: Params) -> Params:
+        """Return host parameters as arrays of the rows' library, on their device."""
+        return params if home is None else handed_over(backend_at(home, dtype), params)
+
     def _take_params(self, params: Params) -> None:
         self.coefs_ = [layer.W for layer in params]
         self.intercepts_ = [layer.b for layer in params]
@@ -313,12 +307,13 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         self.n_outputs_ = self._targets.n_outputs
         self.out_activation_ = self._targets.out_activation
 
-    def _take_progress(self, run: EpochRun) -> None:
+    def _take_progress(self, run: EpochRun, home: Home | None) -> None:
         progress, backend, scored = run.progress, run.trainer.backend, self.early_stopping
         progress.state = self._fetched(backend, run.trainer.state)
         progress.best_params = self._fetched(backend, progress.best_params)
         self._progress, best = progress, progress.best_params
-        self._take_params(best if scored and best is not None else progress.state.params)
+        params = best if scored and best is not None else progress.state.params
+        self._take_params(self._at(home, backend.dtype, params))
         self.n_iter_, self.t_ = run.done, progress.samples
         self.history_ = progress.history
         self.loss_curve_ = self.history_["loss"]
@@ -328,38 +323,61 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         self.validation_scores_ = self.history_["validation_score"] if scored else None
 
     def _params(self) -> Params:
-        pairs = zip(self.coefs_, self.intercepts_, strict=True)
+        """Return the fitted parameters on the host."""
+        pairs = zip(map(to_host, self.coefs_), map(to_host, self.intercepts_), strict=True)
         return tuple(Affine(W, b) for W, b in pairs)
 
-    def _outputs(self, X: Any) -> np.ndarray:
-        """Return probabilities or values (N, O) of the net `coefs_`, `intercepts_`."""
+    def _outputs(self, X: Any, method: str) -> Any:
+        """Return probabilities or values (N, O) of the net `coefs_`, `intercepts_`.
+
+        They are where X is. method: whom X was given to.
+        """
         check_is_fitted(self, "coefs_")
+        home = home_of(X)
+        if get_config()["array_api_dispatch"]:
+            check_same_home(type(self).__name__, method, home_of(self.coefs_[0]), home)
         X = validate_data(
             self,
             X,
             accept_sparse=["csr", "csc"],
-            dtype=(np.float64, np.float32),
+            dtype=floating_dtypes(X),
             reset=False,
         )
-        x = dense(X)
-        backend, loss = self._backend(str(self.coefs_[0].dtype)), LOSSES[self._targets.loss]
-        names = hidden_activations(ACTIVATION_NAMES[self.activation], len(self.coefs_) - 1)
-        pieces = []
+        x, params = dense(X), self._params()
+        backend, loss = self._backend(home, str(params[0].W.dtype)), LOSSES[self._targets.loss]
+        names = hidden_activations(activation_names(self.activation), len(params) - 1)
         with backend.running():
-            params = backend.put(self._params())
-            for first in range(0, len(x), EVALUATION_ROWS):
-                piece = backend.asarray(x[first : first + EVALUATION_ROWS])
+            params, pieces = backend.put(params), []
+            n = x.shape[0]
+            for first in range(0, n, EVALUATION_ROWS):
+                piece = backend.asarray(x[first : min(first + EVALUATION_ROWS, n), :])
                 logits, _ = forward(backend.xp, params, piece, names)
-                pieces.append(backend.to_numpy(loss.predict(backend.xp, logits)))
-        outputs: np.ndarray = np.concatenate(pieces)
-        return outputs
+                outputs = loss.predict(backend.xp, logits)
+                pieces.append(backend.to_numpy(outputs) if home is None else outputs)
+            if home is None:
+                return np.concatenate(pieces)
+            return handed_over(backend, backend.xp.concat(pieces))
+
+    def _decoded(self, outputs: Any) -> Any:
+        """Return predictions, where the outputs are, of labels that are numbers or of values."""
+        home, predicted = home_of(outputs), self._targets.decode(to_host(outputs))
+        if home is None or predicted.dtype.kind not in "biuf":
+            return predicted
+        dtype = str(to_host(outputs[:0, ...]).dtype)
+        return handed_over(backend_at(home, dtype), predicted)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is pickled: NumPy arrays, and nothing of a device."""
-        return {name: value for name, value in super().__getstate__().items() if name != "_problem"}
+        state = dict(super().__getstate__())
+        state.pop("_problem", None)
+        for name in ("coefs_", "intercepts_"):
+            if name in state:
+                state[name] = [to_host(leaf) for leaf in state[name]]
+        return state
 
     def __sklearn_tags__(self) -> Any:
-        """Return scikit-learn's tags: sparse rows are taken."""
+        """Return scikit-learn's tags: sparse rows and other libraries' arrays are taken."""
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.array_api_support = True
         return tags

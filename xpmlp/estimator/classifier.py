@@ -3,12 +3,14 @@
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from xpmlp.errors import InputError
+from xpmlp.estimator.arrays import to_host
 from xpmlp.estimator.base import BaseMLP, by_epochs
 from xpmlp.estimator.targets import Labels
 
@@ -19,7 +21,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     Parameters, attributes and defaults are those of scikit-learn's class, and with the same
     `random_state` it takes the same path up to rounding; `momentum` must be below 1. Beyond it:
 
-    activation: also the names of `xpmlp.Config`, as gelu.
+    activation: also the names of `xpmlp.Config`, as gelu, or a list with one per hidden layer.
+    dropout: share of the hidden units that each training step leaves out, for all hidden layers
+        or a list with one each; not for the solver lbfgs.
+    scoring: what early stopping and history_ score by: None for accuracy, the name of one of
+        scikit-learn's scorers, or a function (estimator, X, y) -> number.
     class_weight: None, a dict {class: weight}, or "balanced"; multiplies `sample_weight`.
     device: "cpu", or where asked for "cuda", "cuda:N" or "auto": estimators are copied into
         worker processes, which would all take the GPU.
@@ -29,6 +35,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     history_: lists with a figure per epoch, `loss` (as loss_curve_), `train_loss`, `train_score`,
     `validation_loss`, `validation_score` (None without such rows), after each epoch.
+    converged_: whether loss or score has settled, by tol and n_iter_no_change.
     """
 
     _numeric_targets = False
@@ -38,7 +45,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def __init__(
         self,
         hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
+        activation: Any = "relu",
         *,
         solver: str = "adam",
         alpha: float = 0.0001,
@@ -62,6 +69,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
         class_weight: Any = None,
+        dropout: Any = 0.0,
+        scoring: Any = None,
         device: str = "cpu",
         backend: str = "auto",
         dtype: str = "auto",
@@ -90,39 +99,56 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.class_weight = class_weight
+        self.dropout = dropout
+        self.scoring = scoring
         self.device = device
         self.backend = backend
         self.dtype = dtype
 
     @available_if(by_epochs)  # type: ignore[untyped-decorator]
     def partial_fit(
-        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        classes: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
     ) -> "MLPClassifier":
         """Train one epoch on X (N, D), y (N,) or (N, O), and return self.
 
-        classes: all that there will be, (C,), at the first call. `class_weight` "balanced" and
-        early stopping need all rows at once, and raise ValueError.
+        classes: all that there will be, (C,), at the first call. X_val, y_val: as of `fit`; with
+        `early_stopping` and without them a share of X validates. The attributes are then those
+        of the best call so far, the next call goes on from the latest, and `converged_` says
+        when the score has settled. `class_weight` "balanced" needs all rows at once, and raises
+        ValueError.
         """
-        self._know_classes(y, classes)
-        self._fit(X, y, sample_weight, hasattr(self, "coefs_"), part=True)
+        y = to_host(y)
+        self._know_classes(y, to_host(classes))
+        goes_on = hasattr(self, "coefs_")
+        self._fit(X, y, sample_weight, goes_on, (X_val, y_val), part=True)
         return self
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the classes (N,), or the labels (N, O), of rows X (N, D)."""
-        outputs = self._outputs(X)
-        return self._targets.decode(outputs)
+    def predict(self, X: Any) -> Any:
+        """Return the classes (N,), or the labels (N, O), of rows X (N, D).
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+        They are where X is, but for classes that are no numbers, which are NumPy's.
+        """
+        return self._decoded(self._outputs(X, "predict"))
+
+    def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class, in the order of `classes_`, or label: (N, C)."""
-        p = self._outputs(X)
-        if p.shape[1] == 1:
-            return np.hstack([1 - p, p])
-        return p
+        return self._probabilities(X, "predict_proba")
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithms of `predict_proba`, (N, C)."""
-        logarithms: np.ndarray = np.log(self.predict_proba(X))
-        return logarithms
+        p = self._probabilities(X, "predict_log_proba")
+        with np.errstate(divide="ignore"):
+            return array_namespace(p).log(p)
+
+    def _probabilities(self, X: Any, method: str) -> Any:
+        p = self._outputs(X, method)
+        return array_namespace(p).concat([1 - p, p], axis=1) if p.shape[1] == 1 else p
 
     def _know_classes(self, y: Any, classes: Any) -> None:
         known = getattr(self, "classes_", None)

@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from xpmlp.data.dataset import Rows
 from xpmlp.estimator.progress import Progress
+from xpmlp.estimator.scoring import Scorer
 from xpmlp.estimator.targets import Targets
 from xpmlp.leaves import map_tree
 from xpmlp.training.history import EpochRecord
 from xpmlp.training.trainer import Trainer
-from xpmlp.types import Batch
 
 SMALLEST_RATE = 1e-6
 
@@ -24,9 +23,14 @@ class EpochRun:
     """
 
     def __init__(
-        self, settings: Any, trainer: Trainer, targets: Targets, progress: Progress
+        self,
+        settings: Any,
+        trainer: Trainer,
+        targets: Targets,
+        progress: Progress,
+        scorer: Scorer,
     ) -> None:
-        self.settings, self.trainer = settings, trainer
+        self.settings, self.trainer, self.scorer = settings, trainer, scorer
         self.targets, self.progress = targets, progress
         self.done = 0
 
@@ -54,14 +58,16 @@ class EpochRun:
         figures: dict[str, float | None] = {
             "loss": loss,
             "train_loss": scale * record.train_loss,
-            "train_score": self._score(record.train_accuracy, data.train, problem.train),
+            "train_score": self.scorer.score(
+                trainer, record.train_accuracy, data.train, problem.train
+            ),
             "validation_loss": None,
             "validation_score": None,
         }
         if record.validation_loss is not None:
             figures["validation_loss"] = scale * record.validation_loss
-            figures["validation_score"] = self._score(
-                record.validation_accuracy, data.validation, problem.validation
+            figures["validation_score"] = self.scorer.score(
+                trainer, record.validation_accuracy, data.validation, problem.validation
             )
         for name, value in figures.items():
             progress.history[name].append(value)
@@ -82,15 +88,6 @@ class EpochRun:
         counts[-1] = rows - counts[:-1].sum()
         steps = steps * np.array([self.targets.loss_scale, *[1.0] * (steps.shape[1] - 1)])
         return float(counts @ steps.sum(axis=1) / rows)
-
-    def _score(self, accuracy: float | None, rows: Rows, batch: Batch) -> float:
-        """Return the estimator's score, which for classes is the trainer's accuracy."""
-        if accuracy is not None:
-            return accuracy
-        trainer = self.trainer
-        with trainer.backend.running():
-            logits = trainer.problem.evaluator.evaluate(trainer.state.params, batch).logits
-        return self.targets.score(logits, rows)
 
     def _converged(self) -> bool:
         """Set the next epoch's rate, and tell whether the loss or the score has settled."""

@@ -20,12 +20,16 @@ LossAndGrads = Callable[[Params, Batch, Array], tuple[Array, Array, Params]]
 
 
 class Minimum(NamedTuple):
-    """Where L-BFGS-B ended: parameters (float64), the loss and the penalty there, iterations."""
+    """Where L-BFGS-B ended: parameters (float64), the loss and the penalty there.
+
+    converged: whether it is a minimum by `tol`.
+    """
 
     params: Params
     loss: float
     penalty: float
     iterations: int
+    converged: bool
 
 
 def minimise(settings: Any, problem: Problem, start: Params) -> Minimum:
@@ -70,7 +74,7 @@ def minimise(settings: Any, problem: Problem, start: Params) -> Minimum:
     iterations = min(int(result.nit), settings.max_iter)
     if result.status != 0 and math.isfinite(loss):
         _warn(result, iterations, settings.max_iter)
-    return Minimum(unpack(result.x, problem.sizes), loss, penalty, iterations)
+    return Minimum(unpack(result.x, problem.sizes), loss, penalty, iterations, result.status == 0)
 
 
 def make_loss_and_grads(xp: Namespace, objective: Objective) -> LossAndGrads:

@@ -10,6 +10,12 @@ from xpmlp.errors import InputError
 from xpmlp.nn.activations import ACTIVATIONS
 
 ACTIVATION_NAMES = {"logistic": "sigmoid", **{name: name for name in ACTIVATIONS}}
+LOSS_NAMES = {
+    "squared_error": "mean_squared_error",
+    "absolute_error": "mean_absolute_error",
+    "huber": "huber",
+    "poisson": "poisson",
+}
 EPOCH_SOLVERS = ("sgd", "adam")
 
 
@@ -44,10 +50,25 @@ def real(low: float, high: float, ends: str = "[)") -> Rule:
     return Rule(holds, f"a float in the range {ends[0]}{low:g}, {high:g}{ends[1]}")
 
 
+def activations(value: Any) -> bool:
+    """Tell whether a value is the name of an activation, or a list of names."""
+    names = [value] if isinstance(value, str) else value
+    return isinstance(names, list | tuple) and all(name in ACTIVATION_NAMES for name in names)
+
+
+def shares(value: Any) -> bool:
+    """Tell whether a value is a share below 1, or a list of them."""
+    return all(map(SHARE.holds, value if isinstance(value, list | tuple) else [value]))
+
+
+SHARE = real(0, 1)
 COUNT = Rule(count, "an int in the range [1, inf)")
 BOOLEAN = Rule(lambda value: isinstance(value, Integral) and value in (0, 1), "a bool")
 RULES = {
-    "activation": one_of(*ACTIVATION_NAMES),
+    "activation": Rule(
+        activations, f"{one_of(*ACTIVATION_NAMES).expected}, or a list with one per hidden layer"
+    ),
+    "dropout": Rule(shares, f"{SHARE.expected}, or a list with one per hidden layer"),
     "solver": one_of("lbfgs", *EPOCH_SOLVERS),
     "alpha": real(0, math.inf),
     "batch_size": Rule(
@@ -61,18 +82,22 @@ RULES = {
     "tol": real(0, math.inf),
     "verbose": Rule(lambda value: isinstance(value, Integral), "a bool or an int"),
     "warm_start": BOOLEAN,
-    "momentum": real(0, 1),
+    "momentum": SHARE,
     "nesterovs_momentum": BOOLEAN,
     "early_stopping": BOOLEAN,
-    "validation_fraction": real(0, 1),
-    "beta_1": real(0, 1),
-    "beta_2": real(0, 1),
+    "validation_fraction": SHARE,
+    "beta_1": SHARE,
+    "beta_2": SHARE,
     "epsilon": real(0, math.inf, "()"),
     "n_iter_no_change": Rule(
         lambda value: count(value) or value == math.inf, f"inf or {COUNT.expected}"
     ),
     "max_fun": COUNT,
-    "loss": one_of("squared_error"),
+    "loss": one_of(*LOSS_NAMES),
+    "scoring": Rule(
+        lambda value: value is None or isinstance(value, str) or callable(value),
+        "None, the name of a scorer, or a callable",
+    ),
     "class_weight": Rule(
         lambda value: value is None or value == "balanced" or isinstance(value, dict | list),
         "'balanced', a dict, a list of dicts or None",

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils import shuffle
 
 from xpmlp.training.step import TrainState
 from xpmlp.types import Params
@@ -30,7 +29,7 @@ class Progress:
 
     state: after the last epoch. optimizer: whose moments it has. random: draws the orders.
     order: that of the last epoch, which the next one shuffles. learning_rate: the next epoch's,
-    learning_rate_init: what it began with.
+    learning_rate_init: what it began with. masks_seed: of dropout, None until there is some.
     samples: rows trained on, over all epochs. unimproved: epochs since the loss, or the
     validation score, got better by `tol`. best_params: those of the best validation score.
     """
@@ -41,6 +40,7 @@ class Progress:
     learning_rate: float
     learning_rate_init: float
     split: Split | None = None
+    masks_seed: int | None = None
     order: np.ndarray | None = None
     samples: int = 0
     unimproved: int = 0
@@ -54,13 +54,26 @@ class Progress:
         if rate != self.learning_rate_init:
             self.learning_rate = self.learning_rate_init = rate
 
+    def seed_of_masks(self) -> int:
+        """Return the seed of dropout's masks, drawn when it is first asked for."""
+        if self.masks_seed is None:
+            self.masks_seed = int(self.random.randint(2**31 - 1))
+        return self.masks_seed
+
     def next_order(self, rows: int, shuffled: bool) -> np.ndarray:
-        """Return the order (N,) of an epoch; a shuffled one is that of the last epoch, shuffled."""
+        """Return the order (N,) of an epoch; a shuffled one is that of the last epoch, shuffled.
+
+        It draws what `sklearn.utils.shuffle` draws.
+        """
         order = self.order
         if order is None or len(order) != rows or not shuffled:
             order = np.arange(rows)
-        self.order = shuffle(order, random_state=self.random) if shuffled else order
-        return self.order
+        if shuffled:
+            places = np.arange(rows)
+            self.random.shuffle(places)
+            order = order[places]
+        self.order = order
+        return order
 
     def judge_loss(self, loss: float, tol: float) -> None:
         """Count an epoch whose loss is not below the best by `tol`."""

@@ -7,6 +7,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
 from xpmlp.estimator.base import BaseMLP, by_epochs
+from xpmlp.estimator.parameters import LOSS_NAMES
 from xpmlp.estimator.targets import Values
 
 
@@ -15,9 +16,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
     Parameters, attributes and defaults are those of scikit-learn's class, and with the same
     `random_state` it takes the same path up to rounding; `momentum` must be below 1. Beyond it
-    are device, backend, dtype and history_, as `MLPClassifier` has them.
+    are dropout, scoring (None: R²), device, backend, dtype, history_ and converged_, as
+    `MLPClassifier` has them, and its activations.
 
-    loss: "squared_error" only, ½ the square, in `loss_curve_` the mean over the outputs.
+    loss: "squared_error" (½ the square), "absolute_error", "huber" (½ the square of an error up to
+        1, beyond it the error less ½), or "poisson" (½ the deviance, for y >= 0; the net's output
+        is the logarithm of the prediction). In `loss_curve_` the mean over several outputs, of
+        "poisson" their sum.
     """
 
     _numeric_targets = True
@@ -26,7 +31,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         self,
         loss: str = "squared_error",
         hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
+        activation: Any = "relu",
         *,
         solver: str = "adam",
         alpha: float = 0.0001,
@@ -49,6 +54,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
+        dropout: Any = 0.0,
+        scoring: Any = None,
         device: str = "cpu",
         backend: str = "auto",
         dtype: str = "auto",
@@ -77,24 +84,28 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.dropout = dropout
+        self.scoring = scoring
         self.device = device
         self.backend = backend
         self.dtype = dtype
 
     @available_if(by_epochs)  # type: ignore[untyped-decorator]
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "MLPRegressor":
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
+    ) -> "MLPRegressor":
         """Train one epoch on X (N, D), y (N,) or (N, O), and return self.
 
-        Early stopping needs all rows at once, and raises ValueError.
+        X_val, y_val and early stopping: as of `MLPClassifier.partial_fit`.
         """
-        self._fit(X, y, sample_weight, hasattr(self, "coefs_"), part=True)
+        goes_on = hasattr(self, "coefs_")
+        self._fit(X, y, sample_weight, goes_on, (X_val, y_val), part=True)
         return self
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the values of rows X (N, D): (N,), or (N, O) of several outputs."""
-        outputs = self._outputs(X)
-        return self._targets.decode(outputs)
+    def predict(self, X: Any) -> Any:
+        """Return the values, where X (N, D) is: (N,), or (N, O) of several outputs."""
+        return self._decoded(self._outputs(X, "predict"))
 
     def _know_targets(self, y: np.ndarray, goes_on: bool, part: bool) -> None:  # noqa: ARG002
         if not goes_on:
-            self._targets = Values(y)
+            self._targets = Values(y, LOSS_NAMES[self.loss])

@@ -1,9 +1,10 @@
 """The rows that an estimator is given: their weights, which are held out, what is drawn."""
 
-from itertools import pairwise
+from itertools import chain, pairwise, repeat
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace, device
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_non_negative
@@ -14,10 +15,10 @@ from xpmlp.estimator.targets import Targets
 from xpmlp.types import Affine, Params
 
 
-def dense(x: Any) -> np.ndarray:
-    """Return a dense, C-contiguous array of a dense or sparse one."""
+def dense(x: Any) -> Any:
+    """Return a C-contiguous NumPy array of a dense or sparse one; other libraries' arrays stay."""
     array = x.toarray() if hasattr(x, "toarray") else x
-    return np.ascontiguousarray(array)
+    return np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array
 
 
 def row_weights(sample_weight: Any, n: int) -> np.ndarray | None:
@@ -46,16 +47,19 @@ def row_weights(sample_weight: Any, n: int) -> np.ndarray | None:
 
 
 def take(rows: Rows, index: np.ndarray) -> Rows:
-    """Return the rows of an index or of a mask."""
+    """Return the rows of these numbers, on the device where they are."""
     weights = None if rows.weights is None else rows.weights[index]
-    return Rows(rows.x[index], rows.y[index], weights)
+    if isinstance(rows.x, np.ndarray):
+        return Rows(rows.x[index], rows.y[index], weights)
+    xp, place = array_namespace(rows.x), device(rows.x)
+    return Rows(xp.take(rows.x, xp.asarray(index, device=place), axis=0), rows.y[index], weights)
 
 
 def that_count(rows: Rows) -> Rows:
     """Return the rows without those of weight zero."""
     if rows.weights is None or rows.weights.all():
         return rows
-    return take(rows, rows.weights > 0)
+    return take(rows, np.flatnonzero(rows.weights))
 
 
 def hold_out(
@@ -79,21 +83,24 @@ def hold_out(
 
 def make_dataset(targets: Targets, train: Rows, validation: Rows | None) -> Dataset:
     """Return what the trainer takes; there are no test rows."""
-    none = take(train, np.zeros(len(train), dtype=bool))
+    none = take(train, np.arange(0))
     return Dataset(
         "X", targets.task, train, validation or none, none, class_names=targets.class_names
     )
 
 
-def draw_params(random: np.random.RandomState, sizes: tuple[int, ...], sigmoid: bool) -> Params:
+def draw_params(
+    random: np.random.RandomState, sizes: tuple[int, ...], activations: tuple[str, ...]
+) -> Params:
     """Draw weights and biases from U[-r, r), float64, in scikit-learn's order.
 
-    r² is 6, with sigmoid layers 2, over the sum of a layer's inputs and outputs (Glorot & Bengio
-    2010).
+    activations: one for all layers, or one per hidden layer, the last for the outputs too. r² is
+    6, of a sigmoid layer 2, over the sum of its inputs and outputs (Glorot & Bengio 2010).
     """
     layers = []
-    for fan_in, fan_out in pairwise(sizes):
-        bound = np.sqrt((2.0 if sigmoid else 6.0) / (fan_in + fan_out))
+    names = chain(activations, repeat(activations[-1] if activations else ""))
+    for (fan_in, fan_out), name in zip(pairwise(sizes), names, strict=False):
+        bound = np.sqrt((2.0 if name == "sigmoid" else 6.0) / (fan_in + fan_out))
         W = random.uniform(-bound, bound, (fan_in, fan_out))
         layers.append(Affine(W, random.uniform(-bound, bound, fan_out)))
     return tuple(layers)

@@ -1,5 +1,6 @@
 """From labels or values to what the net is trained on, and from its outputs back."""
 
+import math
 from typing import Any, Protocol
 
 import numpy as np
@@ -8,6 +9,7 @@ from sklearn.preprocessing import LabelBinarizer
 
 from xpmlp.data.dataset import Rows, Task
 from xpmlp.errors import InputError
+from xpmlp.nn.losses import LOSSES
 
 
 class Targets(Protocol):
@@ -31,6 +33,10 @@ class Targets(Protocol):
 
     def decode(self, outputs: np.ndarray) -> np.ndarray:
         """Return predictions as y was from the net's outputs (N, O)."""
+        ...
+
+    def restore(self, encoded: np.ndarray) -> np.ndarray:
+        """Return the y that `encode` was given."""
         ...
 
     def score(self, logits: np.ndarray, rows: Rows) -> float:
@@ -71,6 +77,13 @@ class Labels:
         labels: np.ndarray = self.binarizer.inverse_transform(flat)
         return labels
 
+    def restore(self, encoded: np.ndarray) -> np.ndarray:
+        """Return the labels (N,), or 0/1 (N, O), int64, of the y of `Rows`."""
+        if self.task == "multilabel":
+            return encoded.astype(np.int64)
+        labels: np.ndarray = self.classes[encoded]
+        return labels
+
     def score(self, logits: np.ndarray, rows: Rows) -> float:
         """Return the accuracy; of several labels all must be right."""
         if self.out_activation == "softmax":
@@ -81,16 +94,19 @@ class Labels:
 
 
 class Values:
-    """Real values, one or several for each row; scikit-learn's loss is their mean."""
+    """Real values, one or several for each row; the loss is their mean, of Poisson their sum.
+
+    y: of the first fit, (N,) or (N, O). loss: the trainer's name.
+    """
 
     task: Task = "regression"
-    loss = "mean_squared_error"
-    out_activation = "identity"
     class_names: tuple[str, ...] = ()
 
-    def __init__(self, y: np.ndarray) -> None:
+    def __init__(self, y: np.ndarray, loss: str) -> None:
+        self.loss = loss
+        self.out_activation = "exp" if loss == "poisson" else "identity"
         self.n_outputs = 1 if y.ndim == 1 else y.shape[1]
-        self.loss_scale = 1.0 / self.n_outputs
+        self.loss_scale = 1.0 if loss == "poisson" else 1.0 / self.n_outputs
 
     def encode(self, y: Any) -> np.ndarray:
         """Return the values (N, O), float64. Raises InputError for another O."""
@@ -103,6 +119,13 @@ class Values:
         """Return (N,) of a single output, else (N, O)."""
         return outputs.ravel() if self.n_outputs == 1 else outputs
 
+    def restore(self, encoded: np.ndarray) -> np.ndarray:
+        """Return the values (N,) of a single output, else (N, O), of the y of `Rows`."""
+        return self.decode(encoded)
+
     def score(self, logits: np.ndarray, rows: Rows) -> float:
-        """Return R², the mean over the outputs."""
-        return float(r2_score(rows.y, logits, sample_weight=rows.weights))
+        """Return R², the mean over the outputs; NaN of a single row, which has none."""
+        if len(rows) < 2:
+            return math.nan
+        predicted = LOSSES[self.loss].predict(np, logits)
+        return float(r2_score(rows.y, predicted, sample_weight=rows.weights))

@@ -1,0 +1,62 @@
+"""Arrays of other libraries, where scikit-learn's `array_api_dispatch` lets them pass."""
+
+from typing import Any
+
+import numpy as np
+import sklearn
+from array_api_compat import array_namespace, is_array_api_obj, is_numpy_array
+
+from xpmlp.backends.base import Backend
+from xpmlp.backends.locate import Home, locate
+from xpmlp.backends.registry import load
+from xpmlp.errors import InputError
+
+
+def home_of(x: Any) -> Home | None:
+    """Return where x stays: on its own device, or None where scikit-learn makes it NumPy's."""
+    dispatch = sklearn.get_config()["array_api_dispatch"]
+    if not dispatch or not is_array_api_obj(x) or is_numpy_array(x):
+        return None
+    return locate(x)
+
+
+def backend_at(home: Home, dtype: str) -> Backend:
+    """Return the backend that computes there. Raises BackendUnavailableError where none can."""
+    return load(home.backend, home.device, dtype)
+
+
+def handed_over(backend: Backend, tree: Any) -> Any:
+    """Return arrays, of the host too, on the backend's device, ready for who works there next."""
+    with backend.running():
+        placed = backend.put(tree)
+        backend.synchronize(placed)
+    return placed
+
+
+def floating_dtypes(x: Any) -> tuple[Any, Any]:
+    """Return float64 and float32 as x's library has them."""
+    xp = np if home_of(x) is None else array_namespace(x)
+    return xp.float64, xp.float32
+
+
+def to_host(array: Any) -> Any:
+    """Return an array of any library as NumPy's; what is no array of theirs stays."""
+    if not is_array_api_obj(array) or is_numpy_array(array):
+        return array
+    return backend_at(locate(array), "float32").to_numpy(array)
+
+
+def check_same_home(kind: str, method: str, fitted: Home | None, given: Home | None) -> None:
+    """Raise InputError where a method is given another library's array, or device, than `fit`.
+
+    kind: the estimator's class.
+    """
+    if fitted != given:
+        raise InputError(
+            f"Inputs passed to {kind}.{method}() must use the same namespace and the same device "
+            f"as those passed to fit(): {_words(fitted)}, got {_words(given)}"
+        )
+
+
+def _words(home: Home | None) -> str:
+    return "numpy" if home is None else f"{home.backend} on {home.device}"
