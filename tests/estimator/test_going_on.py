@@ -173,3 +173,16 @@ def test_warm_start_needs_the_same_classes():
     model = xpmlp.MLPClassifier(**COMMON, warm_start=True, max_iter=2).fit(x, y)
     with pytest.raises(ValueError, match="warm_start can only be used where `y` has the same"):
         model.fit(x[y != "up"], y[y != "up"])
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_filter_on_scikit_learns_module_silences_the_warning(solver):
+    x, y = make("binary")
+    model = xpmlp.MLPClassifier(max_iter=1, solver=solver)
+    with pytest.warns(ConvergenceWarning) as seen:
+        model.fit(x, y)
+    assert [warning.filename for warning in seen] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", category=ConvergenceWarning, module="sklearn")
+        model.fit(x, y)

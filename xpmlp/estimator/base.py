@@ -42,7 +42,7 @@ from xpmlp.estimator.targets import Targets
 from xpmlp.leaves import leaves, map_leaves, map_tree
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import forward, hidden_activations
-from xpmlp.training.evaluation import EVALUATION_ROWS
+from xpmlp.training.evaluation import rows_at_once
 from xpmlp.training.problem import Problem
 from xpmlp.training.step import TrainState
 from xpmlp.training.trainer import Trainer
@@ -348,9 +348,9 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         names = hidden_activations(activation_names(self.activation), len(params) - 1)
         with backend.running():
             params, pieces = backend.put(params), []
-            n = x.shape[0]
-            for first in range(0, n, EVALUATION_ROWS):
-                piece = backend.asarray(x[first : min(first + EVALUATION_ROWS, n), :])
+            n, most = x.shape[0], rows_at_once(backend.device)
+            for first in range(0, n, most):
+                piece = backend.asarray(x[first : min(first + most, n), :])
                 logits, _ = forward(backend.xp, params, piece, names)
                 outputs = loss.predict(backend.xp, logits)
                 pieces.append(backend.to_numpy(outputs) if home is None else outputs)

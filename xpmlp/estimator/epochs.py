@@ -4,8 +4,8 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
+from xpmlp.estimator.notices import warn_unconverged
 from xpmlp.estimator.progress import Progress
 from xpmlp.estimator.scoring import Scorer
 from xpmlp.estimator.targets import Targets
@@ -130,9 +130,7 @@ class EpochRun:
 
 def warn_of_the_last_epoch(max_iter: int) -> None:
     """Warn that `max_iter` epochs did not suffice."""
-    warnings.warn(
+    warn_unconverged(
         f"Stochastic Optimizer: Maximum iterations ({max_iter}) "
-        "reached and the optimization hasn't converged yet.",
-        ConvergenceWarning,
-        stacklevel=4,
+        "reached and the optimization hasn't converged yet."
     )

@@ -1,15 +1,14 @@
 """The solver `lbfgs`: SciPy's L-BFGS-B on loss and gradients over all rows, in float64."""
 
 import math
-import warnings
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
-from sklearn.exceptions import ConvergenceWarning
 
+from xpmlp.estimator.notices import warn_unconverged
 from xpmlp.leaves import leaves
 from xpmlp.nn.network import loss_and_grads
 from xpmlp.training.problem import Problem
@@ -108,9 +107,7 @@ def unpack(flat: np.ndarray, sizes: tuple[int, ...]) -> Params:
 
 def _warn(result: Any, iterations: int, max_iter: int) -> None:
     more = f"; increase max_iter (now {max_iter})" if iterations == max_iter else ""
-    warnings.warn(
+    warn_unconverged(
         f"lbfgs failed to converge after {iterations} iteration(s) (status={result.status}): "
-        f"{result.message}{more}, or scale the data",
-        ConvergenceWarning,
-        stacklevel=4,
+        f"{result.message}{more}, or scale the data"
     )

@@ -12,6 +12,13 @@ from xpmlp.training.step import Objective, make_evaluation
 from xpmlp.types import Array, Batch, Params
 
 EVALUATION_ROWS = 10_000
+CPU_EVALUATION_ROWS = 1_000
+
+
+def rows_at_once(device: str, members: int = 1) -> int:
+    """Return how many rows of K members are evaluated at once; a CPU has them in its caches."""
+    most = max(1, EVALUATION_ROWS // members)
+    return min(most, CPU_EVALUATION_ROWS) if device == "cpu" else most
 
 
 class Score(NamedTuple):
@@ -69,7 +76,7 @@ class Evaluator:
     def _parts(self, params: Params, rows: Batch) -> list[Part]:
         """Evaluate rows on the device, a large batch at a time; nothing is fetched."""
         members = params[0].W.shape[0] if params[0].W.ndim == 3 else 1
-        parts, n, most = [], rows.x.shape[0], max(1, EVALUATION_ROWS // members)
+        parts, n, most = [], rows.x.shape[0], rows_at_once(self.backend.device, members)
         for start in range(0, n, most):
             piece = slice(start, min(start + most, n))
             batch = map_tree(itemgetter((piece, ...)), rows)
