@@ -105,15 +105,16 @@ def _spread(quartiles: Quartiles) -> dict[str, float]:
     return quartiles._asdict()
 
 
-def make_folder(out: Path | None) -> Path:
-    """Make and return the folder of a run, by default bench/results/TIME.
+def make_folder(out: Path | None, kind: str = "", file: str = RESULTS) -> Path:
+    """Make and return the folder of a run, by default bench/results/TIME, or TIME-KIND.
 
-    Raises InputError where it can't be made, or holds results already.
+    Raises InputError where it can't be made, or holds the file of its results already.
     """
-    folder = out or Path("bench/results") / f"{datetime.now():%Y%m%d-%H%M%S}"
+    stamp = f"{datetime.now():%Y%m%d-%H%M%S}"
+    folder = out or Path("bench/results") / (f"{stamp}-{kind}" if kind else stamp)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / RESULTS).open("x").close()
+        (folder / file).open("x").close()
     except FileExistsError as error:
         raise InputError(f"{error.filename} exists already; choose another --out") from error
     except OSError as error:

@@ -17,6 +17,7 @@ from bench.gpu.hardware import describe_hardware
 from bench.gpu.page import page
 from bench.gpu.parts import FAILED, SKIPPED, STOPPED, Outcome, Task
 from bench.gpu.runner import Runner
+from bench.results import make_folder
 from xpmlp.backends.cuda_driver import query_driver
 from xpmlp.commands import (
     EXIT_INTERRUPTED,
@@ -50,7 +51,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--parts", metavar="NAMES", help=f"some of {names}, with commas [all]")
     parser.add_argument(
-        "--out", type=path, metavar="DIR", help="folder of the results [bench/results/gpu-TIME]"
+        "--out", type=path, metavar="DIR", help="folder of the results [bench/results/TIME-gpu]"
     )
     parser.add_argument(
         "--budget",
@@ -79,7 +80,7 @@ def check(arguments: argparse.Namespace) -> int:
     if driver.problem:
         raise InputError(f"there is no GPU to check: {driver.problem}")
     places(None)
-    return Check(arguments, names, make_folder(arguments.out), start).run()
+    return Check(arguments, names, make_folder(arguments.out, "gpu", JSON).resolve(), start).run()
 
 
 def chosen_parts(text: str | None) -> list[str]:
@@ -91,18 +92,6 @@ def chosen_parts(text: str | None) -> list[str]:
         if name not in parts.PARTS:
             raise unknown_name("part", name, parts.PARTS)
     return [name for name in parts.PARTS if name in asked]
-
-
-def make_folder(out: Path | None) -> Path:
-    """Make and return the folder. Raises InputError where it holds a check already."""
-    folder = out or Path("bench/results") / f"gpu-{datetime.now():%Y%m%d-%H%M%S}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / JSON).open("x").close()
-    except OSError as error:
-        why = "exists already" if isinstance(error, FileExistsError) else error.strerror
-        raise InputError(f"{error.filename}: {why}; choose another --out") from error
-    return folder.resolve()
 
 
 class Check:

@@ -103,12 +103,6 @@ def test_an_array_of_another_device_is_moved(home, away):
     assert_put(load_or_skip("array-api-strict", device=home), own, HOST)
 
 
-@pytest.mark.cuda
-def test_a_tensor_of_the_cpu_goes_to_the_gpu():
-    backend = load_or_skip("torch", device="cuda:0")
-    assert_put(backend, backend.xp.asarray(HOST.copy()), HOST)
-
-
 def test_arrays_of_other_libraries_come_by_way_of_the_host(backend):
     with backend.running():
         assert_put(backend, array_api_strict.asarray(HOST), HOST)

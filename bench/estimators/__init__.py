@@ -1,0 +1,1 @@
+"""The estimators beside scikit-learn's: accuracy and speed over several seeds."""
