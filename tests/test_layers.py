@@ -19,7 +19,7 @@ FLOORS = {
     **dict.fromkeys(("errors", "types", "leaves", "console", "files", "__init__"), 0),
     **dict.fromkeys(("nn", "optim", "backends", "data"), 1),
     "training": 2,
-    **dict.fromkeys(("reporting", "interrupt", "estimator"), 3),
+    **dict.fromkeys(("reporting", "interrupt", "estimator", "onnx_export"), 3),
     "recipes": 4,
 }
 TOP_FLOOR = 4
@@ -99,7 +99,7 @@ def test_importing_xpmlp_loads_no_library():
     assert not loaded_by("import xpmlp") & {*HEAVY, *HEAVY_TOOLS}
 
 
-@pytest.mark.parametrize("command", ["train", "gradcheck", "reproduce", "__main__"])
+@pytest.mark.parametrize("command", ["train", "export", "gradcheck", "reproduce", "__main__"])
 def test_help_loads_no_library(command):
     code = (
         f"from xpmlp.{command} import main\n"

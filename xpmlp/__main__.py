@@ -12,6 +12,7 @@ from xpmlp.errors import unknown_name
 COMMANDS = {
     "train": "train a net on a data set, save the weights, the curves and the pictures",
     "gradcheck": "prove the backward pass against central differences",
+    "export": "write a trained net as an ONNX file, checked against the net",
     "reproduce": "run published experiments and compare the figures",
 }
 

@@ -1,0 +1,426 @@
+"""ONNX files: what they hold, that they answer as the model does, and what is refused."""
+
+import json
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.commands import QUICK
+from tests.commands import run as train
+from xpmlp import __version__, export, onnx_export
+from xpmlp.data.dataset import Scaling
+from xpmlp.errors import InputError, RunError
+from xpmlp.nn.activations import ACTIVATIONS
+from xpmlp.nn.initializers import initialize
+from xpmlp.nn.losses import LOSSES
+from xpmlp.nn.network import hidden_activations
+from xpmlp.training.model import Model
+
+onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+pytestmark = pytest.mark.usefixtures("away_without_gpu")
+
+FEATURES, ROWS = 5, 40
+OUTPUTS = {"softmax_cross_entropy": 3, "binary_cross_entropy": 1}
+SCALING = Scaling(np.linspace(-3.0, 40.0, FEATURES), np.linspace(0.3, 12.0, FEATURES))
+DTYPES = ("float32", "float64")
+
+
+def make_model(activation="tanh", loss="softmax_cross_entropy", dtype="float32", **more):
+    """Return a random net of two hidden layers, with classes where the loss is of classes."""
+    hidden = more.pop("hidden", (7, 6))
+    sizes = (FEATURES, *hidden, more.pop("outputs", OUTPUTS.get(loss, 2)))
+    rng = np.random.default_rng(len(activation) + len(loss))
+    params = initialize(np, rng, sizes, init="xavier_normal", bias_std=0.5)
+    params = tuple(type(p)(p.W.astype(dtype), p.b.astype(dtype)) for p in params)
+    names = tuple(f"class {i}" for i in range(max(2, sizes[-1]))) if loss in OUTPUTS else ()
+    about = {"class_names": names, "scaling": SCALING, "scale": "standard"} | more
+    return Model(params, hidden_activations(activation, len(hidden)), loss, **about)
+
+
+def raw_rows(model, n=ROWS):
+    x = np.random.default_rng(1).standard_normal((n, FEATURES))
+    scaling = model.scaling or Scaling(np.zeros(FEATURES), np.ones(FEATURES))
+    return (x * scaling.width + scaling.shift).astype("float32")
+
+
+def answers(content, rows):
+    """Return the outputs by name, as a user of onnxruntime gets them."""
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(None, {"x": rows}), strict=True))
+
+
+def run(capsys, *arguments):
+    """Return exit code, stdout and stderr of one `export` command."""
+    try:
+        code = export.main([str(a) for a in arguments])
+    except SystemExit as stop:
+        code = stop.code
+    output = capsys.readouterr()
+    return code, output.out, output.err
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A model file and its model."""
+    model = make_model(class_names=("a", "b", "c"), feature_names=tuple("pqrst"))
+    model.save(tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors", model
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_net_answers_as_its_model(activation, loss, dtype):
+    for scaling in (None, SCALING):
+        model = make_model(activation, loss, dtype, scaling=scaling)
+        rows = raw_rows(model)
+        content = onnx_export.to_onnx(model).SerializeToString()
+        assert onnx_export.check(content, model, rows).difference < 1e-5
+        found = answers(content, rows)
+        scaled = model.scale_inputs(rows)
+        expected = model.predict_outputs(scaled)
+        name = "probabilities" if loss in OUTPUTS else "values"
+        assert found[name].dtype == dtype
+        eps = 100 * np.finfo(dtype).eps
+        np.testing.assert_allclose(
+            found[name][:, -expected.shape[1] :], expected, rtol=eps, atol=eps
+        )
+        assert ("label" in found) == bool(model.class_names)
+        if model.class_names:
+            np.testing.assert_array_equal(found["label"], model.predict(scaled))
+            np.testing.assert_allclose(found[name].sum(axis=1), 1.0, rtol=eps)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations_are_right_far_out_too(activation, dtype):
+    z = np.array([-1e4, -200.0, -90.0, -20.0, -1.0, -0.0, 0.0, 1.0, 20.0, 90.0, 200.0, 1e4])
+    one = (type(make_model().params[0])(np.ones((1, 1), dtype), np.zeros(1, dtype)),) * 2
+    model = Model(one, (activation,), "mean_squared_error")
+    found = answers(onnx_export.to_onnx(model).SerializeToString(), z[:, None].astype("float32"))
+    expected = model.predict_outputs(z[:, None])
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(found["values"], expected, rtol=4 * eps, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 7, 1000])
+def test_any_number_of_rows(n):
+    model = make_model()
+    found = answers(onnx_export.to_onnx(model).SerializeToString(), raw_rows(model, n))
+    assert found["probabilities"].shape == (n, 3)
+    assert found["label"].shape == (n,)
+    assert found["label"].dtype == np.int64
+
+
+def test_a_net_without_hidden_layers():
+    model = make_model(hidden=())
+    content = onnx_export.to_onnx(model).SerializeToString()
+    assert onnx_export.check(content, model, raw_rows(model)).difference < 1e-6
+
+
+def test_several_labels_and_one_versus_rest_have_a_probability_each():
+    several = make_model(loss="binary_cross_entropy", outputs=4, class_names=())
+    rest = make_model(loss="binary_cross_entropy", outputs=4)
+    for model, names in ((several, ["probabilities"]), (rest, ["probabilities", "label"])):
+        content = onnx_export.to_onnx(model).SerializeToString()
+        rows = raw_rows(model)
+        assert onnx_export.check(content, model, rows).difference < 1e-6
+        found = answers(content, rows)
+        assert list(found) == names
+        assert found["probabilities"].shape == (ROWS, 4)
+
+
+def test_classes_trained_on_squares_have_values_and_labels():
+    model = make_model(loss="mean_squared_error", outputs=3, class_names=tuple("abc"))
+    content = onnx_export.to_onnx(model).SerializeToString()
+    rows = raw_rows(model)
+    onnx_export.check(content, model, rows)
+    found = answers(content, rows)
+    np.testing.assert_array_equal(found["label"], model.predict(model.scale_inputs(rows)))
+
+
+def test_one_node_for_two_classes_keeps_the_smaller_probability_and_the_rule_of_ties():
+    model = make_model(loss="binary_cross_entropy", hidden=(), scaling=None, dtype="float64")
+    rows = np.array([[0.0] * FEATURES, [1.0] + [0.0] * 4, [-1.0] + [0.0] * 4], "float32")
+    weights = np.array([[40.0], [0], [0], [0], [0]])
+    model = replace(model, params=(type(model.params[0])(weights, np.zeros(1)),))
+    found = answers(onnx_export.to_onnx(model).SerializeToString(), rows)
+    assert found["label"].tolist() == [0, 1, 0]
+    tiny = np.exp(-40.0) / (1 + np.exp(-40.0))
+    np.testing.assert_allclose(found["probabilities"][1:].diagonal(), tiny, rtol=1e-12)
+
+
+def test_pixels_are_scaled_without_float64_and_bit_for_bit():
+    pixels = Scaling(np.zeros(FEATURES), np.full(FEATURES, 255.0))
+    model = make_model(scaling=pixels, scale="unit", hidden=(), loss="mean_squared_error")
+    proto = onnx_export.to_onnx(model)
+    assert [node.op_type for node in proto.graph.node] == ["Div", "Gemm", "Identity"]
+    rows = np.arange(255, dtype="float32").reshape(-1, FEATURES)
+    eye = np.eye(FEATURES, dtype="float32")
+    model = replace(model, params=(type(model.params[0])(eye, np.zeros(FEATURES, "float32")),))
+    found = answers(onnx_export.to_onnx(model).SerializeToString(), rows)
+    np.testing.assert_array_equal(found["values"], model.scale_inputs(rows))
+
+
+@pytest.mark.parametrize("input_dtype", DTYPES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_scaling_is_bit_for_bit_that_of_the_model(dtype, input_dtype):
+    params = (
+        type(make_model().params[0])(np.eye(FEATURES, dtype=dtype), np.zeros(FEATURES, dtype)),
+    )
+    shifts = (SCALING.shift, np.zeros(FEATURES), np.full(FEATURES, 0.1))
+    for shift in shifts:
+        for width in (SCALING.width, np.ones(FEATURES), np.full(FEATURES, 0.25)):
+            model = Model(params, (), "huber", scaling=Scaling(shift, width))
+            rows = raw_rows(model).astype(input_dtype)
+            content = onnx_export.to_onnx(model, input_dtype).SerializeToString()
+            np.testing.assert_array_equal(
+                answers(content, rows)["values"], model.scale_inputs(rows)
+            )
+
+
+def test_the_file_says_what_it_is(saved, tmp_path):
+    model = replace(saved[1], dataset="/home/someone/flowers.csv", image_shape=(1, 5))
+    onnx_export.export(model, tmp_path / "net.onnx", raw_rows(model))
+    proto = onnx.load(tmp_path / "net.onnx")
+    about = {item.key: item.value for item in proto.metadata_props}
+    assert json.loads(about["class_names"]) == ["a", "b", "c"]
+    assert json.loads(about["feature_names"]) == list("pqrst")
+    assert json.loads(about["image_shape"]) == [1, 5]
+    assert about["dataset"] == "flowers.csv"
+    assert about["xpmlp_version"] == proto.producer_version == __version__
+    assert "images of 1x5 raw pixels, each flattened to a row of 5" in proto.doc_string
+    assert [(o.domain, o.version) for o in proto.opset_import] == [("", 13)]
+
+
+def test_there_are_nodes_for_all_that_a_net_can_have():
+    assert set(onnx_export.ACTIVATION_NODES) == set(ACTIVATIONS)
+    assert set(onnx_export.PREDICTIONS) == set(LOSSES)
+
+
+def test_rounding_is_allowed_as_much_as_the_model_has_itself():
+    model = make_model(loss="mean_squared_error", hidden=(), scaling=None)
+    big = tuple(type(p)(p.W * np.float32(1e9), p.b) for p in model.params)
+    model = replace(model, params=big)
+    rows = raw_rows(model)
+    found = onnx_export.check(onnx_export.to_onnx(model).SerializeToString(), model, rows)
+    assert 1e-5 < found.allowed < 1e6
+    assert found.difference <= found.allowed
+
+
+def test_values_that_overflow_are_infinite_in_both():
+    model = make_model(loss="poisson", hidden=(), scaling=None)
+    rows = 100 * raw_rows(model)
+    found = onnx_export.check(onnx_export.to_onnx(model).SerializeToString(), model, rows)
+    assert found.difference <= found.allowed < np.inf
+    with np.errstate(over="ignore"):
+        assert np.isinf(model.predict_outputs(rows)).any()
+
+
+def test_features_that_float32_can_not_hold_are_noticed_and_float64_takes_them():
+    fine = SCALING._replace(shift=np.full(FEATURES, 1e9))
+    model = make_model(scaling=fine)
+    rows = np.random.default_rng(0).standard_normal((ROWS, FEATURES)) * fine.width + fine.shift
+    content = onnx_export.to_onnx(model).SerializeToString()
+    with pytest.raises(RunError, match="too fine for float32: choose --input-dtype float64"):
+        onnx_export.check(content, model, rows)
+    content = onnx_export.to_onnx(model, "float64").SerializeToString()
+    assert onnx_export.check(content, model, rows, "float64").difference < 1e-6
+
+
+def test_other_weights_or_labels_than_the_models_are_noticed():
+    model = make_model()
+    first = model.params[0]
+    other = replace(model, params=(first._replace(b=first.b + 0.01), *model.params[1:]))
+    content = onnx_export.to_onnx(other).SerializeToString()
+    with pytest.raises(RunError, match=r"differ from the model's by up to .*so nothing was wri"):
+        onnx_export.check(content, model, raw_rows(model))
+    proto = onnx_export.to_onnx(model)
+    next(n for n in proto.graph.node if n.op_type == "ArgMax").op_type = "ArgMin"
+    with pytest.raises(RunError, match="gives other labels than the model"):
+        onnx_export.check(proto.SerializeToString(), model, raw_rows(model))
+
+
+def test_a_graph_that_does_not_run_is_one_line():
+    proto = onnx_export.to_onnx(make_model())
+    proto.graph.node[0].op_type = "Nonsense"
+    with pytest.raises(RunError, match="the ONNX graph does not run") as error:
+        onnx_export.check(proto.SerializeToString(), make_model(), raw_rows(make_model()))
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_what_has_no_nodes_is_refused():
+    with pytest.raises(InputError, match="can't be written as ONNX"):
+        onnx_export.to_onnx(replace(make_model(), activations=("sine", "tanh")))
+    with pytest.raises(InputError, match="unknown input dtype 'int8'"):
+        onnx_export.to_onnx(make_model(), "int8")
+
+
+def test_more_than_a_file_holds_is_refused(monkeypatch):
+    monkeypatch.setattr(onnx_export, "LARGEST_FILE", 100)
+    with pytest.raises(InputError, match="parameters are more than the 2 GiB of ONNX files"):
+        onnx_export.to_onnx(make_model())
+
+
+def test_the_command_exports_a_run_and_says_so(capsys, tmp_path):
+    assert train(capsys, *QUICK, "--dataset", "iris", "--scale", "standard", "--out", "one")[0] == 0
+    code, out, err = run(capsys, "one", "--onnx", "net.onnx")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].endswith(" bytes, opset 13")
+    assert lines[1:4] == [
+        "input     x: float32 (N, 4)",
+        "output    probabilities: float32 (N, 3)",
+        "output    label: int64 (N)",
+    ]
+    assert lines[4].startswith("checked   on 40 test rows of iris with onnxruntime ")
+    model = Model.load(tmp_path / "one/model.safetensors")
+    rows = np.full((2, 4), 3.0, "float32")
+    np.testing.assert_allclose(
+        answers(str(tmp_path / "net.onnx"), rows)["probabilities"],
+        model.predict_outputs(model.scale_inputs(rows)),
+        atol=1e-6,
+    )
+
+
+def test_json_is_all_of_stdout(capsys, saved):
+    code, out, _ = run(capsys, saved[0], "--onnx", "net.onnx", "--json", "--rows", "random")
+    figures = json.loads(out)
+    assert code == 0
+    assert figures["inputs"] == [{"name": "x", "dtype": "float32", "shape": ["N", 5]}]
+    assert [output["name"] for output in figures["outputs"]] == ["probabilities", "label"]
+    assert figures["rows_from"] == "1,000 random rows"
+    assert figures["largest_difference"] <= figures["allowed_difference"] == 1e-5
+
+
+def test_rows_come_from_the_run_from_a_file_or_by_chance(capsys, saved, tmp_path):
+    table = "".join(f"{i},{i % 7},1,2,{i * 0.5},{i % 2}\n" for i in range(30))
+    (tmp_path / "table.csv").write_text(table)
+    code, out, err = run(capsys, saved[0], "--onnx", "1.onnx", "--rows", "table.csv")
+    assert (code, err) == (0, "")
+    assert "checked   on 30 rows of table.csv" in out
+    code, out, err = run(capsys, saved[0], "--onnx", "2.onnx")
+    assert code == 0
+    assert err.startswith("note: the rows of the run can't be had, so random ones are taken: ")
+    assert "checked   on 1,000 random rows" in out
+    code, _, err = run(capsys, saved[0], "--onnx", "3.onnx", "--rows", "dataset")
+    assert code == 2
+    assert "has no config.toml that names a data set" in err
+
+
+def test_rows_of_a_run_of_counts_are_its_own(capsys, tmp_path):
+    (tmp_path / "counts.csv").write_text("".join(f"{i / 9},{i % 5},{i % 4}\n" for i in range(60)))
+    options = ["--dataset", "counts.csv", "--loss", "poisson", "--hidden", "4", "--epochs", "2"]
+    assert train(capsys, *options, "--no-plots", "--quiet", "--out", "one")[0] == 0
+    code, out, err = run(capsys, "one", "--onnx", "net.onnx", "--rows", "dataset")
+    assert code == 0, err
+    assert "output    values: float32 (N, 1)" in out
+    assert "test rows of counts.csv" in out
+
+
+def test_a_run_of_seeds_asks_for_one(capsys):
+    train(capsys, *QUICK, "--seeds", "2", "--quiet", "--out", "many")
+    code, _, err = run(capsys, "many", "--onnx", "net.onnx")
+    assert code == 2
+    assert "many holds a net for each of 2 seeds; name one: many/seed-0, many/seed-1" in err
+    assert run(capsys, "many/seed-1", "--onnx", "net.onnx")[0] == 0
+
+
+def test_a_file_that_exists_is_replaced_only_by_force(capsys, saved, tmp_path):
+    (tmp_path / "net.onnx").write_text("precious")
+    code, _, err = run(capsys, saved[0], "--onnx", "net.onnx", "--rows", "random")
+    assert code == 2
+    assert "net.onnx exists already; choose another --onnx, or give --force" in err
+    assert (tmp_path / "net.onnx").read_text() == "precious"
+    assert run(capsys, saved[0], "--onnx", "net.onnx", "--rows", "random", "--force")[0] == 0
+    assert (tmp_path / "net.onnx").read_bytes() != b"precious"
+
+
+def wrong_nodes(graph, z):
+    return graph.add("Neg", z)
+
+
+def test_a_failed_check_leaves_everything_as_it_was(capsys, saved, tmp_path, monkeypatch):
+    (tmp_path / "net.onnx").write_text("precious")
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setitem(onnx_export.ACTIVATION_NODES, "tanh", wrong_nodes)
+    for name, force in (("net.onnx", ["--force"]), ("new.onnx", [])):
+        code, out, err = run(capsys, saved[0], "--onnx", name, "--rows", "random", *force)
+        assert (code, out) == (1, "")
+        assert err.startswith(
+            "xpmlp export: onnxruntime's answers differ from the model's by up to"
+        )
+        assert len(err.splitlines()) == 1
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / "net.onnx").read_text() == "precious"
+
+
+def test_an_interrupted_write_leaves_the_old_file(capsys, saved, tmp_path, monkeypatch):
+    (tmp_path / "net.onnx").write_text("precious")
+    before = sorted(tmp_path.iterdir())
+
+    def full(path, target):
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr("pathlib.Path.replace", full)
+    code, _, err = run(capsys, saved[0], "--onnx", "net.onnx", "--rows", "random", "--force")
+    assert code == 1
+    assert err == "xpmlp export: net.onnx: No space left on device\n"
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / "net.onnx").read_text() == "precious"
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_a_missing_package_is_named_with_the_pip_line(capsys, saved, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    code, out, err = run(capsys, saved[0], "--onnx", "net.onnx")
+    assert (code, out) == (2, "")
+    assert f"need onnx and onnxruntime ({package} is not installed)" in err
+    assert err.endswith("-m pip install onnx onnxruntime\n")
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere", "--onnx", "a.onnx"], "nowhere does not exist"),
+        ([".", "--onnx", "a.txt"], "--onnx a.txt: the name must end in .onnx"),
+        ([".", "--onnx", "no/a.onnx"], "--onnx no/a.onnx: there is no folder no"),
+        ([".", "--onnx", "folder.onnx"], "--onnx folder.onnx: this is a folder"),
+        (["folder.onnx", "--onnx", "a.onnx"], "folder.onnx holds no model.safetensors"),
+        ([".", "--onnx", "a.onnx", "--rows", "."], ".: expected a file that ends in .csv, .dat"),
+        (["damaged.safetensors", "--onnx", "a.onnx"], "is not a whole safetensors file"),
+        ([".", "--onnx", "a.onnx", "--rows", "b.csv"], "b.csv: there is no such file"),
+        ([".", "--onnx", "a.onnx", "--rows", "two.csv"], "have 2 features, and the model takes 5"),
+        ([".", "--onnx", "a.onnx", "--input-dtype", "int8"], "argument --input-dtype: invalid ch"),
+        ([".", "--onnx", ""], "argument --onnx: the path is empty"),
+        (["."], "the following arguments are required: --onnx"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(capsys, saved, tmp_path, arguments, message):
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "damaged.safetensors").write_text("{")
+    (tmp_path / "two.csv").write_text("1,2,a\n3,4,b\n")
+    before = sorted(tmp_path.iterdir())
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.startswith("xpmlp export: ")
+    assert len(err.splitlines()) == 1, err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_help_loads_no_library():
+    from tests.test_layers import HEAVY, HEAVY_TOOLS, loaded_by
+
+    code = (
+        "from xpmlp.export import main\n"
+        "import contextlib, io\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        "    main(['--help'])"
+    )
+    assert not loaded_by(code) & {*HEAVY, *HEAVY_TOOLS, "onnx", "onnxruntime"}

@@ -1,0 +1,220 @@
+"""`python -m xpmlp.export`: write a trained net as an ONNX file, checked against the net."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from xpmlp.backends.registry import DTYPES
+from xpmlp.commands import Parser, guarded, path, run_as_program
+from xpmlp.console import show, warn
+from xpmlp.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from xpmlp.onnx_export import Exported
+    from xpmlp.training.model import Model
+
+PROGRAM = "xpmlp export"
+MOST_ROWS = 10_000
+RANDOM_ROWS = 1000
+
+
+class RawRows(NamedTuple):
+    """Rows to check on: raw features (N, D), float, and in words what they are."""
+
+    x: "np.ndarray"
+    origin: str
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser; it needs no array library, so that --help is quick."""
+    parser = Parser(
+        prog=PROGRAM,
+        usage="%(prog)s RUN --onnx FILE [options]",
+        description="Write a trained net, scaling included, as an ONNX file, once onnxruntime "
+        "gives the net's own answers on real rows.",
+        epilog="exit codes: 0 done, 1 the check failed and nothing was written, 2 bad input, "
+        "130 interrupted",
+    )
+    add = parser.add_argument
+    add("run", type=path, metavar="RUN", help="folder of a run, or its model.safetensors")
+    add("--onnx", type=path, required=True, metavar="FILE", help="the file to write, .onnx")
+    add("--force", action="store_true", help="replace the file where it exists")
+    add(
+        "--rows",
+        metavar="ROWS",
+        help="rows to check on: dataset (the run's own), random, or a table FILE like those one "
+        "trains on [dataset, or random where it can't be had]",
+    )
+    add(
+        "--input-dtype",
+        default="float32",
+        choices=DTYPES,
+        help="dtype of the features that the graph takes [float32]",
+    )
+    add("--json", action="store_true", help="print one JSON object on stdout, and nothing else")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    arguments = make_parser().parse_args(argv)
+    return guarded(PROGRAM, lambda: run_command(arguments))
+
+
+def run_command(arguments: argparse.Namespace) -> int:
+    """Export as the arguments say. Raises XpmlpError with a line for people."""
+    _refuse_target(arguments.onnx, force=arguments.force)
+    from xpmlp.onnx_export import export, require_packages
+    from xpmlp.training.model import Model
+
+    require_packages()
+    file = find_model(arguments.run)
+    model = Model.load(file)
+    rows = find_rows(arguments.rows, model, file.parent)
+    exported = export(model, arguments.onnx, rows.x, arguments.input_dtype)
+    if arguments.json:
+        show(json.dumps(figures(exported, rows), indent=2, allow_nan=False), sys.stdout)
+    else:
+        show(summary(exported, rows), sys.stdout)
+    return 0
+
+
+def _refuse_target(target: Path, *, force: bool) -> None:
+    if target.suffix.lower() != ".onnx":
+        raise InputError(f"--onnx {target}: the name must end in .onnx")
+    if not target.parent.is_dir():
+        raise InputError(f"--onnx {target}: there is no folder {target.parent}")
+    if target.is_dir():
+        raise InputError(f"--onnx {target}: this is a folder")
+    if target.exists() and not force:
+        raise InputError(f"{target} exists already; choose another --onnx, or give --force")
+
+
+def find_model(run: Path) -> Path:
+    """Return the model file of a run, or `run` itself where that is no folder.
+
+    Raises InputError for a folder without one; of a run with seeds it names their folders.
+    """
+    from xpmlp.reporting.run_directory import MODEL
+
+    if not run.is_dir() or (run / MODEL).is_file():
+        return run / MODEL if run.is_dir() else run
+    seeds = [str(file.parent) for file in run.glob(f"seed-*/{MODEL}")]
+    if not seeds:
+        raise InputError(f"{run} holds no {MODEL}; name the folder of a finished run")
+    names = sorted(seeds, key=lambda name: (len(name), name))
+    shown = ", ".join(names) if len(names) <= 4 else f"{names[0]}, {names[1]}, … {names[-1]}"
+    raise InputError(f"{run} holds a net for each of {len(names)} seeds; name one: {shown}")
+
+
+def find_rows(wanted: str | None, model: "Model", folder: Path) -> RawRows:
+    """Return the rows to check on, as --rows says; without it, those of the run or random ones.
+
+    Raises InputError for rows that can't be read or don't fit the model.
+    """
+    if wanted == "random":
+        return random_rows(model)
+    if wanted == "dataset":
+        return _fitting(run_rows(folder, model), model)
+    if wanted:
+        return _fitting(file_rows(Path(wanted).expanduser()), model)
+    try:
+        return _fitting(run_rows(folder, model), model)
+    except InputError as error:
+        warn(f"note: the rows of the run can't be had, so random ones are taken: {error}")
+        return random_rows(model)
+
+
+def _fitting(rows: RawRows, model: "Model") -> RawRows:
+    if rows.x.shape[1] != model.sizes[0]:
+        raise InputError(
+            f"{rows.origin} have {rows.x.shape[1]} features, and the model takes {model.sizes[0]}"
+        )
+    return rows
+
+
+def run_rows(folder: Path, model: "Model") -> RawRows:
+    """Return the test rows, or else the training rows, of the data set of a run's config.
+
+    They come in float64; pixels, which float32 holds as well, in float32.
+    """
+    from xpmlp.reporting.run_directory import CONFIG
+    from xpmlp.training.config import Config
+    from xpmlp.training.fitting import load_for
+
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"{folder} has no {CONFIG} that names a data set")
+    config = Config.load(folder / CONFIG)
+    dtype = "float32" if model.image_shape else "float64"
+    data = load_for(config.replace(scale="none", dtype=dtype, matmul_precision="full"))
+    part, rows = ("test", data.test) if len(data.test) else ("training", data.train)
+    return _first(rows.x, f"{part} rows of {Path(data.name).name}")
+
+
+def file_rows(file: Path) -> RawRows:
+    """Return the features of a table: numbers, and the label last, as one trains on."""
+    from xpmlp.data.tabular import read_table
+
+    return _first(read_table(file).x, f"rows of {file.name}")
+
+
+def _first(x: "np.ndarray", what: str) -> RawRows:
+    x = x[:MOST_ROWS]
+    return RawRows(x, f"{len(x):,} {what}")
+
+
+def random_rows(model: "Model") -> RawRows:
+    """Return random rows within the range of those trained on, as far as the scaling tells it."""
+    import numpy as np
+
+    rng, shape = np.random.default_rng(0), (RANDOM_ROWS, model.sizes[0])
+    x = rng.random(shape) if model.scale == "unit" else rng.standard_normal(shape)
+    if model.scaling is not None:
+        x = x * model.scaling.width + model.scaling.shift
+    return RawRows(x, f"{len(x):,} random rows")
+
+
+def figures(exported: "Exported", rows: RawRows) -> dict[str, Any]:
+    """Return what --json prints; a free dimension is "N"."""
+    import onnxruntime
+
+    from xpmlp.onnx_export import OPSET
+
+    return {
+        "file": str(exported.path),
+        "bytes": exported.bytes,
+        "opset": OPSET,
+        "inputs": [tensor._asdict() for tensor in exported.inputs],
+        "outputs": [tensor._asdict() for tensor in exported.outputs],
+        "rows": len(rows.x),
+        "rows_from": rows.origin,
+        "largest_difference": exported.check.difference,
+        "allowed_difference": exported.check.allowed,
+        "onnxruntime": onnxruntime.__version__,
+    }
+
+
+def summary(exported: "Exported", rows: RawRows) -> str:
+    """Return the lines for people."""
+    import onnxruntime
+
+    from xpmlp.onnx_export import OPSET
+
+    lines = [f"file      {exported.path}: {exported.bytes:,} bytes, opset {OPSET}"]
+    for kind, values in (("input", exported.inputs), ("output", exported.outputs)):
+        for name, dtype, shape in values:
+            lines.append(f"{kind:<10}{name}: {dtype} ({', '.join(map(str, shape))})")
+    lines.append(
+        f"checked   on {rows.origin} with onnxruntime {onnxruntime.__version__}: "
+        f"largest difference {exported.check.difference:.1e}, allowed {exported.check.allowed:.1e}"
+    )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run_as_program(main)
