@@ -19,7 +19,7 @@ COMMON = {"hidden_layer_sizes": (8, 5), "batch_size": 16, "max_iter": 6, "random
 def test_dropout_changes_training_and_not_prediction_7407(kind):
     x, y = make(kind)
     plain = estimator(xpmlp, kind, **COMMON).fit(x, y)
-    dropping = estimator(xpmlp, kind, **COMMON, dropout=0.4).fit(x, y)
+    dropping = estimator(xpmlp, kind, **COMMON, dropout=0.4).fit(x, y, X_val=x, y_val=y)
     assert distance(dropping, plain) > 1e-3
     np.testing.assert_array_equal(dropping.predict(x), dropping.predict(x))
     assert dropping.history_["train_score"][-1] == pytest.approx(dropping.score(x, y))
@@ -77,7 +77,10 @@ def test_dropout_is_the_same_on_every_backend(backend):
         ({"activation": ["relu", "sin"]}, r"one of .* or a list with one per hidden layer"),
         ({"scoring": "f2"}, "'f2'"),
         ({"scoring": 3}, "must be None, the name of a scorer, or a callable"),
-        ({"scoring": lambda *_: "good"}, "scoring must give one number, and gave 'good'"),
+        (
+            {"early_stopping": True, "scoring": lambda *_: "good"},
+            "scoring must give one number, and gave 'good'",
+        ),
     ],
 )
 def test_what_cant_be_is_said(parameters, message):
@@ -143,7 +146,7 @@ def test_losses_of_regression_14571(loss):
     y = abs(y)
     numbers = {"alpha": 0.0, "batch_size": 90, "random_state": 2}
     model = xpmlp.MLPRegressor(loss, (), **numbers, max_iter=1, solver="sgd", shuffle=False)
-    model.fit(x, y)
+    model.fit(x, y, X_val=x, y_val=y)
     draw = np.random.RandomState(2)
     bound = np.sqrt(6 / (6 + 3))
     z = x @ draw.uniform(-bound, bound, (6, 3)) + draw.uniform(-bound, bound, 3)

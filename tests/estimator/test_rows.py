@@ -93,7 +93,9 @@ def test_the_history_is_of_the_weights_after_each_epoch(kind):
     assert model.validation_scores_ is None
     alone = estimator(xpmlp, kind, **COMMON, alpha=0.0).fit(x, y)
     assert distance(alone, model) == 0.0
-    assert alone.history_["validation_loss"] == [None] * alone.n_iter_
+    assert alone.history_["loss"] == history["loss"]
+    for name in ("train_loss", "train_score", "validation_loss", "validation_score"):
+        assert alone.history_[name] == [None] * alone.n_iter_
 
 
 def test_rows_that_validate_come_with_their_targets():
@@ -166,3 +168,13 @@ def test_a_missing_gpu_is_a_warning():
         model = xpmlp.MLPClassifier(**COMMON, device="cuda").fit(x, y)
     with pytest.warns(RuntimeWarning, match="no CUDA"):
         model.predict(x)
+
+
+def test_weights_that_left_the_numbers_in_the_last_step_are_refused():
+    """No loss shows it: the only step's loss is that before its update."""
+    x, y = make("regression")
+    model = xpmlp.MLPRegressor(
+        hidden_layer_sizes=(3,), solver="sgd", learning_rate_init=1e308, max_iter=1
+    )
+    with pytest.raises(ValueError, match="Solver produced non-finite parameter weights"):
+        model.fit(1e10 * x, y)

@@ -217,6 +217,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             self._take_progress(run, start.home)
             raise ValueError(NOT_FINITE) from error
         self._take_progress(run, start.home)
+        if not all(np.isfinite(leaf).all() for leaf in leaves(progress.state.params)):
+            raise ValueError(NOT_FINITE)
         if not part and not self.converged_:
             warn_of_the_last_epoch(self.max_iter)
 
@@ -277,6 +279,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             initial=state.params,
             moments=state.moments or None,
             order=lambda _: progress.next_order(len(rows), self.shuffle),
+            score_train=validation is not None,
         )
         with backend.running():
             trainer.state = trainer.state._replace(step=backend.asarray(state.step))

@@ -33,8 +33,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     dtype: "auto" computes float32 rows in float32 and all others in float64; "float32" or
         "float64" for all. The solver lbfgs always computes in float64.
 
-    history_: lists with a figure per epoch, `loss` (as loss_curve_), `train_loss`, `train_score`,
-    `validation_loss`, `validation_score` (None without such rows), after each epoch.
+    history_: lists with a figure per epoch: `loss`, as loss_curve_, and where rows validate
+    `train_loss`, `train_score`, `validation_loss`, `validation_score` after the epoch, else None.
     converged_: whether loss or score has settled, by tol and n_iter_no_change.
     """
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from xpmlp.estimator.notices import warn_unconverged
-from xpmlp.estimator.progress import Progress
+from xpmlp.estimator.progress import HISTORY, Progress
 from xpmlp.estimator.scoring import Scorer
 from xpmlp.estimator.targets import Targets
 from xpmlp.leaves import map_tree
@@ -55,16 +55,12 @@ class EpochRun:
         scale, problem, data = self.targets.loss_scale, trainer.problem, trainer.data
         progress.samples += len(data.train)
         loss = self._epoch_loss()
-        figures: dict[str, float | None] = {
-            "loss": loss,
-            "train_loss": scale * record.train_loss,
-            "train_score": self.scorer.score(
-                trainer, record.train_accuracy, data.train, problem.train
-            ),
-            "validation_loss": None,
-            "validation_score": None,
-        }
+        figures: dict[str, float | None] = {**dict.fromkeys(HISTORY), "loss": loss}
         if record.validation_loss is not None:
+            figures["train_loss"] = scale * record.train_loss
+            figures["train_score"] = self.scorer.score(
+                trainer, record.train_accuracy, data.train, problem.train
+            )
             figures["validation_loss"] = scale * record.validation_loss
             figures["validation_score"] = self.scorer.score(
                 trainer, record.validation_accuracy, data.validation, problem.validation

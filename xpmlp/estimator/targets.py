@@ -73,8 +73,12 @@ class Labels:
 
     def decode(self, outputs: np.ndarray) -> np.ndarray:
         """Return labels of the classes' own dtype (N,), or 0/1 (N, O), from probabilities."""
-        flat = outputs.ravel() if self.n_outputs == 1 else outputs
-        labels: np.ndarray = self.binarizer.inverse_transform(flat)
+        labels: np.ndarray
+        if self.task == "multilabel":
+            labels = self.binarizer.inverse_transform(outputs)
+        else:
+            chosen = outputs[:, 0] > 0.5 if self.n_outputs == 1 else outputs.argmax(axis=1)
+            labels = self.classes[chosen.astype(np.intp)]
         return labels
 
     def restore(self, encoded: np.ndarray) -> np.ndarray:

@@ -21,6 +21,12 @@ def rows_at_once(device: str, members: int = 1) -> int:
     return min(most, CPU_EVALUATION_ROWS) if device == "cpu" else most
 
 
+def members_of(params: Params) -> int:
+    """Return K of weights (K, D, H), 1 of (D, H)."""
+    W = params[0].W
+    return int(W.shape[0]) if W.ndim == 3 else 1
+
+
 class Score(NamedTuple):
     """Loss, without penalty or smoothing, and accuracy, None for regression.
 
@@ -59,6 +65,8 @@ class Evaluator:
         params: W (K, D, H), or (D, H) for a single net. All sets come in one download.
         """
         parts = [self._parts(params, rows) for rows in sets]
+        if not any(parts):
+            return [[None] * len(sets)] * members_of(params)
         table = self._fetch([part for of_set in parts for part in of_set])
         ends = np.cumsum([len(of_set) for of_set in parts])
         tables = np.split(table, ends[:-1])
@@ -75,8 +83,8 @@ class Evaluator:
 
     def _parts(self, params: Params, rows: Batch) -> list[Part]:
         """Evaluate rows on the device, a large batch at a time; nothing is fetched."""
-        members = params[0].W.shape[0] if params[0].W.ndim == 3 else 1
-        parts, n, most = [], rows.x.shape[0], rows_at_once(self.backend.device, members)
+        most = rows_at_once(self.backend.device, members_of(params))
+        parts, n = [], rows.x.shape[0]
         for start in range(0, n, most):
             piece = slice(start, min(start + most, n))
             batch = map_tree(itemgetter((piece, ...)), rows)

@@ -30,7 +30,7 @@ class EpochResult(NamedTuple):
 
     state: TrainState
     metrics: np.ndarray
-    train: Score
+    train: Score | None
     validation: Score | None
     seconds: float
 
@@ -102,14 +102,14 @@ def train_epoch(trainers: Sequence["Trainer"]) -> list[EpochRecord | RunError]:
         state, metrics = backend.run_epoch(problem.step, state, problem.train, plan, hyper)
         backend.synchronize(state)
         seconds = (time.perf_counter() - started) / len(trainers)
-        scores = problem.evaluator.scores(state.params, (problem.train, problem.validation))
+        train = problem.train if trainers[0].score_train else problem.nothing
+        scores = problem.evaluator.scores(state.params, (train, problem.validation))
         states = _parted(backend.xp, state, len(trainers))
     metrics = metrics.reshape(*metrics.shape[:2], len(trainers))
     outcomes: list[EpochRecord | RunError] = []
     for k, trainer in enumerate(trainers):
-        train, validation = scores[k]
-        assert train is not None
-        result = EpochResult(states[k], metrics[..., k], train, validation, seconds)
+        on_train, on_validation = scores[k]
+        result = EpochResult(states[k], metrics[..., k], on_train, on_validation, seconds)
         try:
             outcomes.append(trainer.accept(plans[k], result))
         except RunError as error:

@@ -2,12 +2,14 @@
 
 import zlib
 from functools import cached_property, partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from xpmlp.backends.base import Backend
 from xpmlp.data.dataset import Dataset, Rows
+from xpmlp.leaves import map_tree
 from xpmlp.nn.dropout import dropout_rates
 from xpmlp.nn.network import hidden_activations
 from xpmlp.optim import OPTIMIZERS
@@ -46,6 +48,7 @@ class Problem:
                 self._compile()
             self.train = self.upload(data.train)
             self.validation = self.upload(data.validation)
+            self.nothing = map_tree(itemgetter((slice(0, 0), ...)), self.train)
 
     @property
     def kind(self) -> tuple[Any, ...]:

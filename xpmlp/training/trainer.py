@@ -14,7 +14,7 @@ from xpmlp.optim.schedules import EPOCHWISE, SCHEDULES, Place
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import RESUMABLE, Config
 from xpmlp.training.early_stopping import EarlyStopping
-from xpmlp.training.evaluation import Evaluation
+from xpmlp.training.evaluation import Evaluation, Score
 from xpmlp.training.history import EpochRecord, History
 from xpmlp.training.members import EpochResult, train_epoch
 from xpmlp.training.model import Model
@@ -31,6 +31,8 @@ class Trainer:
     order: the row order (N,) of an epoch, counted from 0, else drawn from config.seed.
     problem: that of another trainer with the same net, data and backend, to share its compiled
         steps and uploaded rows.
+    score_train: whether to look at all training rows after each epoch; else its record has the
+        mean of the steps' losses, each before its update, and no accuracy.
     Raises InputError where config and data don't fit together.
     """
 
@@ -44,6 +46,7 @@ class Trainer:
         moments: tuple[Params, ...] | None = None,
         order: Callable[[int], np.ndarray] | None = None,
         problem: Problem | None = None,
+        score_train: bool = True,
     ) -> None:
         self.problem = problem or Problem(config, data, backend)
         if config.early_stopping and len(data.validation) == 0:
@@ -53,7 +56,7 @@ class Trainer:
         weights_seed, order_seed, masks_seed = np.random.SeedSequence(config.seed).spawn(3)
         self.generator = np.random.default_rng(order_seed)
         self.generator_state = self.generator.bit_generator.state
-        self.order = order
+        self.order, self.score_train = order, score_train
         self.history = History(metric_names(self.objective, len(self.problem.sizes) - 1))
         self.stopping = EarlyStopping(config.early_stopping) if config.early_stopping else None
         with backend.running():
@@ -132,8 +135,9 @@ class Trainer:
         Raises RunError, and takes nothing, where a loss is not finite.
         """
         epoch, train, validation = len(self.history.epochs), result.train, result.validation
-        losses = [*result.metrics[:, 0], train.loss, *((validation.loss,) if validation else ())]
+        losses = [*result.metrics[:, 0], *(score.loss for score in (train, validation) if score)]
         self._refuse_divergence(epoch, losses)
+        train = train or Score(float(result.metrics[:, 0].mean()), None)
         record = EpochRecord(
             epoch=epoch + 1,
             learning_rate=float(plan.learning_rates[0]),
