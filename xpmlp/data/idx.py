@@ -14,6 +14,7 @@ from typing import IO, cast
 
 import numpy as np
 
+from xpmlp.data.blocks import by
 from xpmlp.errors import InputError
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -31,24 +32,24 @@ def read_idx(path: str | Path, *, max_bytes: int = 1 << 30) -> np.ndarray:
     Raises InputError, naming the file, for anything but exactly the bytes the header promises.
     """
     path = Path(path)
-    with _opened(path) as stream:
-        shape = _read_shape(stream, path)
+    with opened(path) as stream:
+        shape = read_shape(stream, path)
         expected = math.prod(shape)
         if expected > max_bytes:
             raise InputError(
-                f"{path}: its header promises {_by(shape)} = {expected:,} bytes, "
+                f"{path}: its header promises {by(shape)} = {expected:,} bytes, "
                 f"more than the {max_bytes:,} allowed"
             )
-        values = _read_at_most(stream, expected)
+        values = read_at_most(stream, expected)
         if len(values) < expected:
             raise InputError(
-                f"{path}: truncated: its header promises {_by(shape)} = {expected:,} bytes, "
+                f"{path}: truncated: its header promises {by(shape)} = {expected:,} bytes, "
                 f"but only {len(values):,} follow it"
             )
         if stream.read(1):
             raise InputError(
                 f"{path}: oversized: data go on after the {expected:,} bytes "
-                f"({_by(shape)}) that its header promises"
+                f"({by(shape)}) that its header promises"
             )
     return np.frombuffer(values, dtype=np.uint8).reshape(shape)
 
@@ -64,11 +65,11 @@ def read_image_pair(
     images, labels = read_idx(images_path), read_idx(labels_path)
     if images.ndim != 3:
         raise InputError(
-            f"{images_path}: expected images, a 3-dimensional array, got {_by(images.shape)}"
+            f"{images_path}: expected images, a 3-dimensional array, got {by(images.shape)}"
         )
     if labels.ndim != 1:
         raise InputError(
-            f"{labels_path}: expected labels, a 1-dimensional array, got {_by(labels.shape)}"
+            f"{labels_path}: expected labels, a 1-dimensional array, got {by(labels.shape)}"
         )
     if len(images) != len(labels):
         raise InputError(
@@ -84,7 +85,7 @@ def read_image_pair(
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def opened(path: Path) -> Iterator[IO[bytes]]:
     """Open a file, unpacking gzip, and turn what goes wrong with it into InputError."""
     try:
         with path.open("rb") as file:
@@ -99,8 +100,9 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
 
 
-def _read_shape(stream: IO[bytes], path: Path) -> tuple[int, ...]:
-    magic = _read_at_most(stream, 4)
+def read_shape(stream: IO[bytes], path: Path) -> tuple[int, ...]:
+    """Read the header, and return the sizes. Raises InputError where it is none of IDX's."""
+    magic = read_at_most(stream, 4)
     if len(magic) < 4 or magic[:2] != b"\0\0":
         raise InputError(
             f"{path}: not an IDX file: expected two zero bytes, a type and a number of "
@@ -111,22 +113,18 @@ def _read_shape(stream: IO[bytes], path: Path) -> tuple[int, ...]:
         raise InputError(f"{path}: expected type 0x08 (unsigned bytes), got 0x{kind:02x}")
     if not 1 <= dimensions <= _MAX_DIMENSIONS:
         raise InputError(f"{path}: expected 1 to {_MAX_DIMENSIONS} dimensions, got {dimensions}")
-    sizes = _read_at_most(stream, 4 * dimensions)
+    sizes = read_at_most(stream, 4 * dimensions)
     if len(sizes) < 4 * dimensions:
         raise InputError(f"{path}: truncated: it ends inside its header")
     shape = tuple(int.from_bytes(sizes[i : i + 4]) for i in range(0, len(sizes), 4))
     if 0 in shape:
-        raise InputError(f"{path}: holds no data: its header says {_by(shape)}")
+        raise InputError(f"{path}: holds no data: its header says {by(shape)}")
     return shape
 
 
-def _read_at_most(stream: IO[bytes], count: int) -> bytearray:
+def read_at_most(stream: IO[bytes], count: int) -> bytearray:
     """Read up to `count` bytes, fewer where the stream ends, in bounded pieces."""
     data = bytearray()
     while len(data) < count and (piece := stream.read(min(_CHUNK, count - len(data)))):
         data += piece
     return data
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))

@@ -5,7 +5,6 @@ on; whole numbers are classes, unless more than 50 of them differ and these are 
 as many as the rows, when they are values too. Classes are sorted, numbers by value.
 """
 
-import csv
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,12 +14,12 @@ import numpy as np
 
 from xpmlp.data.dataset import Task
 from xpmlp.data.source import Source
+from xpmlp.data.text import ENCODING, Line, is_number, split_lines
 from xpmlp.errors import InputError
 
 SUFFIXES = (".csv", ".dat", ".npz")
 
 _MANY_VALUES = 50
-_SEPARATORS = ",;\t"
 _NPZ_NAMES = (("x", "y"), ("images", "labels"))
 
 
@@ -31,13 +30,6 @@ class Targets(NamedTuple):
     y: np.ndarray
     class_names: tuple[str, ...] = ()
     note: str = ""
-
-
-class Line(NamedTuple):
-    """The fields of one line of a text file, and its number, from 1."""
-
-    number: int
-    fields: list[str]
 
 
 def read_table(path: str | Path) -> Source:
@@ -91,26 +83,12 @@ def _read_text(path: Path) -> Source:
 def _lines(path: Path) -> Iterator[Line]:
     """Yield the lines that hold something, split into stripped fields."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            texts = ["" if line.lstrip().startswith("#") else line for line in file]
+        with path.open(encoding=ENCODING) as file:
+            yield from split_lines(file, str(path))
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a UTF-8 text file ({error.reason})") from error
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror}") from error
-    first = next((text for text in texts if text.strip()), "")
-    separator = max(_SEPARATORS, key=first.count)
-    if separator not in first:
-        for number, text in enumerate(texts, start=1):
-            if text.strip():
-                yield Line(number, text.split())
-        return
-    reader = csv.reader(texts, delimiter=separator, skipinitialspace=True, strict=True)
-    try:
-        for fields in reader:
-            if any(field.strip() for field in fields):
-                yield Line(reader.line_num, [field.strip() for field in fields])
-    except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: {error}") from error
 
 
 def _is_header(lines: Sequence[Line]) -> bool:
@@ -120,17 +98,17 @@ def _is_header(lines: Sequence[Line]) -> bool:
     labels of all other lines are.
     """
     *features, label = lines[0].fields
-    if features and not any(field == "" or _is_number(field) for field in features):
+    if features and not any(field == "" or is_number(field) for field in features):
         return True
     others = [line.fields[-1] for line in lines[1:]]
-    return bool(others) and not _is_number(label) and all(map(_is_number, others))
+    return bool(others) and not is_number(label) and all(map(is_number, others))
 
 
 def _features(line: Line, path: Path) -> list[float]:
     values = []
     for column, field in enumerate(line.fields[:-1], start=1):
         place = f"{path}, line {line.number}, column {column}"
-        if not _is_number(field):
+        if not is_number(field):
             raise InputError(f"{place}: expected a number, got {field!r}")
         values.append(float(field))
         if not np.isfinite(values[-1]):
@@ -143,7 +121,7 @@ def _text_targets(lines: Sequence[Line], path: Path) -> Targets:
     for line, label in zip(lines, labels, strict=True):
         if not label:
             raise InputError(f"{path}, line {line.number}: the label, the last column, is empty")
-    if not all(map(_is_number, labels)):
+    if not all(map(is_number, labels)):
         return _classes(np.array(labels), path)
     values = np.array(labels, dtype=np.float64)
     for line, value in zip(lines, values, strict=True):
@@ -171,14 +149,6 @@ def _classes(labels: np.ndarray, path: Path) -> Targets:
             f"{path}: every label is {texts[0]!r}; classification needs at least two classes"
         )
     return Targets("classification", y.reshape(-1).astype(np.int64), tuple(texts))
-
-
-def _is_number(field: str) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return "_" not in field
 
 
 def _read_npz(path: Path) -> Source:

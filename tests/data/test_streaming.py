@@ -1,0 +1,395 @@
+"""Rows of files in blocks: what is read, in what order, and what is refused."""
+
+import gzip
+import io
+import subprocess
+import sys
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xpmlp.data.blocks import Columns
+from xpmlp.data.streaming import stream_rows
+from xpmlp.errors import InputError
+
+AB = Columns(2, ("a", "b"))
+NAMELESS = Columns(2, ("x1", "x2"))
+IMAGES = Columns(12, image_shape=(4, 3))
+
+
+def read(path, columns, batch_rows=1024):
+    """Return all rows, the sizes of the blocks, and the notes."""
+    notes = []
+    blocks = list(stream_rows(path, columns, batch_rows, notes.append))
+    return np.concatenate([block.x for block in blocks]), [len(b.x) for b in blocks], notes
+
+
+def table(tmp_path, text, columns=AB, name="rows.csv"):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    rows, _, notes = read(path, columns)
+    return rows.tolist(), [note.removeprefix(f"{path}: ") for note in notes]
+
+
+def refusal(path, columns, batch_rows=1024):
+    """Return the one line with which a file is refused, without its folder."""
+    with pytest.raises(InputError) as caught:
+        read(path, columns, batch_rows)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text.replace(f"{path.parent}/", "")
+
+
+def refused_text(tmp_path, text, columns=AB):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return refusal(path, columns)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", " ", "   ", ", "])
+def test_separators_header_comments_and_blank_lines(tmp_path, separator):
+    lines = ["\ufeff# of mine", "", "a,b", "1,-2e3", "", "# and", "3,4"]
+    text = "\n".join(line.replace(",", separator) for line in lines)
+    assert table(tmp_path, text) == ([[1, -2000], [3, 4]], [])
+
+
+@pytest.mark.parametrize("columns", [AB, NAMELESS, Columns(2)])
+def test_a_last_column_more_is_the_label(tmp_path, columns):
+    expected = [[1, 2], [3, 4]], ["its last column is taken as the label and ignored"]
+    assert table(tmp_path, "1,2,no\n3,4,\n", columns) == expected
+    expected[1][0] = "its last column, 'kind', is taken as the label and ignored"
+    named = f"{','.join(columns.names or 'pq')},kind\n1,2,no\n3,4,\n"
+    assert table(tmp_path, named, columns) == expected
+
+
+def test_a_header_puts_the_columns_in_order(tmp_path):
+    rows, notes = table(tmp_path, "b,a,label\n1,2,x\n3,4,y\n")
+    assert rows == [[2, 1], [4, 3]]
+    assert notes[0] == "its columns stand in another order and were matched by their names"
+    assert len(notes) == 2
+
+
+def test_a_model_that_knows_no_names_takes_the_columns_as_they_stand(tmp_path):
+    rows, notes = table(tmp_path, "p,q\n1,2\n", NAMELESS)
+    assert rows == [[1, 2]]
+    assert notes == [
+        "the model was trained on columns without names, so these are taken in their order: p, q"
+    ]
+    assert table(tmp_path, "p,q\n1,2\n", Columns(2)) == ([[1, 2]], [])
+    assert table(tmp_path, "x2,x1\n1,2\n", NAMELESS)[0] == [[2, 1]]
+
+
+def test_names_that_are_numbers_are_a_header_only_in_their_order(tmp_path):
+    numbers = Columns(2, ("0", "1"))
+    assert table(tmp_path, "0,1\n5,6\n", numbers)[0] == [[5, 6]]
+    assert table(tmp_path, "1,0\n5,6\n", numbers)[0] == [[1, 0], [5, 6]]
+
+
+def test_one_column_whose_name_has_blanks(tmp_path):
+    assert table(tmp_path, "petal length\n1\n2\n", Columns(1, ("petal length",)))[0] == [[1], [2]]
+
+
+def test_quotes(tmp_path):
+    columns = Columns(2, ("a, of x", "b"))
+    assert table(tmp_path, '"a, of x",b\n"1","2"\n', columns)[0] == [[1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1\n2\n", "rows.csv has 1 column, the model takes 2"),
+        ("1,2,3,4\n", "rows.csv has 4 columns, the model takes 2"),
+        ("a\n1\n", "rows.csv has 1 column, the model takes 2; it lacks 'b'"),
+        ("a,c\n1,2\n", "rows.csv lacks 'b' and has 'c', which the model doesn't know"),
+        ("a,c,b\n1,2,3\n", "rows.csv has 'c', which the model doesn't know; only a label may be "),
+        ("a,a,b\n1,2,3\n", "rows.csv names a column twice; only a label may be added, as the last"),
+        ("1,2\n3\n", "rows.csv, line 2: expected 2 columns, got 1"),
+        ("1,2\n\n3,x\n", "rows.csv, line 3, column 2: expected a number, got 'x'"),
+        ("1,2\n1_0,2\n", "rows.csv, line 2, column 1: expected a number, got '1_0'"),
+        ("1,2\n,2\n", "rows.csv, line 2, column 1: expected a number, got ''"),
+        ("b,a\n1,2\nx,2\n", "rows.csv, line 3, column 1: expected a number, got 'x'"),
+        (f"1,2\n3,{'x' * 99}", f"line 2, column 2: expected a number, got '{'x' * 40}…'"),
+        ("1,2\n# no\nnan,2\n", "rows.csv, line 3: NaN or infinity can't be predicted on"),
+        ("a,b\n1,-inf\n", "rows.csv, line 2: NaN or infinity can't be predicted on"),
+        ('1,2\n"3,4\n', "rows.csv, line 2: unexpected end of data"),
+        ("", "rows.csv: holds no rows"),
+        ("\n# nothing\n", "rows.csv: holds no rows"),
+        ("a,b\n", "rows.csv: holds no rows"),
+        (b"1,2\n\xff,3\n", "rows.csv: not a UTF-8 text file (invalid start byte)"),
+    ],
+)
+def test_text_that_is_refused(tmp_path, text, message):
+    assert message in refused_text(tmp_path, text)
+
+
+def test_a_nameless_model_is_not_deaf_to_its_own_names(tmp_path):
+    message = refused_text(tmp_path, "label,x1,x2\n0,1,2\n", NAMELESS)
+    assert message.startswith("rows.csv has 'label', which the model doesn't know; only a label")
+
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    data=st.data(),
+    separator=st.sampled_from([",", ";", "\t", " "]),
+    width=st.integers(1, 4),
+    batch_rows=st.integers(1, 5),
+    header=st.booleans(),
+    label=st.booleans(),
+    packed=st.booleans(),
+)
+def test_text_round_trip(
+    tmp_path_factory, data, separator, width, batch_rows, header, label, packed
+):
+    rows = data.draw(st.lists(st.tuples(*[NUMBERS] * width), min_size=1, max_size=12))
+    names = tuple(f"f{i}" for i in range(width))
+    order = data.draw(st.permutations(range(width))) if header else range(width)
+    lines = [[repr(row[i]) for i in order] + ["ant"] * label for row in rows]
+    if header:
+        lines.insert(0, [names[i] for i in order] + ["kind"] * label)
+    content = "\n".join(map(separator.join, lines)).encode()
+    path = tmp_path_factory.mktemp("text") / ("rows.csv.gz" if packed else "rows.csv")
+    path.write_bytes(gzip.compress(content, 1) if packed else content)
+    found, sizes, _ = read(path, Columns(width, names), batch_rows)
+    np.testing.assert_array_equal(found, rows)
+    assert found.dtype == np.float64
+    assert sizes[:-1] == [batch_rows] * (len(sizes) - 1)
+    assert 0 < sizes[-1] <= batch_rows
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.binary(max_size=60) | st.text(alphabet='1,;"\n\t #ax_.-', max_size=30))
+def test_any_text_is_read_or_refused_with_one_line(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("any") / "rows.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    try:
+        rows = read(path, AB, 2)[0]
+    except InputError:
+        refusal(path, AB, 2)
+    else:
+        assert rows.shape[1] == 2
+
+
+DTYPES = ["uint8", "int64", "float16", "float32", ">f8", "bool"]
+
+
+def save(path, array):
+    """Write an array as the ending asks for."""
+    writers = {".npy": np.save, ".npz": np.savez}
+    if path.suffix == ".zip":
+        np.savez_compressed(path.with_suffix(""), x=array)
+        return path.with_suffix(".npz")
+    writers[path.suffix](path, array)
+    return path
+
+
+@pytest.mark.parametrize("name", ["rows.npy", "rows.npz", "rows.zip"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays(tmp_path, name, dtype, order):
+    array = np.asarray(np.arange(14).reshape(7, 2) % 5, dtype=dtype, order=order)
+    rows, sizes, notes = read(save(tmp_path / name, array), NAMELESS, 3)
+    np.testing.assert_array_equal(rows, array)
+    assert sizes == [3, 3, 1]
+    assert notes == []
+
+
+@pytest.mark.parametrize("name", ["rows.npy", "rows.npz"])
+@pytest.mark.parametrize("columns", [IMAGES, Columns(12)])
+def test_arrays_of_images(tmp_path, images, name, columns):
+    pixels = images(5)[0]
+    rows, _, _ = read(save(tmp_path / name, pixels), columns, 2)
+    np.testing.assert_array_equal(rows, pixels.reshape(5, 12))
+    assert rows.dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("arrays", "first"),
+    [
+        ({"x": [[1.0, 2.0]], "other": [[3.0, 4.0]], "y": [0]}, 1),
+        ({"Images": [[5.0, 6.0]], "other": [[3.0, 4.0]]}, 5),
+        ({"rows": [[7.0, 8.0]], "labels": [0], "n": 3}, 7),
+    ],
+)
+def test_the_array_of_an_archive(tmp_path, arrays, first):
+    np.savez(tmp_path / "rows.npz", **arrays)
+    assert read(tmp_path / "rows.npz", AB)[0].tolist() == [[first, first + 1]]
+
+
+@pytest.mark.parametrize("name", ["rows.npy", "rows.npz"])
+@pytest.mark.parametrize(
+    ("array", "columns", "message"),
+    [
+        (np.ones((2, 3)), AB, " has 3 columns, the model takes 2"),
+        (np.ones((2, 3)), IMAGES, " has 3 columns, the model takes 12 (images of 4 x 3 pixels)"),
+        (np.ones((2, 3, 4)), IMAGES, " has images of 3 x 4 pixels, the model takes those of 4 x 3"),
+        (np.ones((2, 3, 4)), AB, " has images of 3 x 4 pixels, the model takes 2 columns"),
+        (np.array([["a", "b"]]), AB, ": expected numbers, got an array of <U1"),
+        (np.ones((2, 2), complex), AB, ": expected numbers, got an array of complex128"),
+        (np.array([[1, np.nan], [1, 2]]), AB, ", row 0: NaN or infinity can't be predicted on"),
+        (np.array([[1, 2], [np.inf, 2]]), AB, ", row 1: NaN or infinity can't be predicted on"),
+        (np.ones((0, 2)), AB, ": holds no rows"),
+    ],
+)
+def test_arrays_that_are_refused(tmp_path, name, array, columns, message):
+    assert refusal(save(tmp_path / name, array), columns, 1) == name + message
+
+
+def test_shapes_and_archives_that_are_refused(tmp_path):
+    assert "expected rows (N, D) or images (N, H, W), got an array of shape (3,)" in refusal(
+        save(tmp_path / "rows.npy", np.ones(3)), AB
+    )
+    np.savez(tmp_path / "two.npz", p=np.ones((1, 2)), q=np.ones((2, 2)))
+    assert refusal(tmp_path / "two.npz", AB) == (
+        "two.npz: expected an array x or images, or a single one of 2 or 3 dimensions; "
+        "found p (1, 2), q (2, 2)"
+    )
+    objects = np.array([[1, None]], dtype=object)
+    np.save(tmp_path / "objects.npy", objects, allow_pickle=True)
+    assert "objects.npy: not a whole .npy file of numbers" in refusal(tmp_path / "objects.npy", AB)
+    with zipfile.ZipFile(tmp_path / "empty.npz", "w"):
+        pass
+    assert refusal(tmp_path / "empty.npz", AB).endswith("found nothing")
+
+
+@pytest.mark.parametrize("name", ["rows.npy", "rows.npz", "rows.zip"])
+def test_every_truncated_array_is_refused(tmp_path, name):
+    path = save(tmp_path / name, np.arange(40.0).reshape(20, 2))
+    content = path.read_bytes()
+    for length in range(0, len(content), 7):
+        path.write_bytes(content[:length])
+        assert refusal(path, AB, 3).startswith(f"{path.name}: not a whole")
+
+
+def test_a_damaged_archive_is_refused_at_its_end(tmp_path):
+    path = save(tmp_path / "rows.npz", np.arange(40.0).reshape(20, 2))
+    content = bytearray(path.read_bytes())
+    content[content.index(np.float64(39).tobytes())] ^= 1
+    path.write_bytes(content)
+    assert "Bad CRC-32" in refusal(path, AB, 3)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_images(tmp_path, idx, images, packed):
+    pixels = images(7)[0]
+    path = tmp_path / "t10k-images-idx3-ubyte"
+    path.write_bytes(gzip.compress(idx(pixels)) if packed else idx(pixels))
+    rows, sizes, _ = read(path, IMAGES, 3)
+    np.testing.assert_array_equal(rows, pixels.reshape(7, 12))
+    assert sizes == [3, 3, 1]
+
+
+def test_images_that_are_refused(tmp_path, idx, images):
+    path, content = tmp_path / "images.idx3-ubyte", idx(images(7)[0])
+    path.write_bytes(content)
+    assert refusal(path, Columns(64, image_shape=(8, 8))) == (
+        "images.idx3-ubyte has images of 4 x 3 pixels, the model takes those of 8 x 8"
+    )
+    assert refusal(path, AB).endswith("has images of 4 x 3 pixels, the model takes 2 columns")
+    path.write_bytes(content[:-1])
+    assert refusal(path, IMAGES, 3).endswith("promises 7 rows, but only 6 whole ones follow it")
+    path.write_bytes(content + b"\0")
+    assert refusal(path, IMAGES, 3).endswith("oversized: data go on after the 7 rows")
+    path.write_bytes(gzip.compress(content)[:-9])
+    assert refusal(path, IMAGES, 3).endswith("truncated: its gzip data end too early")
+    path.write_bytes(idx(np.arange(5)))
+    assert "expected rows (N, D) or images (N, H, W), got an array of shape (5,)" in refusal(
+        path, IMAGES
+    )
+
+
+def test_files_that_are_refused(tmp_path):
+    assert refusal(tmp_path / "rows.csv", AB) == "rows.csv: there is no such file"
+    (tmp_path / "folder.csv").mkdir()
+    assert refusal(tmp_path / "folder.csv", AB).startswith("folder.csv: this is a folder")
+    (tmp_path / "rows.xlsx").write_text("1,2\n")
+    assert "expected a file that ends in .csv, .dat, .npy, .npz, or images in an IDX" in refusal(
+        tmp_path / "rows.xlsx", AB
+    )
+    (tmp_path / "rows.csv").write_text("1,2\n")
+    assert refusal(tmp_path / "rows.csv", AB, 0) == "a batch must have 1 row or more, got 0"
+
+
+def test_what_comes_before_a_bad_row_is_read(tmp_path):
+    (tmp_path / "rows.csv").write_text("1,2\n3,4\n5,6\nx,7\n")
+    blocks = stream_rows(tmp_path / "rows.csv", AB, 2, print)
+    assert next(blocks).x.tolist() == [[1, 2], [3, 4]]
+    with pytest.raises(InputError, match="line 4"):
+        next(blocks)
+
+
+WIDE = Columns(100)
+MANY = 25_000
+
+
+def write_large(path):
+    """Write 2,500,000 numbers, 20 MB as float64; as text, whose fields take more, a fifth."""
+    match path.suffix:
+        case ".csv":
+            path.write_text(("1.5,-2," * 49 + "1.5,-2\n") * (MANY // 5))
+        case ".gz":
+            header = bytes([0, 0, 8, 2]) + MANY.to_bytes(4) + (100).to_bytes(4)
+            path.write_bytes(gzip.compress(header + bytes(MANY * 100), 1))
+        case ".npz":
+            np.savez_compressed(path, x=np.ones((MANY, 100)))
+        case ".npy":
+            np.save(path, np.ones((MANY, 100)))
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows-idx2-ubyte.gz", "rows.npz", "rows.npy"])
+def test_memory_does_not_grow_with_the_file(tmp_path, name):
+    write_large(tmp_path / name)
+    tracemalloc.start()
+    rows = sum(len(block.x) for block in stream_rows(tmp_path / name, WIDE, 100, print))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert rows == (MANY // 5 if name == "rows.csv" else MANY)
+    assert peak < 2_000_000
+
+
+PROGRAM = """
+import resource, sys
+from xpmlp.data.blocks import Columns
+from xpmlp.data.streaming import stream_rows
+columns = Columns(1000)
+next(stream_rows(sys.argv[2], columns, 10, print))
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + 50_000_000
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+print(sum(len(block.x) for block in stream_rows(sys.argv[1], columns, 1000, print)))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("kind", ["idx", "npz"])
+def test_200_mb_are_read_with_room_for_50(tmp_path, kind):
+    """Zeros: as a file with holes, and packed."""
+    rows = 200_000 if kind == "idx" else 25_000
+    small, large = tmp_path / "small.npy", tmp_path / f"large.{kind}"
+    np.save(small, np.zeros((10, 1000)))
+    if kind == "idx":
+        with large.open("wb") as file:
+            file.write(bytes([0, 0, 8, 2]) + rows.to_bytes(4) + (1000).to_bytes(4))
+            file.truncate(12 + rows * 1000)
+    else:
+        header = io.BytesIO()
+        about = {"descr": "<f8", "fortran_order": False, "shape": (rows, 1000)}
+        np.lib.format.write_array_header_1_0(header, about)
+        options = {"compression": zipfile.ZIP_DEFLATED, "compresslevel": 1}
+        with (
+            zipfile.ZipFile(large, "w", **options) as archive,
+            archive.open("x.npy", "w", force_zip64=True) as member,
+        ):
+            member.write(header.getvalue())
+            for _ in range(rows // 1000):
+                member.write(bytes(8_000_000))
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, large, small], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, f"{rows}\n"), done.stderr

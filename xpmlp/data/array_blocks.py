@@ -1,0 +1,166 @@
+"""Rows of IDX, `.npy` and `.npz` files in blocks, of which only one is in memory."""
+
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import numpy as np
+
+from xpmlp.data.blocks import Block, Columns, OnNote, by
+from xpmlp.data.idx import opened, read_at_most, read_shape
+from xpmlp.errors import InputError
+
+_NAMES = ("x", "images")
+
+
+class Header(NamedTuple):
+    """What the header of an array in NumPy's format says."""
+
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: np.dtype
+
+
+def idx_blocks(path: str, columns: Columns, batch_rows: int, on_note: OnNote) -> Iterator[Block]:
+    """Yield the rows of an IDX file, gzipped or not, uint8.
+
+    Raises InputError, naming the file, for another size, and for anything but exactly the
+    bytes that the header promises.
+    """
+    del on_note
+    with opened(Path(path)) as stream:
+        shape = read_shape(stream, Path(path))
+        _check_shape(shape, columns, path)
+        yield from _pieces(stream, shape, np.dtype(np.uint8), batch_rows, path)
+        if stream.read(1):
+            raise InputError(f"{path}: oversized: data go on after the {shape[0]:,} rows")
+
+
+def npy_blocks(path: str, columns: Columns, batch_rows: int, on_note: OnNote) -> Iterator[Block]:
+    """Yield the rows of an array that `numpy.save` wrote, in its dtype, through a memory map.
+
+    Raises InputError, naming the file, where it isn't whole or has another size.
+    """
+    del on_note
+    with _foreign(path, "a whole .npy file of numbers, as numpy.save writes it"):
+        array = np.lib.format.open_memmap(path, mode="r")
+    _check(array.shape, array.dtype, columns, path)
+    yield from _slices(array, batch_rows, path)
+
+
+def npz_blocks(path: str, columns: Columns, batch_rows: int, on_note: OnNote) -> Iterator[Block]:
+    """Yield the rows of an array of an archive, packed or not, in its dtype.
+
+    That is `x` or `images`, in any case, or the only array of two or three dimensions. An
+    array in Fortran order, whose rows lie scattered, is held in memory whole.
+
+    Raises InputError, naming the file, where it isn't whole or has no such array.
+    """
+    del on_note
+    kind = "a whole .npz archive of numbers, as numpy.savez writes it"
+    with _foreign(path, kind), zipfile.ZipFile(path) as archive:
+        name = _choose(archive, path)
+        with archive.open(f"{name}.npy") as stream:
+            header = _read_header(stream)
+            shape, dtype = header.shape, header.dtype
+            _check(shape, dtype, columns, path)
+            if header.fortran_order:
+                array = np.frombuffer(stream.read(), dtype).reshape(shape, order="F")
+                yield from _slices(array, batch_rows, path)
+            else:
+                yield from _pieces(stream, shape, dtype, batch_rows, path)
+                stream.read(1)  # the end, at which the checksum is compared
+
+
+@contextmanager
+def _foreign(path: str, expected: str) -> Iterator[None]:
+    """Turn whatever goes wrong with a foreign file into InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (ValueError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise InputError(f"{path}: not {expected}") from error
+    except (zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: not {expected}: {error}") from error
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+
+
+def _choose(archive: zipfile.ZipFile, path: str) -> str:
+    """Return the name of the array that holds the rows."""
+    headers = {}
+    for member in archive.namelist():
+        if member.endswith(".npy"):
+            with archive.open(member) as stream:
+                headers[member.removesuffix(".npy")] = _read_header(stream)
+    names = {name.lower(): name for name in headers}
+    for wanted in _NAMES:
+        if wanted in names:
+            return names[wanted]
+    tables = [name for name, header in headers.items() if len(header.shape) in (2, 3)]
+    if len(tables) == 1:
+        return tables[0]
+    found = ", ".join(f"{name} {header.shape}" for name, header in headers.items()) or "nothing"
+    raise InputError(
+        f"{path}: expected an array x or images, or a single one of 2 or 3 dimensions; "
+        f"found {found}"
+    )
+
+
+def _read_header(stream: IO[bytes]) -> Header:
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_2_0
+    if version == (1, 0):
+        read = np.lib.format.read_array_header_1_0
+    return Header(*read(stream))
+
+
+def _check(shape: tuple[int, ...], dtype: np.dtype, columns: Columns, path: str) -> None:
+    """Raise InputError for an array that holds no numbers, or rows of another size."""
+    if dtype.kind not in "buif":
+        raise InputError(f"{path}: expected numbers, got an array of {dtype}")
+    _check_shape(shape, columns, path)
+
+
+def _check_shape(shape: tuple[int, ...], columns: Columns, path: str) -> None:
+    if len(shape) not in (2, 3):
+        raise InputError(
+            f"{path}: expected rows (N, D) or images (N, H, W), got an array of shape {shape}"
+        )
+    if len(shape) == 2 and shape[1] != columns.width:
+        raise InputError(f"{path} has {shape[1]} columns, {columns.wanted()}")
+    fitting = columns.image_shape or shape[1:]
+    if len(shape) == 3 and (shape[1:] != fitting or math.prod(shape[1:]) != columns.width):
+        found = f"{path} has images of {by(shape[1:])} pixels"
+        if columns.image_shape:
+            raise InputError(f"{found}, the model takes those of {by(columns.image_shape)}")
+        raise InputError(f"{found}, {columns.wanted()} columns")
+
+
+def _slices(array: np.ndarray, batch_rows: int, path: str) -> Iterator[Block]:
+    for start in range(0, len(array), batch_rows):
+        rows = array[start : start + batch_rows]
+        yield Block(rows.reshape(len(rows), -1), path, "row", range(start, start + len(rows)))
+
+
+def _pieces(
+    stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype, batch_rows: int, path: str
+) -> Iterator[Block]:
+    """Yield the rows of an array in C order from the stream of its bytes."""
+    row_bytes = math.prod(shape[1:]) * dtype.itemsize
+    for start in range(0, shape[0], batch_rows):
+        rows = min(batch_rows, shape[0] - start)
+        data = read_at_most(stream, rows * row_bytes)
+        if len(data) < rows * row_bytes:
+            ends = start + len(data) // row_bytes
+            raise InputError(
+                f"{path}: truncated: its header promises {shape[0]:,} rows, but only {ends:,} "
+                "whole ones follow it"
+            )
+        x = np.frombuffer(data, dtype).reshape(rows, -1)
+        yield Block(x, path, "row", range(start, start + rows))

@@ -1,0 +1,60 @@
+"""What readers of large files agree on: the rows that are wanted, and blocks of those found."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from xpmlp.errors import InputError
+
+OnNote = Callable[[str], None]
+
+
+class Columns(NamedTuple):
+    """The features that each row must have.
+
+    width: how many, D. names: theirs, where they are known. image_shape: (H, W) of images.
+    """
+
+    width: int
+    names: tuple[str, ...] = ()
+    image_shape: tuple[int, int] | None = None
+
+    def wanted(self) -> str:
+        """Return in words what a row must be."""
+        pixels = f" (images of {by(self.image_shape)} pixels)" if self.image_shape else ""
+        return f"the model takes {self.width}{pixels}"
+
+
+class Block(NamedTuple):
+    """Some consecutive rows of a file.
+
+    x: (N, D), of a real dtype. file, unit, numbers: where each row stands, as "rows.csv",
+    "line", [2, 3, 5].
+    """
+
+    x: np.ndarray
+    file: str
+    unit: str
+    numbers: Sequence[int]
+
+    def require_finite(self, values: np.ndarray, problem: str) -> None:
+        """Raise InputError, naming the first row of values (N, K) that isn't finite."""
+        finite = np.isfinite(values).all(axis=1)
+        if not finite.all():
+            number = self.numbers[int(np.argmin(finite))]
+            raise InputError(f"{self.file}, {self.unit} {number}: {problem}")
+
+
+STDIN = "-"
+Reader = Callable[[str, Columns, int, OnNote], Iterator[Block]]
+
+
+def shown(path: str) -> str:
+    """Return the name of a file as people know it."""
+    return "standard input" if path == STDIN else path
+
+
+def by(shape: Sequence[int]) -> str:
+    """Return a shape in words, as "28 x 28"."""
+    return " x ".join(map(str, shape))
