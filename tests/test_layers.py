@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import xpmlp
+from xpmlp.__main__ import COMMANDS
 from xpmlp.nn.activations import ACTIVATIONS
 
 ROOT = Path(xpmlp.__file__).parent
@@ -99,7 +100,9 @@ def test_importing_xpmlp_loads_no_library():
     assert not loaded_by("import xpmlp") & {*HEAVY, *HEAVY_TOOLS}
 
 
-@pytest.mark.parametrize("command", ["train", "export", "gradcheck", "reproduce", "__main__"])
+@pytest.mark.parametrize(
+    "command", ["train", "evaluate", "export", "gradcheck", "reproduce", "__main__"]
+)
 def test_help_loads_no_library(command):
     code = (
         f"from xpmlp.{command} import main\n"

@@ -70,6 +70,7 @@ def run_command(arguments: argparse.Namespace) -> int:
     """Export as the arguments say. Raises XpmlpError with a line for people."""
     _refuse_target(arguments.onnx, force=arguments.force)
     from xpmlp.onnx_export import export, require_packages
+    from xpmlp.reporting.run_directory import find_model
     from xpmlp.training.model import Model
 
     require_packages()
@@ -93,23 +94,6 @@ def _refuse_target(target: Path, *, force: bool) -> None:
         raise InputError(f"--onnx {target}: this is a folder")
     if target.exists() and not force:
         raise InputError(f"{target} exists already; choose another --onnx, or give --force")
-
-
-def find_model(run: Path) -> Path:
-    """Return the model file of a run, or `run` itself where that is no folder.
-
-    Raises InputError for a folder without one; of a run with seeds it names their folders.
-    """
-    from xpmlp.reporting.run_directory import MODEL
-
-    if not run.is_dir() or (run / MODEL).is_file():
-        return run / MODEL if run.is_dir() else run
-    seeds = [str(file.parent) for file in run.glob(f"seed-*/{MODEL}")]
-    if not seeds:
-        raise InputError(f"{run} holds no {MODEL}; name the folder of a finished run")
-    names = sorted(seeds, key=lambda name: (len(name), name))
-    shown = ", ".join(names) if len(names) <= 4 else f"{names[0]}, {names[1]}, … {names[-1]}"
-    raise InputError(f"{run} holds a net for each of {len(names)} seeds; name one: {shown}")
 
 
 def find_rows(wanted: str | None, model: "Model", folder: Path) -> RawRows:

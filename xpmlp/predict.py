@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_command(arguments: argparse.Namespace) -> int:
     """Predict as the arguments say. Raises XpmlpError with a line for people."""
     _refuse_own_input(arguments.out, arguments.file)
-    from xpmlp.export import find_model
+    from xpmlp.reporting.run_directory import find_model
     from xpmlp.training.model import Model
     from xpmlp.training.predicting import BATCH_ROWS, predict_file
 

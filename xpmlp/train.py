@@ -69,7 +69,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="print one JSON object on stdout, and nothing else"
     )
     results.add_argument("--quiet", action="store_true", help="no header, progress or summary")
-    results.add_argument("--no-plots", action="store_true", help="draw no pictures")
+    results.add_argument("--no-plots", action="store_true", help="draw no pictures, no report")
     return parser
 
 
@@ -185,7 +185,7 @@ def _train(
             show(text, stream)
         good = [run for run, reason in zip(runs, failures, strict=True) if not reason]
         if good and not (problems or interrupted or arguments.no_plots):
-            _draw(good, directory)
+            _draw(good, figures, directory)
     failed = _joint_failure(failures, directory)
     if interrupted:
         if failed:
@@ -261,13 +261,21 @@ def _joint_failure(failures: "list[RunError | None]", directory: "RunDirectory")
     return RunError(f"{len(named)} of {len(seeds)} seeds failed ({failed}): {first}")
 
 
-def _draw(runs: "list[Run]", directory: "RunDirectory") -> None:
-    """Draw the pictures; one that fails costs a warning, not the run."""
+def _draw(runs: "list[Run]", figures: dict[str, Any], directory: "RunDirectory") -> None:
+    """Draw the pictures, write the report; one that fails costs a warning, not the run."""
+    from xpmlp.reporting.html_report import REPORT, RunPage, read_pictures, save_report
+
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
-        directory.save_pictures(runs)
+        pictures = directory.save_pictures(runs)
     except Exception as error:
         warn(f"warning: the pictures could not be drawn: {type(error).__name__}: {error}")
+        return
+    try:
+        page = RunPage(runs, directory.config, figures, read_pictures(pictures))
+        save_report(page, directory.path / REPORT)
+    except Exception as error:
+        warn(f"warning: {REPORT} could not be written: {type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

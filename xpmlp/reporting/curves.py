@@ -124,11 +124,11 @@ def loss_per_step(curves: Sequence[Curve], steps_per_epoch: int) -> "Figure":
     window = smoothing_window(_longest(curves), steps_per_epoch)
     smooth = [curve.smooth(window) for curve in curves]
     for curve, line, colour in zip(curves, smooth, _colours(len(curves)), strict=True):
-        _draw_steps(axes, curve, line, Look(colour, faint=_faint(len(curves))))
+        _draw_steps(axes, curve, line, Look(colour, faint=faint_of(len(curves))))
     if spans_decades(np.concatenate([line.values for line in smooth])):
         _log_axis(axes)
     _finish_steps(axes, _longest(curves), steps_per_epoch)
-    _add_legend(figure, _note(curves, window))
+    add_legend(figure, note_on(curves, window))
     return figure
 
 
@@ -146,13 +146,13 @@ def gradient_magnitude(
     curves = (*weights, *biases)
     window = smoothing_window(_longest(curves), steps_per_epoch)
     for W, b, colour in zip(weights, biases, _colours(len(weights)), strict=True):
-        look = Look(colour, 2.0, faint=_faint(len(weights)))
+        look = Look(colour, 2.0, faint=faint_of(len(weights)))
         _draw_steps(axes, W, _labelled(W).smooth(window), look)
         _draw_steps(axes, b, _labelled(b).smooth(window), Look(colour, 1.0, "--", faint=0))
     if any((curve.values > 0).any() for curve in curves):
         _log_axis(axes)
     _finish_steps(axes, _longest(curves), steps_per_epoch)
-    _add_legend(figure, _note(curves, window, dashed=True), columns=len(weights))
+    add_legend(figure, note_on(curves, window, dashed=True), columns=len(weights))
     return figure
 
 
@@ -173,7 +173,7 @@ def epoch_curves(
         _mark_epoch(axes, best_epoch)
     if spans_decades(np.concatenate([curve.values for curve in losses])):
         _log_axis(panels[0])
-    _add_legend(figure, _note([*losses, *accuracies]))
+    add_legend(figure, note_on([*losses, *accuracies]))
     return figure
 
 
@@ -192,7 +192,7 @@ def epoch_panels(panels: Sequence[EpochPanel], ylabel: str = "loss") -> "Figure"
         _mark_epoch(axes, panel.best_epoch)
     if spans_decades(np.concatenate([curve.values for curve in curves])):
         _log_axis(row[0])
-    _add_legend(figure, _note(curves))
+    add_legend(figure, note_on(curves))
     return figure
 
 
@@ -251,7 +251,7 @@ def _draw_steps(axes: "Axes", curve: Curve, smooth: Curve, look: Look) -> None:
     if look.faint and curve.runs is None and smooth.values is not curve.values:
         steps, values = outline(curve.values)
         axes.plot(steps, values, color=look.colour, alpha=look.faint, linewidth=0.7, zorder=1.5)
-    _draw_curve(axes, smooth, look)
+    draw_curve(axes, smooth, look)
 
 
 def _draw_epochs(axes: "Axes", curves: Sequence[Curve], colours: Mapping[str, str]) -> None:
@@ -260,15 +260,15 @@ def _draw_epochs(axes: "Axes", curves: Sequence[Curve], colours: Mapping[str, st
         look = Look(
             colours[curve.label],
             width=1.8 if epochs <= THICK_POINTS else 1.1,
-            faint=_faint(len(curves)),
+            faint=faint_of(len(curves)),
             marker="o" if epochs <= MARKED_POINTS else None,
         )
-        _draw_curve(axes, curve, look)
+        draw_curve(axes, curve, look)
     integer_ticks(axes.xaxis)
     axes.ticklabel_format(axis="y", useOffset=False)
 
 
-def _draw_curve(axes: "Axes", curve: Curve, look: Look) -> None:
+def draw_curve(axes: "Axes", curve: Curve, look: Look) -> None:
     """Draw a line before its band, anew and paler after a run has stopped: the mean may jump."""
     for start, end, complete in curve.stretches:
         steps, values = outline(curve.values[start:end])
@@ -324,7 +324,7 @@ def _finish_steps(axes: "Axes", steps: int, steps_per_epoch: int) -> None:
     integer_ticks(top.xaxis)
 
 
-def _note(curves: Sequence[Curve], window: int = 1, dashed: bool = False) -> str:
+def note_on(curves: Sequence[Curve], window: int = 1, dashed: bool = False) -> str:
     """Return what the lines of curves are and what lies behind them, or behind the solid ones.
 
     Such as `means of 11 steps; mean ± standard deviation of 5 seeds, within their extremes`.
@@ -348,7 +348,7 @@ def _range(counts: Sequence[int]) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def _add_legend(figure: "Figure", title: str, columns: int | None = None) -> None:
+def add_legend(figure: "Figure", title: str, columns: int | None = None) -> None:
     """Put one legend of all axes below them, each label once."""
     drawn = [axes.get_legend_handles_labels() for axes in figure.axes]
     handles = {label: handle for pair in drawn for handle, label in zip(*pair, strict=True)}
@@ -364,7 +364,7 @@ def _labelled(curve: Curve) -> Curve:
     return curve if curve.values.any() else replace(curve, label=f"{curve.label} (all zero)")
 
 
-def _faint(curves: int) -> float:
+def faint_of(curves: int) -> float:
     """Return the opacity of single steps: less where many curves lie over each other."""
     return min(FAINT, 2 * FAINT / curves)
 

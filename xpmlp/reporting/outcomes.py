@@ -28,12 +28,13 @@ SHARE_TICKS = (0, 0.01, 0.05, 0.2, 0.5, 1)
 
 
 def confusion_matrix(
-    true: np.ndarray, predicted: np.ndarray, class_names: Sequence[str]
+    true: np.ndarray, predicted: np.ndarray, class_names: Sequence[str], part: str = "test"
 ) -> "Figure":
     """Draw how many rows of each true class went to each predicted one.
 
-    true, predicted: class indices (N,). Colours are shares of the true class, on a square
-    root scale that shows rare mistakes; the counts are written for up to 15 classes.
+    true, predicted: class indices (N,). part: what the title calls the rows. Colours are shares
+    of the true class, on a square root scale that shows rare mistakes; the counts are written
+    for up to 15 classes.
     """
     from matplotlib.colors import PowerNorm
     from sklearn import metrics
@@ -47,9 +48,8 @@ def confusion_matrix(
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1))
     accuracy = np.mean(true == predicted)
-    dress(
-        axes, "predicted class", "true class", f"test accuracy {accuracy:.4f}, {len(true):,} rows"
-    )
+    title = f"{part} accuracy {accuracy:.4f}, {len(true):,} rows".lstrip()
+    dress(axes, "predicted class", "true class", title)
     axes.grid(visible=False)
     tilt = 45 if max(map(len, names)) > 3 else 0
     axes.set_xticks(range(count), names, rotation=tilt, ha="right" if tilt else "center")
@@ -105,12 +105,16 @@ def mistake_caption(true: str, predicted: str, output: float, measure: str = "p"
     return f"{printable(true, 17)} →\n{printable(predicted, 12)} {figure}"
 
 
-def predicted_against_true(true: np.ndarray, predicted: np.ndarray) -> "Figure":
-    """Draw predicted against true values, both (N, O), with the line where they are equal."""
+def predicted_against_true(true: np.ndarray, predicted: np.ndarray, part: str = "test") -> "Figure":
+    """Draw predicted against true values, both (N, O), with the line where they are equal.
+
+    part: what the texts call the rows.
+    """
     figure = new_figure(6, 5.4)
     axes = figure.subplots()
     error = float(np.sqrt(np.mean((predicted - true) ** 2)))
-    dress(axes, "true value", "predicted value", f"test root mean square error {error:.4g}")
+    title = f"{part} root mean square error {error:.4g}".lstrip()
+    dress(axes, "true value", "predicted value", title)
     chosen = np.arange(len(true))
     if len(true) > DRAWN_VALUES:
         chosen = np.random.default_rng(0).choice(len(true), DRAWN_VALUES, replace=False)
@@ -122,7 +126,7 @@ def predicted_against_true(true: np.ndarray, predicted: np.ndarray) -> "Figure":
             alpha=0.6,
             linewidths=0,
             color=PALETTE[output % len(PALETTE)],
-            label=f"output {output + 1}" if true.shape[1] > 1 else "test rows",
+            label=f"output {output + 1}" if true.shape[1] > 1 else f"{part} rows".lstrip(),
         )
     middle = float(true.mean())
     axes.set_aspect("equal", adjustable="datalim")

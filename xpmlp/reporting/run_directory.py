@@ -114,6 +114,21 @@ class RunDirectory:
         return write_pictures(runs[0], self.path)
 
 
+def find_model(run: Path) -> Path:
+    """Return the model file of a run, or `run` itself where that is no folder.
+
+    Raises InputError for a folder without one; of a run with seeds it names their folders.
+    """
+    if not run.is_dir() or (run / MODEL).is_file():
+        return run / MODEL if run.is_dir() else run
+    seeds = [str(file.parent) for file in run.glob(f"seed-*/{MODEL}")]
+    if not seeds:
+        raise InputError(f"{run} holds no {MODEL}; name the folder of a finished run")
+    names = sorted(seeds, key=lambda name: (len(name), name))
+    shown = ", ".join(names) if len(names) <= 4 else f"{names[0]}, {names[1]}, … {names[-1]}"
+    raise InputError(f"{run} holds a net for each of {len(names)} seeds; name one: {shown}")
+
+
 def _save_checkpoint(trainer: Trainer, path: Path) -> None:
     trainer.checkpoint().save(path)
 

@@ -12,8 +12,8 @@ import numpy as np
 from xpmlp import __version__
 from xpmlp.backends.registry import Selection
 from xpmlp.errors import RunError
-from xpmlp.reporting.seed_summary import count, loss_text, named_seeds
-from xpmlp.training.config import Config
+from xpmlp.reporting.describing import net_text, training_text
+from xpmlp.reporting.seed_summary import loss_text, named_seeds
 from xpmlp.training.fitting import Run
 from xpmlp.training.history import EpochRecord
 from xpmlp.training.trainer import Trainer
@@ -79,13 +79,12 @@ def header(trainers: Sequence[Trainer]) -> str:
     parts = {"training": data.train, "validation": data.validation, "test": data.test}
     rows = ", ".join(f"{len(part):,} {name}" for name, part in parts.items())
     outputs = f"{len(data.class_names)} classes" if data.class_names else "regression"
-    net = "-".join(map(str, model.sizes))
-    activations = " ".join(dict.fromkeys(model.activations)) or "no hidden layer"
+    training = training_text(config, f"{trainer.batch_size:,}")
     return "\n".join(
         [
             f"data      {data.name}: {rows} rows; {data.n_features} inputs, {outputs}",
-            f"net       {net}, {activations}, {model.n_parameters:,} parameters, {model.loss}",
-            f"training  {_training(config, trainer.batch_size)}, {_seeds(trainers)}",
+            f"net       {net_text(model)}",
+            f"training  {training}, {_seeds(trainers)}",
             f"machine   {_machine(about)}",
         ]
     )
@@ -97,22 +96,6 @@ def _machine(about: dict[str, str]) -> str:
     if about["device"] != "cpu":
         parts.append(f"{about['matmul_precision'].replace('tf32', 'TF32')} matrix products")
     return ", ".join([*parts, *filter(None, [about.get("blas")])])
-
-
-def _training(config: Config, batch_size: int) -> str:
-    penalties = [
-        f"{name} {value:g}" for name, value in (("l2", config.l2), ("l1", config.l1)) if value
-    ]
-    if any(config.dropout):
-        penalties.append("dropout " + " ".join(f"{p:g}" for p in config.dropout))
-    return ", ".join(
-        [
-            f"{config.optimizer}, learning rate {config.learning_rate:g} ({config.lr_schedule})",
-            *penalties,
-            f"batch {batch_size:,}",
-            count(config.epochs, "epoch"),
-        ]
-    )
 
 
 def _seeds(trainers: Sequence[Trainer]) -> str:

@@ -11,7 +11,8 @@ from xpmlp.data.dataset import Dataset
 from xpmlp.data.registry import load_dataset
 from xpmlp.errors import InputError
 from xpmlp.training.config import Config
-from xpmlp.training.evaluation import Evaluation
+from xpmlp.training.evaluation import Evaluation, Score
+from xpmlp.training.finished import Shown
 from xpmlp.training.history import EpochRecord, History
 from xpmlp.training.members import Members
 from xpmlp.training.model import Model
@@ -22,11 +23,12 @@ from xpmlp.training.trainer import Trainer
 OnEpoch = Callable[[list[EpochRecord]], None]
 
 
-@dataclass(frozen=True)
-class Run:
+@dataclass(frozen=True, repr=False)
+class Run(Shown):
     """What `fit` returns: the model, its history, the trainer, and the test evaluation.
 
     record: the epoch whose weights the model has; None before the first epoch has ended.
+    test: over the test rows, None where there are none.
     """
 
     model: Model
@@ -34,6 +36,31 @@ class Run:
     trainer: Trainer
     record: EpochRecord | None
     test: Evaluation | None
+
+    @property
+    def title(self) -> str:
+        """What it is, in a line."""
+        return f"run of {self.data.name}"
+
+    @property
+    def config(self) -> Config:
+        """Every choice of the run."""
+        return self.trainer.config
+
+    @property
+    def data(self) -> Dataset:
+        """The rows it was trained on, and those it is tested on."""
+        return self.trainer.data
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch of the lowest validation loss, from 1; None without early stopping."""
+        return (self.trainer.stopping.best_epoch or None) if self.trainer.stopping else None
+
+    @property
+    def test_score(self) -> Score | None:
+        """Loss and accuracy over the test rows, None where there are none."""
+        return Score(self.test.loss, self.test.accuracy) if self.test else None
 
 
 def fit(

@@ -1,13 +1,23 @@
 """What a run did: a row per epoch, and a row per step."""
 
 import csv
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from io import StringIO
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
+from xpmlp.errors import InputError
 from xpmlp.files import write_whole
+
+EPOCHS, STEPS = "history.csv", "steps.csv"
+STEP_COLUMNS = ("step", "epoch", "learning_rate")
+
+Table = TypeVar("Table")
+Steps = tuple[tuple[str, ...], list[np.ndarray]]
+Reader = Any  # what csv.reader returns: lines as lists of texts, with line_num
 
 
 @dataclass(frozen=True)
@@ -74,14 +84,87 @@ class History:
         table = csv.DictWriter(history, names)
         table.writeheader()
         table.writerows(asdict(record) for record in self.epochs)
-        write_whole(directory / "history.csv", history.getvalue())
+        write_whole(directory / EPOCHS, history.getvalue())
 
         steps = StringIO(newline="")
         rows = csv.writer(steps)
-        rows.writerow(["step", "epoch", "learning_rate", *self.metric_names])
+        rows.writerow([*STEP_COLUMNS, *self.metric_names])
         epochs = np.repeat(np.arange(len(self.step_parts)) + 1, list(map(len, self.step_parts)))
         for i, (epoch, rate, values) in enumerate(
             zip(epochs, self.learning_rates, self.steps, strict=True), start=1
         ):
             rows.writerow([i, epoch, float(rate), *map(float, values)])
-        write_whole(directory / "steps.csv", steps.getvalue())
+        write_whole(directory / STEPS, steps.getvalue())
+
+    @classmethod
+    def read(cls, directory: Path) -> "History":
+        """Return what `write` wrote into a folder, number for number; a missing table is empty.
+
+        Raises InputError, naming the file and the line, for a table that is damaged.
+        """
+        epochs = _read_table(directory / EPOCHS, _epochs) or []
+        none: Steps = ((), [np.empty((0, len(STEP_COLUMNS)))] * len(epochs))
+        names, parts = _read_table(directory / STEPS, _steps) or none
+        if len(parts) != len(epochs):
+            raise InputError(
+                f"{directory}: {STEPS} has {len(parts)} epochs and {EPOCHS} {len(epochs)}; one of "
+                "them is damaged or missing, so take both from a copy, or move both away"
+            )
+        rates, metrics = STEP_COLUMNS.index("learning_rate"), len(STEP_COLUMNS)
+        return cls(names, epochs, [p[:, metrics:] for p in parts], [p[:, rates] for p in parts])
+
+
+def _read_table(path: Path, read: Callable[[Reader], Table]) -> Table | None:
+    """Return what `read` makes of the lines of a table, None where there is no such file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} can't be read: {error}") from error
+    lines = csv.reader(StringIO(text, newline=""), strict=True)
+    try:
+        return read(lines)
+    except (csv.Error, ValueError) as error:
+        raise InputError(f"{path}, line {max(1, lines.line_num)}: {error}") from error
+
+
+def _epochs(lines: Reader) -> list[EpochRecord]:
+    """Read history.csv."""
+    columns = fields(EpochRecord)
+    names = [column.name for column in columns]
+    _expect("the columns", next(lines, []), names)
+    records: list[EpochRecord] = []
+    for number, line in enumerate(lines, start=1):
+        _check_width(line, names)
+        _expect("epoch", line[:1], [str(number)])
+        figures: dict[str, Any] = {
+            column.name: None if text == "" and column.type == float | None else float(text)
+            for text, column in zip(line, columns, strict=True)
+        }
+        records.append(EpochRecord(**figures | {"epoch": number}))
+    return records
+
+
+def _steps(lines: Reader) -> Steps:
+    """Read steps.csv: the metrics' names, and for each epoch an array with all columns."""
+    names: list[str] = next(lines, [])
+    _expect("the columns", names[: len(STEP_COLUMNS)], list(STEP_COLUMNS))
+    epochs: list[list[list[float]]] = []
+    for number, line in enumerate(lines, start=1):
+        _check_width(line, names)
+        if not epochs or line[1] != str(len(epochs)):
+            epochs.append([])
+        _expect("step and epoch", line[:2], [str(number), str(len(epochs))])
+        epochs[-1].append([float(text) for text in line])
+    return tuple(names[len(STEP_COLUMNS) :]), [np.array(rows) for rows in epochs]
+
+
+def _expect(what: str, found: list[str], expected: list[str]) -> None:
+    if found != expected:
+        raise ValueError(f"expected {what} {', '.join(expected)}, got {', '.join(found)!r}")
+
+
+def _check_width(line: list[str], names: list[str]) -> None:
+    if len(line) != len(names):
+        raise ValueError(f"expected {len(names)} columns, got {len(line)}")
