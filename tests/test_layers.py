@@ -100,9 +100,7 @@ def test_importing_xpmlp_loads_no_library():
     assert not loaded_by("import xpmlp") & {*HEAVY, *HEAVY_TOOLS}
 
 
-@pytest.mark.parametrize(
-    "command", ["train", "evaluate", "export", "gradcheck", "reproduce", "__main__"]
-)
+@pytest.mark.parametrize("command", [*COMMANDS, "__main__"])
 def test_help_loads_no_library(command):
     code = (
         f"from xpmlp.{command} import main\n"
