@@ -313,3 +313,7 @@ def test_softmax_ignores_a_shift(z, shift, data):
     np.testing.assert_array_equal(dz_moved, dz)
     np.testing.assert_allclose(value, -np.log(p[0, t[0]]), rtol=1e-12, atol=1e-15)
     np.testing.assert_allclose(dz.sum(), 0.0, atol=1e-15)
+
+
+def test_the_samples_have_targets_for_every_loss():
+    assert set(TARGET_KINDS) == set(LOSSES)

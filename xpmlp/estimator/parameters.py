@@ -9,7 +9,7 @@ from xpmlp.backends.registry import BACKENDS, DTYPES
 from xpmlp.errors import InputError
 from xpmlp.nn.activations import ACTIVATIONS
 
-ACTIVATION_NAMES = {"logistic": "sigmoid", **{name: name for name in ACTIVATIONS}}
+ACTIVATION_ALIASES = {"logistic": "sigmoid"}
 LOSS_NAMES = {
     "squared_error": "mean_squared_error",
     "absolute_error": "mean_absolute_error",
@@ -53,7 +53,8 @@ def real(low: float, high: float, ends: str = "[)") -> Rule:
 def activations(value: Any) -> bool:
     """Tell whether a value is the name of an activation, or a list of names."""
     names = [value] if isinstance(value, str) else value
-    return isinstance(names, list | tuple) and all(name in ACTIVATION_NAMES for name in names)
+    known = {*ACTIVATION_ALIASES, *ACTIVATIONS}
+    return isinstance(names, list | tuple) and all(name in known for name in names)
 
 
 def shares(value: Any) -> bool:
@@ -66,7 +67,9 @@ COUNT = Rule(count, "an int in the range [1, inf)")
 BOOLEAN = Rule(lambda value: isinstance(value, Integral) and value in (0, 1), "a bool")
 RULES = {
     "activation": Rule(
-        activations, f"{one_of(*ACTIVATION_NAMES).expected}, or a list with one per hidden layer"
+        activations,
+        one_of(*ACTIVATION_ALIASES, *ACTIVATIONS).expected
+        + ", or a list with one per hidden layer",
     ),
     "dropout": Rule(shares, f"{SHARE.expected}, or a list with one per hidden layer"),
     "solver": one_of("lbfgs", *EPOCH_SOLVERS),

@@ -4,7 +4,7 @@ import warnings
 from typing import Any
 
 from xpmlp.errors import InputError
-from xpmlp.estimator.parameters import ACTIVATION_NAMES, EPOCH_SOLVERS
+from xpmlp.estimator.parameters import ACTIVATION_ALIASES, EPOCH_SOLVERS
 from xpmlp.estimator.targets import Targets
 from xpmlp.nn.dropout import dropout_rates
 from xpmlp.training.config import Config
@@ -13,7 +13,7 @@ from xpmlp.training.config import Config
 def activation_names(activation: Any) -> tuple[str, ...]:
     """Return the trainer's names of one activation for all hidden layers, or of one each."""
     names = (activation,) if isinstance(activation, str) else tuple(activation)
-    return tuple(ACTIVATION_NAMES[name] for name in names)
+    return tuple(ACTIVATION_ALIASES.get(name, name) for name in names)
 
 
 def dropout_of(settings: Any, n_hidden: int) -> tuple[float, ...]:

@@ -25,7 +25,6 @@ MOST_SEEDS = 10_000
 SCALES = ("none", "center", "unit", "standard")
 RECORDS = ("norms", "loss")
 L2_PER = ("batch", "row")
-LOSS_NAMES = ("auto", *LOSSES)
 
 
 def number(text: str) -> float | int:
@@ -97,7 +96,7 @@ class Config:
         "share of hidden units dropped in training, for all layers or one each",
         metavar="P",
     )
-    loss: str = _option("auto", "net", "loss", choices=LOSS_NAMES)
+    loss: str = _option("auto", "net", "loss", choices=("auto", *LOSSES))
     label_smoothing: float = _option(0.0, "net", "share of each target spread evenly", metavar="S")
     init: str = _option(
         "auto",
@@ -276,7 +275,7 @@ def _is_a(kind: type, value: Any) -> bool:
 
 def _check_values(config: Config) -> None:
     choices: tuple[tuple[str, str | None, tuple[str, ...]], ...] = (
-        ("loss", config.loss, LOSS_NAMES),
+        ("loss", config.loss, ("auto", *LOSSES)),
         ("init", config.init, INITIALIZERS),
         ("optimizer", config.optimizer, tuple(OPTIMIZERS)),
         ("lr_schedule", config.lr_schedule, tuple(SCHEDULES)),
