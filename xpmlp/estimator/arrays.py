@@ -39,6 +39,12 @@ def floating_dtypes(x: Any) -> tuple[Any, Any]:
     return xp.float64, xp.float32
 
 
+def dense(x: Any) -> Any:
+    """Return a C-contiguous NumPy array of a dense or sparse one; other libraries' arrays stay."""
+    array = x.toarray() if hasattr(x, "toarray") else x
+    return np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array
+
+
 def to_host(array: Any) -> Any:
     """Return an array of any library as NumPy's; what is no array of theirs stays."""
     if not is_array_api_obj(array) or is_numpy_array(array):
@@ -49,9 +55,9 @@ def to_host(array: Any) -> Any:
 def check_same_home(kind: str, method: str, fitted: Home | None, given: Home | None) -> None:
     """Raise InputError where a method is given another library's array, or device, than `fit`.
 
-    kind: the estimator's class.
+    A net whose weights are NumPy's, as from a pickle, takes any. kind: the estimator's class.
     """
-    if fitted != given:
+    if fitted not in (None, given):
         raise InputError(
             f"Inputs passed to {kind}.{method}() must use the same namespace and the same device "
             f"as those passed to fit(): {_words(fitted)}, got {_words(given)}"

@@ -1,52 +1,45 @@
 """What the two estimators share: parameters, `fit`, and the net's outputs."""
 
 import math
-import warnings
+import zlib
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn import get_config
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d, validate_data
 
 from xpmlp.backends.base import Backend
 from xpmlp.backends.locate import Home
-from xpmlp.backends.registry import select_backend
 from xpmlp.data.dataset import Rows
 from xpmlp.errors import DivergenceError, InputError
 from xpmlp.estimator.arrays import (
     backend_at,
-    check_same_home,
+    dense,
     floating_dtypes,
     handed_over,
     home_of,
     to_host,
 )
 from xpmlp.estimator.epochs import EpochRun, warn_of_the_last_epoch
+from xpmlp.estimator.fitted import FittedNet
 from xpmlp.estimator.lbfgs import minimise
 from xpmlp.estimator.parameters import EPOCH_SOLVERS, check_parameters, layer_widths
 from xpmlp.estimator.progress import Progress, Split
 from xpmlp.estimator.rows import (
-    dense,
     draw_params,
     hold_out,
     make_dataset,
     row_weights,
     take,
-    that_count,
 )
 from xpmlp.estimator.scoring import Scorer
 from xpmlp.estimator.settings import activation_names, config_of, optimizer_of
-from xpmlp.estimator.targets import Targets
 from xpmlp.leaves import leaves, map_leaves, map_tree
-from xpmlp.nn.losses import LOSSES
-from xpmlp.nn.network import forward, hidden_activations
-from xpmlp.training.evaluation import rows_at_once
 from xpmlp.training.problem import Problem
 from xpmlp.training.step import TrainState
 from xpmlp.training.trainer import Trainer
-from xpmlp.types import Affine, Params
+from xpmlp.types import Params
 
 EPOCH_ATTRIBUTES = (
     "history_",
@@ -64,15 +57,23 @@ NOT_FINITE = (
 class Start(NamedTuple):
     """What a solver begins with: rows, the net, and whether it goes on from the last fit.
 
+    own_weights: the rows' weights without those of classes, by which rows that validate count.
     home: where the rows stay; None: the parameters choose.
     """
 
     rows: Rows
+    own_weights: np.ndarray | None
     validation: Rows | None
     sizes: tuple[int, ...]
     dtype: str
     goes_on: bool
     home: Home | None
+
+
+def fingerprint(rows: Rows) -> tuple[Any, ...]:
+    """Return what tells rows from others; of rows on a device the targets alone."""
+    arrays: list[Any] = [rows.x, rows.y] if isinstance(rows.x, np.ndarray) else [rows.y]
+    return (tuple(rows.x.shape), *(zlib.crc32(np.ascontiguousarray(a).data) for a in arrays))
 
 
 def by_epochs(estimator: "BaseMLP") -> bool:
@@ -90,15 +91,12 @@ def place(backend: Backend) -> tuple[str, str, str]:
     return backend.name, backend.device, backend.dtype
 
 
-class BaseMLP(BaseEstimator):  # type: ignore[misc]
+class BaseMLP(FittedNet):
     """A multilayer perceptron with scikit-learn's parameters; use its subclasses."""
 
     _numeric_targets: bool
-    _targets: Targets
     _progress: Progress | None = None
     _problem: Problem | None = None
-    coefs_: list[Any]
-    intercepts_: list[Any]
     solver: str
 
     def fit(
@@ -129,25 +127,45 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         part: bool = False,
     ) -> "BaseMLP":
         check_parameters(type(self).__name__, self.get_params(deep=False))
-        hidden = layer_widths(self.hidden_layer_sizes)
-        X, y = self._checked(X, y, reset=not goes_on)
-        self._know_targets(y, goes_on, part)
-        weights = self._weights(y, row_weights(to_host(sample_weight), len(y)), part)
-        rows = that_count(Rows(X, self._targets.encode(y), weights))
-        validation = self._given_rows(*given_validation)
-        start = Start(
-            rows,
-            validation,
-            (X.shape[1], *hidden, self._targets.n_outputs),
-            self._dtype_of(X),
-            goes_on,
-            home_of(X),
-        )
+        before = dict(vars(self))
+        try:
+            start = self._prepared(X, y, sample_weight, goes_on, given_validation, part)
+        except Exception:
+            self.__dict__ = before
+            raise
         if self.solver == "lbfgs":
             self._minimise(start)
         else:
             self._train(start, part)
         return self
+
+    def _prepared(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        goes_on: bool,
+        given_validation: tuple[Any, Any],
+        part: bool,
+    ) -> Start:
+        """Return what is trained on, checked; rows of weight zero are left out."""
+        hidden = layer_widths(self.hidden_layer_sizes)
+        X, y = self._checked(X, y, reset=not goes_on)
+        self._know_targets(y, goes_on, part)
+        own = row_weights(to_host(sample_weight), y.shape[0])
+        rows = Rows(X, self._targets.encode(y), self._weights(y, own, part))
+        if rows.weights is not None and not rows.weights.all():
+            counting = np.flatnonzero(rows.weights)
+            rows, own = take(rows, counting), None if own is None else own[counting]
+        return Start(
+            rows,
+            own,
+            self._given_rows(*given_validation),
+            (X.shape[1], *hidden, self._targets.n_outputs),
+            self._dtype_of(X),
+            goes_on,
+            home_of(X),
+        )
 
     def _dtype_of(self, X: Any) -> str:
         if self.dtype != "auto":
@@ -174,8 +192,16 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             return None
         if X is None or y is None:
             raise InputError("X_val and y_val go together, and one of them is missing")
+        if self.solver not in EPOCH_SOLVERS:
+            raise InputError("X_val and y_val need solver sgd or adam; lbfgs has no epochs")
         X, y = self._checked(X, y, reset=False)
+        self._refuse_unknown(y, "y_val")
+        if self._numeric_targets and self.early_stopping and len(y) < 2:
+            raise InputError("X_val has 1 row; early stopping by R² needs at least 2")
         return Rows(X, self._targets.encode(y))
+
+    def _refuse_unknown(self, y: Any, name: str) -> None:
+        """Raise InputError for targets of another kind than those known."""
 
     def _weights(self, y: np.ndarray, weights: np.ndarray | None, part: bool) -> Any:  # noqa: ARG002
         return weights
@@ -204,7 +230,11 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         progress = self._started(start)
         if part and progress is self._progress:
             progress.random, progress.order = check_random_state(self.random_state), None
+        if part and start.validation is None and self.early_stopping:
+            progress.refuse_other_rows(fingerprint(start.rows))
         rows, validation = self._parted(start, progress)
+        if validation is not None:
+            progress.judge_by((self.scoring, fingerprint(validation)))
         epochs = 1 if part else self.max_iter
         trainer = self._trainer(start, progress, rows, validation, epochs)
         self._problem = trainer.problem if part else None
@@ -219,21 +249,21 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         self._take_progress(run, start.home)
         if not all(np.isfinite(leaf).all() for leaf in leaves(progress.state.params)):
             raise ValueError(NOT_FINITE)
-        if not part and not self.converged_:
+        if not (part or self.converged_ or run.interrupted):
             warn_of_the_last_epoch(self.max_iter)
 
     def _started(self, start: Start) -> Progress:
         """Return the progress to go on from, or that of a training that begins."""
-        optimizer = optimizer_of(self)
+        optimizer, rate = optimizer_of(self), self.learning_rate_init
         known: Progress | None = self._progress if start.goes_on else None
-        if known is not None and known.optimizer == optimizer:
-            known.begin_at(self.learning_rate_init)
+        if known is not None:
+            known.begin_at(rate, optimizer)
+            known.take_changed(self._params(), goes_by_score=self.early_stopping)
             return known
-        random = known.random if known is not None else check_random_state(self.random_state)
+        random = check_random_state(self.random_state)
         params = map_leaves(
             lambda leaf: leaf.astype(start.dtype), self._first_params(start, random)
         )
-        rate = self.learning_rate_init
         return Progress(TrainState(params, (), np.asarray(0)), optimizer, random, rate, rate)
 
     def _first_params(self, start: Start, random: np.random.RandomState) -> Params:
@@ -251,7 +281,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             progress.split = Split(
                 *hold_out(rows, self.validation_fraction, progress.random, stratify=binary)
             )
-        return take(rows, progress.split.train), take(rows, progress.split.validation)
+        validation = take(replace(rows, weights=start.own_weights), progress.split.validation)
+        return take(rows, progress.split.train), validation
 
     def _trainer(
         self,
@@ -285,15 +316,6 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             trainer.state = trainer.state._replace(step=backend.asarray(state.step))
         return trainer
 
-    def _backend(self, home: Home | None, dtype: str) -> Backend:
-        if home is not None:
-            return backend_at(home, dtype)
-        selection = select_backend(self.backend, self.device, dtype)
-        if selection.fallback_reason:
-            reason = f"no CUDA: {selection.fallback_reason}; computing on the CPU"
-            warnings.warn(reason, RuntimeWarning, stacklevel=6)
-        return selection.backend
-
     def _fetched(self, backend: Backend, tree: Any) -> Any:
         """Return arrays of the device, or of the host, as NumPy arrays of their own."""
         with backend.running():
@@ -315,8 +337,9 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         progress.state = self._fetched(backend, run.trainer.state)
         progress.best_params = self._fetched(backend, progress.best_params)
         self._progress, best = progress, progress.best_params
-        params = best if scored and best is not None else progress.state.params
-        self._take_params(self._at(home, backend.dtype, params))
+        progress.scored = scored and best is not None
+        shown = map_leaves(np.array, progress.shown)
+        self._take_params(self._at(home, backend.dtype, shown))
         self.n_iter_, self.t_ = run.done, progress.samples
         self.history_ = progress.history
         self.loss_curve_ = self.history_["loss"]
@@ -324,63 +347,3 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         self.best_loss_ = None if scored else progress.best_loss
         self.best_validation_score_ = progress.best_score if scored else None
         self.validation_scores_ = self.history_["validation_score"] if scored else None
-
-    def _params(self) -> Params:
-        """Return the fitted parameters on the host."""
-        pairs = zip(map(to_host, self.coefs_), map(to_host, self.intercepts_), strict=True)
-        return tuple(Affine(W, b) for W, b in pairs)
-
-    def _outputs(self, X: Any, method: str) -> Any:
-        """Return probabilities or values (N, O) of the net `coefs_`, `intercepts_`.
-
-        They are where X is. method: whom X was given to.
-        """
-        check_is_fitted(self, "coefs_")
-        home = home_of(X)
-        if get_config()["array_api_dispatch"]:
-            check_same_home(type(self).__name__, method, home_of(self.coefs_[0]), home)
-        X = validate_data(
-            self,
-            X,
-            accept_sparse=["csr", "csc"],
-            dtype=floating_dtypes(X),
-            reset=False,
-        )
-        x, params = dense(X), self._params()
-        backend, loss = self._backend(home, str(params[0].W.dtype)), LOSSES[self._targets.loss]
-        names = hidden_activations(activation_names(self.activation), len(params) - 1)
-        with backend.running():
-            params, pieces = backend.put(params), []
-            n, most = x.shape[0], rows_at_once(backend.device)
-            for first in range(0, n, most):
-                piece = backend.asarray(x[first : min(first + most, n), :])
-                logits, _ = forward(backend.xp, params, piece, names)
-                outputs = loss.predict(backend.xp, logits)
-                pieces.append(backend.to_numpy(outputs) if home is None else outputs)
-            if home is None:
-                return np.concatenate(pieces)
-            return handed_over(backend, backend.xp.concat(pieces))
-
-    def _decoded(self, outputs: Any) -> Any:
-        """Return predictions, where the outputs are, of labels that are numbers or of values."""
-        home, predicted = home_of(outputs), self._targets.decode(to_host(outputs))
-        if home is None or predicted.dtype.kind not in "biuf":
-            return predicted
-        dtype = str(to_host(outputs[:0, ...]).dtype)
-        return handed_over(backend_at(home, dtype), predicted)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what is pickled: NumPy arrays, and nothing of a device."""
-        state = dict(super().__getstate__())
-        state.pop("_problem", None)
-        for name in ("coefs_", "intercepts_"):
-            if name in state:
-                state[name] = [to_host(leaf) for leaf in state[name]]
-        return state
-
-    def __sklearn_tags__(self) -> Any:
-        """Return scikit-learn's tags: sparse rows and other libraries' arrays are taken."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.array_api_support = True
-        return tags

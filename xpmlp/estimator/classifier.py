@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from xpmlp.errors import InputError
-from xpmlp.estimator.arrays import to_host
+from xpmlp.estimator.arrays import dense, to_host
 from xpmlp.estimator.base import BaseMLP, by_epochs
 from xpmlp.estimator.targets import Labels
 
@@ -118,9 +118,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         """Train one epoch on X (N, D), y (N,) or (N, O), and return self.
 
         classes: all that there will be, (C,), at the first call. X_val, y_val: as of `fit`; with
-        `early_stopping` and without them a share of X validates. The attributes are then those
-        of the best call so far, the next call goes on from the latest, and `converged_` says
-        when the score has settled. `class_weight` "balanced" needs all rows at once, and raises
+        `early_stopping` and without them a share of X validates, and each call must have the
+        same rows. The attributes are then those of the best call so far, the next call goes on
+        from the latest, and `converged_` says when the score has settled. `class_weight` "balanced" needs all rows at once, and raises
         ValueError.
         """
         y = to_host(y)
@@ -184,6 +184,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
                 f"`self.classes_` has {self.classes_}. 'y' has {classes}."
             )
 
+    def _refuse_unknown(self, y: Any, name: str) -> None:
+        several = type_of_target(y).startswith("multilabel")
+        if several != (self._targets.task == "multilabel"):
+            expected = "one class for each row" if several else "0 or 1 for each label, (N, O)"
+            raise InputError(f"`{name}` must have {expected}, as y has")
+        unknown = [] if several else list(np.setdiff1d(np.unique(y), self.classes_))
+        if unknown:
+            raise InputError(
+                f"`{name}` has classes not in `self.classes_`: {unknown} of {self.classes_}"
+            )
+
     def _weights(self, y: np.ndarray, weights: np.ndarray | None, part: bool) -> Any:
         if self.class_weight is None:
             return weights
@@ -192,8 +203,21 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
                 "class_weight 'balanced' is not supported for partial_fit; "
                 "give a dict of class weights"
             )
-        by_class = compute_sample_weight(self.class_weight, y)
+        by_class = self._weights_by_class(y)
+        if not (np.isfinite(by_class).all() and (by_class >= 0).all()):
+            raise InputError(f"class_weight must be finite and 0 or more, got {self.class_weight}")
         return by_class if weights is None else by_class * weights
+
+    def _weights_by_class(self, y: np.ndarray) -> np.ndarray:
+        """Return the weight of each row (N,), 1 for a class that a dict leaves out."""
+        if not isinstance(self.class_weight, dict) or self._targets.task == "multilabel":
+            weights: np.ndarray = compute_sample_weight(self.class_weight, dense(y))
+            return weights
+        unknown = [name for name in self.class_weight if name not in self.classes_]
+        if unknown:
+            raise InputError(f"class_weight names {unknown}; the classes are {self.classes_}")
+        by_class = np.array([self.class_weight.get(name, 1.0) for name in self.classes_])
+        return by_class[np.searchsorted(self.classes_, y)].astype(np.float64)
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: several labels are taken."""

@@ -19,7 +19,8 @@ SMALLEST_RATE = 1e-6
 class EpochRun:
     """One call of `fit` or `partial_fit` of a solver that goes by epochs.
 
-    settings: the estimator, for its parameters alone. done: the epochs of this call.
+    settings: the estimator, for its parameters alone. done: the epochs of this call; interrupted:
+    whether Ctrl-C ended it.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class EpochRun:
     ) -> None:
         self.settings, self.trainer, self.scorer = settings, trainer, scorer
         self.targets, self.progress = targets, progress
-        self.done = 0
+        self.done, self.interrupted = 0, False
 
     def train(self) -> bool:
         """Train until the trainer's last epoch, and return whether it converged before.
@@ -41,19 +42,17 @@ class EpochRun:
         """
         try:
             for record in self.trainer.epochs():
-                self.done += 1
                 self._note(record)
                 if self._converged():
                     return True
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
-            return True
+            self.interrupted = True
         return False
 
     def _note(self, record: EpochRecord) -> None:
         settings, progress, trainer = self.settings, self.progress, self.trainer
         scale, problem, data = self.targets.loss_scale, trainer.problem, trainer.data
-        progress.samples += len(data.train)
         loss = self._epoch_loss()
         figures: dict[str, float | None] = {**dict.fromkeys(HISTORY), "loss": loss}
         if record.validation_loss is not None:
@@ -67,6 +66,8 @@ class EpochRun:
             )
         for name, value in figures.items():
             progress.history[name].append(value)
+        self.done += 1
+        progress.samples += len(data.train)
         if settings.verbose:
             print(f"Iteration {self.done}, loss = {loss:.8f}")
         score = figures["validation_score"]

@@ -1,6 +1,5 @@
 """The solver `lbfgs`: SciPy's L-BFGS-B on loss and gradients over all rows, in float64."""
 
-import math
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -71,7 +70,7 @@ def minimise(settings: Any, problem: Problem, start: Params) -> Minimum:
         )
         loss, penalty, _ = evaluate(result.x)
     iterations = min(int(result.nit), settings.max_iter)
-    if result.status != 0 and math.isfinite(loss):
+    if result.status != 0:
         _warn(result, iterations, settings.max_iter)
     return Minimum(unpack(result.x, problem.sizes), loss, penalty, iterations, result.status == 0)
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from xpmlp.backends.registry import BACKENDS, DTYPES
 from xpmlp.errors import InputError
 from xpmlp.nn.activations import ACTIVATIONS
@@ -54,7 +56,9 @@ def activations(value: Any) -> bool:
     """Tell whether a value is the name of an activation, or a list of names."""
     names = [value] if isinstance(value, str) else value
     known = {*ACTIVATION_ALIASES, *ACTIVATIONS}
-    return isinstance(names, list | tuple) and all(name in known for name in names)
+    return isinstance(names, list | tuple) and all(
+        isinstance(name, str) and name in known for name in names
+    )
 
 
 def shares(value: Any) -> bool:
@@ -64,7 +68,7 @@ def shares(value: Any) -> bool:
 
 SHARE = real(0, 1)
 COUNT = Rule(count, "an int in the range [1, inf)")
-BOOLEAN = Rule(lambda value: isinstance(value, Integral) and value in (0, 1), "a bool")
+BOOLEAN = Rule(lambda value: isinstance(value, Integral | np.bool_) and value in (0, 1), "a bool")
 RULES = {
     "activation": Rule(
         activations,
@@ -83,7 +87,8 @@ RULES = {
     "max_iter": COUNT,
     "shuffle": BOOLEAN,
     "tol": real(0, math.inf),
-    "verbose": Rule(lambda value: isinstance(value, Integral), "a bool or an int"),
+    "verbose": Rule(lambda value: isinstance(value, Integral | np.bool_), "a bool or an int"),
+    "device": Rule(lambda value: isinstance(value, str), "a str"),
     "warm_start": BOOLEAN,
     "momentum": SHARE,
     "nesterovs_momentum": BOOLEAN,

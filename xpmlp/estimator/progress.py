@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xpmlp.errors import InputError
+from xpmlp.leaves import leaves
 from xpmlp.training.step import TrainState
 from xpmlp.types import Params
 
@@ -32,6 +34,8 @@ class Progress:
     learning_rate_init: what it began with. masks_seed: of dropout, None until there is some.
     samples: rows trained on, over all epochs. unimproved: epochs since the loss, or the
     validation score, got better by `tol`. best_params: those of the best validation score.
+    scored: whether the last call ended with these. measure: what scored them, and on which rows.
+    rows: what partial_fit was given.
     """
 
     state: TrainState
@@ -41,6 +45,9 @@ class Progress:
     learning_rate_init: float
     split: Split | None = None
     masks_seed: int | None = None
+    scored: bool = False
+    measure: Any = None
+    rows: Any = None
     order: np.ndarray | None = None
     samples: int = 0
     unimproved: int = 0
@@ -49,10 +56,41 @@ class Progress:
     best_params: Params | None = None
     history: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in HISTORY})
 
-    def begin_at(self, rate: float) -> None:
-        """Take a first learning rate that is another than the one it began with."""
-        if rate != self.learning_rate_init:
+    @property
+    def shown(self) -> Params:
+        """What the estimator predicts by: the best weights where they count, else the last."""
+        return self.best_params if self.scored and self.best_params else self.state.params
+
+    def begin_at(self, rate: float, optimizer: str) -> None:
+        """Take a first learning rate, or an optimiser, that is another than the one so far."""
+        if rate != self.learning_rate_init or optimizer != self.optimizer:
             self.learning_rate = self.learning_rate_init = rate
+        if optimizer != self.optimizer:
+            self.optimizer, self.state = optimizer, TrainState(self.state.params, (), np.asarray(0))
+
+    def take_changed(self, params: Params, goes_by_score: bool) -> None:
+        """Go on from the estimator's weights where somebody changed them.
+
+        So too where the score has chosen them and no longer does.
+        """
+        same = all(map(np.array_equal, leaves(params), leaves(self.shown)))
+        if not same or (self.scored and not goes_by_score):
+            self.state = self.state._replace(params=params)
+
+    def judge_by(self, measure: Any) -> None:
+        """Forget the best where it was scored otherwise, or on other rows."""
+        if measure != self.measure:
+            self.measure, self.unimproved = measure, 0
+            self.best_score, self.best_params = -math.inf, None
+
+    def refuse_other_rows(self, rows: Any) -> None:
+        """Raise InputError for other rows than the last call's, whose scores mean another thing."""
+        if self.rows is not None and rows != self.rows:
+            raise InputError(
+                "early stopping compares scores of the same rows: give partial_fit X_val and "
+                "y_val, or the same X and y in each call"
+            )
+        self.rows = rows
 
     def seed_of_masks(self) -> int:
         """Return the seed of dropout's masks, drawn when it is first asked for."""

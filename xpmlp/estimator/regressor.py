@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
+from xpmlp.errors import InputError
 from xpmlp.estimator.base import BaseMLP, by_epochs
 from xpmlp.estimator.parameters import LOSS_NAMES
 from xpmlp.estimator.targets import Values
@@ -107,5 +108,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         return self._decoded(self._outputs(X, "predict"))
 
     def _know_targets(self, y: np.ndarray, goes_on: bool, part: bool) -> None:  # noqa: ARG002
+        if goes_on and self._targets.loss != LOSS_NAMES[self.loss]:
+            raise InputError("the loss can't change where a training goes on; fit anew")
         if not goes_on:
             self._targets = Values(y, LOSS_NAMES[self.loss])

@@ -15,12 +15,6 @@ from xpmlp.estimator.targets import Targets
 from xpmlp.types import Affine, Params
 
 
-def dense(x: Any) -> Any:
-    """Return a C-contiguous NumPy array of a dense or sparse one; other libraries' arrays stay."""
-    array = x.toarray() if hasattr(x, "toarray") else x
-    return np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array
-
-
 def row_weights(sample_weight: Any, n: int) -> np.ndarray | None:
     """Return weights (N,), float64, of a number or of a list; None stays None.
 
@@ -53,13 +47,6 @@ def take(rows: Rows, index: np.ndarray) -> Rows:
         return Rows(rows.x[index], rows.y[index], weights)
     xp, place = array_namespace(rows.x), device(rows.x)
     return Rows(xp.take(rows.x, xp.asarray(index, device=place), axis=0), rows.y[index], weights)
-
-
-def that_count(rows: Rows) -> Rows:
-    """Return the rows without those of weight zero."""
-    if rows.weights is None or rows.weights.all():
-        return rows
-    return take(rows, np.flatnonzero(rows.weights))
 
 
 def hold_out(

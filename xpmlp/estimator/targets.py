@@ -9,6 +9,7 @@ from sklearn.preprocessing import LabelBinarizer
 
 from xpmlp.data.dataset import Rows, Task
 from xpmlp.errors import InputError
+from xpmlp.estimator.arrays import dense
 from xpmlp.nn.losses import LOSSES
 
 
@@ -31,7 +32,7 @@ class Targets(Protocol):
         """Return the y of `Rows`, a row for each of the estimator's y."""
         ...
 
-    def decode(self, outputs: np.ndarray) -> np.ndarray:
+    def decode(self, outputs: np.ndarray) -> Any:
         """Return predictions as y was from the net's outputs (N, O)."""
         ...
 
@@ -65,18 +66,23 @@ class Labels:
 
     def encode(self, y: Any) -> np.ndarray:
         """Return class indices (N,), int64, or labels (N, O), float64."""
-        indicators: np.ndarray = self.binarizer.transform(y)
+        indicators: np.ndarray = dense(self.binarizer.transform(y))
         if self.task == "multilabel":
             return indicators.astype(np.float64)
         indices = indicators[:, 0] if self.n_outputs == 1 else indicators.argmax(axis=1)
         return indices.astype(np.int64)
 
-    def decode(self, outputs: np.ndarray) -> np.ndarray:
-        """Return labels of the classes' own dtype (N,), or 0/1 (N, O), from probabilities."""
-        labels: np.ndarray
+    def decode(self, outputs: np.ndarray) -> Any:
+        """Return labels of the classes' own dtype (N,), or 0/1 (N, O), from probabilities.
+
+        These are sparse where the first y was.
+        """
+        labels: Any
         if self.task == "multilabel":
             labels = self.binarizer.inverse_transform(outputs)
         else:
+            if len(self.classes) == 1:
+                return np.full(len(outputs), self.classes[0])
             chosen = outputs[:, 0] > 0.5 if self.n_outputs == 1 else outputs.argmax(axis=1)
             labels = self.classes[chosen.astype(np.intp)]
         return labels
@@ -115,6 +121,8 @@ class Values:
     def encode(self, y: Any) -> np.ndarray:
         """Return the values (N, O), float64. Raises InputError for another O."""
         values = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
+        if self.loss == "poisson" and values.min(initial=0.0) < 0:
+            raise InputError(f"loss 'poisson' needs y >= 0, and its smallest is {values.min():g}")
         if values.shape[1] != self.n_outputs:
             raise InputError(f"y has {values.shape[1]} outputs, and the net has {self.n_outputs}")
         return values
