@@ -120,8 +120,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         classes: all that there will be, (C,), at the first call. X_val, y_val: as of `fit`; with
         `early_stopping` and without them a share of X validates, and each call must have the
         same rows. The attributes are then those of the best call so far, the next call goes on
-        from the latest, and `converged_` says when the score has settled. `class_weight` "balanced" needs all rows at once, and raises
-        ValueError.
+        from the latest, and `converged_` says when the score has settled. `class_weight`
+        "balanced" needs all rows at once, and raises ValueError.
         """
         y = to_host(y)
         self._know_classes(y, to_host(classes))
