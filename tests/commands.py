@@ -12,14 +12,21 @@ from xpmlp import train
 QUICK = ["--dataset", "xor", "--hidden", "8", "--epochs", "3", "--no-plots"]
 
 
-def run(capsys, *arguments):
-    """Return exit code, stdout and stderr of one `train` command."""
-    try:
-        code = train.main([str(a) for a in arguments])
-    except SystemExit as stop:
-        code = stop.code
-    output = capsys.readouterr()
-    return code, output.out, output.err
+def runner(main):
+    """Return what runs a command and returns its exit code, stdout and stderr."""
+
+    def run(capsys, *arguments):
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code
+        output = capsys.readouterr()
+        return code, output.out, output.err
+
+    return run
+
+
+run = runner(train.main)
 
 
 def read_table(path):

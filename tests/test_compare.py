@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.commands import QUICK
+from tests.commands import QUICK, runner
 from xpmlp import compare as command
 from xpmlp import train
 from xpmlp.errors import InputError
@@ -49,13 +49,7 @@ def runs(trained, monkeypatch):
     return trained
 
 
-def run(capsys, *arguments):
-    try:
-        code = command.main([str(a) for a in arguments])
-    except SystemExit as stop:
-        code = stop.code
-    output = capsys.readouterr()
-    return code, output.out, output.err
+run = runner(command.main)
 
 
 def row(text: str, name: str) -> list[str]:

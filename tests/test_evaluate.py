@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.commands import QUICK
+from tests.commands import QUICK, runner
 from xpmlp import evaluate, train
 from xpmlp.__main__ import main as xpmlp
 
@@ -33,14 +33,7 @@ def digits(tmp_path_factory):
     return out
 
 
-def run(capsys, *arguments):
-    """Return exit code, stdout and stderr of one command."""
-    try:
-        code = evaluate.main([str(a) for a in arguments])
-    except SystemExit as stop:
-        code = stop.code
-    output = capsys.readouterr()
-    return code, output.out, output.err
+run = runner(evaluate.main)
 
 
 def drawn(folder):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.commands import QUICK
+from tests.commands import QUICK, runner
 from tests.commands import run as train
 from xpmlp import __version__, export, onnx_export
 from xpmlp.data.dataset import Scaling
@@ -53,14 +53,7 @@ def answers(content, rows):
     return dict(zip(names, session.run(None, {"x": rows}), strict=True))
 
 
-def run(capsys, *arguments):
-    """Return exit code, stdout and stderr of one `export` command."""
-    try:
-        code = export.main([str(a) for a in arguments])
-    except SystemExit as stop:
-        code = stop.code
-    output = capsys.readouterr()
-    return code, output.out, output.err
+run = runner(export.main)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import commands
+from tests.commands import runner
 from tests.data.conftest import idx_bytes
 from xpmlp import predict
 from xpmlp.data.dataset import Scaling
@@ -67,14 +68,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def run(capsys, *arguments):
-    """Return exit code, stdout and stderr of the command."""
-    try:
-        code = predict.main([str(argument) for argument in arguments])
-    except SystemExit as stop:
-        code = stop.code
-    output = capsys.readouterr()
-    return code, output.out, output.err
+run = runner(predict.main)
 
 
 def refused(capsys, *arguments):

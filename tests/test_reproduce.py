@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.commands import runner
 from tests.recipes.tiny import CONFIG, axes_of, diverging, unavailable, xor_recipe
 from xpmlp import reproduce
 from xpmlp.backends import registry as backends
@@ -47,14 +48,7 @@ def supply(monkeypatch, name, recipe):
     monkeypatch.setitem(sys.modules, module, SimpleNamespace(RECIPE=recipe))
 
 
-def run(capsys, *arguments):
-    """Return exit code, stdout and stderr of one `reproduce` command."""
-    try:
-        code = reproduce.main([str(a) for a in arguments])
-    except SystemExit as stop:
-        code = stop.code
-    output = capsys.readouterr()
-    return code, output.out, output.err
+run = runner(reproduce.main)
 
 
 def files_of(folder):

@@ -97,7 +97,8 @@ def problems(draw):
     order = order if draw(st.booleans()) else None
     steps = -(-ROWS // batch_size) if order is not None else 2
     linear = objective.optimizer in LINEAR
-    rates = (0.1 if linear else 0.001) * rng.random((steps, members) if members else steps)
+    largest = 1e-6 if objective.loss == "poisson" else 0.1 if linear else 0.001  # e^z diverges soon
+    rates = largest * rng.random((steps, members) if members else steps)
     number = (lambda v: np.full(members, v)) if members else np.float64
     hyper = Hyper(number(0.0), number(0.01), number(0.02), number(0.9))
     if objective.dropout:

@@ -13,6 +13,7 @@ from bench.__main__ import main
 from bench.processes import ROOT
 from bench.results import save
 from tests.bench.figures import run as a_run
+from tests.commands import runner
 from xpmlp.errors import InputError
 
 TINY = ("--case", "64/100", "--rows", "150", "--rounds", "2", "--threads", "1")
@@ -26,14 +27,7 @@ def no_gpu(fakes, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
-def run(capsys, *arguments):
-    """Return exit code, stdout and stderr of one command."""
-    try:
-        code = main([str(argument) for argument in arguments])
-    except SystemExit as stop:
-        code = stop.code
-    output = capsys.readouterr()
-    return code, output.out, output.err
+run = runner(main)
 
 
 def files_of(folder):

@@ -12,6 +12,7 @@ from bench.estimators.command import JSON, PAGE, main
 from bench.estimators.figures import difference
 from bench.estimators.pairs import OWN, SIDES, Fit, in_turn
 from bench.estimators.problems import NO_MNIST, PROBLEMS, make_parts
+from tests.commands import runner
 from tests.data.conftest import write_pair
 
 SHORT = ("--seeds", "2", "--epochs", "5", "--out", "new")
@@ -30,14 +31,7 @@ def away(monkeypatch, tmp_path):
     return room
 
 
-def run(capsys, *arguments):
-    """Return exit code, stdout and stderr of one command."""
-    try:
-        code = main([str(argument) for argument in arguments])
-    except SystemExit as stop:
-        code = stop.code
-    output = capsys.readouterr()
-    return code, output.out, output.err
+run = runner(main)
 
 
 def saved(room):

@@ -15,6 +15,7 @@ from bench.examples.differences import DIFFERS, ROUNDING, SAME, differences, ver
 from bench.examples.pictures import Pictures, own_share
 from bench.examples.prints import compare_prints
 from bench.examples.runs import Ran, run_script
+from tests.commands import runner
 from xpmlp.interrupt import StopRequest
 
 HEAD = """\
@@ -48,14 +49,7 @@ def away(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path / "room")
 
 
-def run(capsys, *arguments):
-    """Return exit code, stdout and stderr of one command."""
-    try:
-        code = main([str(argument) for argument in arguments])
-    except SystemExit as stop:
-        code = stop.code
-    output = capsys.readouterr()
-    return code, output.out, output.err
+run = runner(main)
 
 
 def compare(capsys, tmp_path, *options, **scripts):

@@ -13,6 +13,7 @@ from bench.gpu import check, parts
 from bench.gpu.check import JSON, LOG, NO_MNIST, PAGE, finite, main
 from bench.gpu.parts import FAILED, OK, SKIPPED, STOPPED, Outcome, _verdict_of_tests, profile_of
 from bench.processes import ROOT
+from tests.commands import runner
 from xpmlp.backends.cuda_driver import Driver
 
 HARDWARE = {
@@ -61,13 +62,7 @@ def pretended(monkeypatch, tmp_path, limits):
     return pretend
 
 
-def run(capsys, *arguments):
-    try:
-        code = main([str(argument) for argument in arguments])
-    except SystemExit as stop:
-        code = stop.code
-    output = capsys.readouterr()
-    return code, output.out, output.err
+run = runner(main)
 
 
 def saved(folder):

@@ -1,6 +1,7 @@
 """Adaptive rates: RMSprop, Adam and AdamW, with the constants of their papers."""
 
 import math
+from typing import Any
 
 from xpmlp.leaves import map_leaves, per_leaf
 from xpmlp.optim.base import descend, zeros
@@ -61,19 +62,25 @@ def update_adam(
     beta1: float = BETA1,
     beta2: float = BETA2,
     epsilon: float = EPSILON,
+    corrected: bool = True,
 ) -> tuple[Params, Moments]:
     """Return W - η m̂/(√v̂ + ε), with β₁, β₂ in [0, 1) and ε > 0.
 
     m ← β₁m + (1 - β₁)g, m̂ = m/c₁, c₁ = 1 - β₁ᵗ; v ← β₂v + (1 - β₂)g², v̂ = v/c₂,
-    c₂ = 1 - β₂ᵗ, t from 1. The same with fewer divisions is W - (η√c₂/c₁) m/(√v + ε√c₂).
+    c₂ = 1 - β₂ᵗ, t from 1. The same with fewer divisions is W - (η√c₂/c₁) m/(√v + ε√c₂); there
+    ε without √c₂, where it is not corrected with v, is the ε̂ of the source.
     The corrections are computed by expm1: in float32 the plain 1 - 0.999 is off by 1e-5.
     Source: Kingma & Ba 2014 (arXiv:1412.6980), whose section 2 has both orders, the second
     with an ε of its own. Equation: DERIVATION.md, "adam".
     """
     m = _average(beta1, moments[0], grads)
     v = _average(beta2, moments[1], _squares(grads))
-    root, rate = _corrections(xp, params, step, hyper, beta1, beta2)
-    return _descend_adam(xp, params, m, v, rate, epsilon * root), (m, v)
+    t = xp.astype(step + 1, params[0].W.dtype)
+    root = xp.sqrt(_correction(xp, beta2, t))
+    smallest = epsilon * root if corrected else epsilon
+    rate = hyper.learning_rate * root / _correction(xp, beta1, t)
+    direction = map_leaves(lambda m, v: m / (xp.sqrt(v) + smallest), m, v)
+    return descend(xp, params, direction, rate), (m, v)
 
 
 def update_adam_epsilon_hat(
@@ -83,19 +90,13 @@ def update_adam_epsilon_hat(
     moments: Moments,
     step: Array,
     hyper: Hyper,
-    beta1: float = BETA1,
-    beta2: float = BETA2,
-    epsilon: float = EPSILON,
+    **options: Any,
 ) -> tuple[Params, Moments]:
-    """Return W - (η√c₂/c₁) m/(√v + ε̂): Adam whose ε is not corrected with v.
+    """Return Adam's step W - (η√c₂/c₁) m/(√v + ε̂), with ε̂ = epsilon, as Keras and scikit-learn.
 
-    The second order of Kingma & Ba's section 2, with ε̂ = epsilon, as Keras and scikit-learn
-    have it; all else as `update_adam`. Equation: DERIVATION.md, "adam".
+    Source and equation: as `update_adam`.
     """
-    m = _average(beta1, moments[0], grads)
-    v = _average(beta2, moments[1], _squares(grads))
-    _, rate = _corrections(xp, params, step, hyper, beta1, beta2)
-    return _descend_adam(xp, params, m, v, rate, epsilon), (m, v)
+    return update_adam(xp, params, grads, moments, step, hyper, corrected=False, **options)
 
 
 def update_adamw(
@@ -105,7 +106,7 @@ def update_adamw(
     moments: Moments,
     step: Array,
     hyper: Hyper,
-    **options: float,
+    **options: Any,
 ) -> tuple[Params, Moments]:
     """Return Adam's step from weights that were decayed first: W ← W - η l2 W, never b.
 
@@ -118,22 +119,6 @@ def update_adamw(
 
     shrunk = tuple(Affine(decayed(layer.W), layer.b) for layer in params)
     return update_adam(xp, shrunk, grads, moments, step, hyper, **options)
-
-
-def _corrections(
-    xp: Namespace, params: Params, step: Array, hyper: Hyper, beta1: float, beta2: float
-) -> tuple[Array, Array]:
-    """Return √c₂ and the rate η√c₂/c₁."""
-    t = xp.astype(step + 1, params[0].W.dtype)
-    root = xp.sqrt(_correction(xp, beta2, t))
-    return root, hyper.learning_rate * root / _correction(xp, beta1, t)
-
-
-def _descend_adam(
-    xp: Namespace, params: Params, m: Params, v: Params, rate: Array, smallest: Array | float
-) -> Params:
-    direction = map_leaves(lambda m, v: m / (xp.sqrt(v) + smallest), m, v)
-    return descend(xp, params, direction, rate)
 
 
 def _correction(xp: Namespace, beta: float, t: Array) -> Array:
