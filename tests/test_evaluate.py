@@ -34,6 +34,7 @@ def digits(tmp_path_factory):
 
 
 run = runner(evaluate.main)
+train_run = runner(train.main)
 
 
 def drawn(folder):
@@ -182,3 +183,14 @@ def test_as_a_program(folder):
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("data      xor: 4 test rows")
+
+
+def test_other_columns_than_the_models_are_refused_by_name(capsys, tmp_path):
+    rows = [f"{i},{i % 7},{i % 3},{0.5 * i}" for i in range(40)]
+    (tmp_path / "own.csv").write_text("\n".join(["size,age,rooms,price", *rows]))
+    (tmp_path / "first.csv").write_text("\n".join(["price,size,age,rooms", *rows]))
+    fit = ("--dataset", tmp_path / "own.csv", "--hidden", 3, "--epochs", 1, "--learning-rate", 1e-4)
+    assert train_run(capsys, *fit, "--out", tmp_path / "run", "--no-plots", "--quiet")[0] == 0
+    code, out, err = run(capsys, tmp_path / "run", "--dataset", tmp_path / "first.csv")
+    assert (code, out) == (2, "")
+    assert "has other columns than the model: price, size, age instead of size, age, rooms" in err

@@ -11,11 +11,11 @@ from xpmlp.errors import unknown_name
 
 COMMANDS = {
     "train": "train a net on a data set, save the weights, the curves and the pictures",
-    "compare": "compare runs: results, settings that differ, curves in one picture",
     "evaluate": "evaluate a trained net on its test rows or on others",
-    "gradcheck": "prove the backward pass against central differences",
     "predict": "predict the rows of a file with a trained net, as CSV or JSON lines",
+    "compare": "compare runs: results, settings that differ, curves in one picture",
     "export": "write a trained net as an ONNX file, checked against the net",
+    "gradcheck": "prove the backward pass against central differences",
     "reproduce": "run published experiments and compare the figures",
 }
 

@@ -36,7 +36,12 @@ def make_parser() -> argparse.ArgumentParser:
         help="rows: .csv or .dat text, gzipped or not; .npy; .npz with an array x or images; "
         "images in an IDX file, gzipped or not; - for text from standard input",
     )
-    add("--out", type=path, metavar="FILE", help="write to this file, as a whole [stdout]")
+    add(
+        "--out",
+        type=path,
+        metavar="FILE",
+        help="write to this file, as a whole, in place of an older one [stdout]",
+    )
     add("--format", choices=FORMATS, help="csv or jsonl [by the ending of --out, else csv]")
     add("--batch-rows", type=int, metavar="N", help="rows to read and predict at a time [1024]")
     add("--quiet", action="store_true", help="no summary")

@@ -7,7 +7,7 @@ from safetensors.numpy import save
 from tests.conftest import load_or_skip
 from tests.problems import make_dataset
 from xpmlp.data.registry import load_dataset
-from xpmlp.errors import InputError
+from xpmlp.errors import InputError, RunError
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import fit
@@ -150,3 +150,26 @@ def test_a_run_goes_on_with_another_library(name):
     list(second.epochs())
     for mine, theirs in zip(second.model().params, whole.model.params, strict=True):
         np.testing.assert_allclose(mine.W, theirs.W, rtol=1e-9, atol=1e-12)
+
+
+def test_a_name_that_is_not_registered_is_no_damage(tmp_path, monkeypatch):
+    from xpmlp.nn.activations import ACTIVATIONS
+
+    monkeypatch.setitem(ACTIVATIONS, "own", ACTIVATIONS["tanh"])
+    config = Config(hidden=(3,), epochs=1, activation="own")
+    fit(config, make_dataset(), load_or_skip("numpy")).model.save(tmp_path / "own.safetensors")
+    assert Model.load(tmp_path / "own.safetensors").activations == ("own",)
+    monkeypatch.delitem(ACTIVATIONS, "own")
+    with pytest.raises(InputError, match=r"own\.safetensors: unknown activation 'own'"):
+        Model.load(tmp_path / "own.safetensors")
+
+
+def test_large_labels_are_named_where_the_loss_diverges():
+    from tests.problems import make_regression
+    from xpmlp.data.dataset import Rows
+
+    data = make_regression()
+    large = Rows(data.train.x, data.train.y * 1e150)
+    object.__setattr__(data, "train", large)
+    with pytest.raises(RunError, match=r"labels divided by about \de\+1\d\d, or clip_norm"):
+        fit(Config(hidden=(3,), epochs=5, dtype="float64"), data, load_or_skip("numpy"))

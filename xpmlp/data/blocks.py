@@ -46,6 +46,11 @@ class Block(NamedTuple):
             raise InputError(f"{self.file}, {self.unit} {number}: {problem}")
 
 
+def are_telling(names: tuple[str, ...]) -> bool:
+    """Tell whether names are more than the x1, x2, … of columns that had none in training."""
+    return names != tuple(f"x{i}" for i in range(1, len(names) + 1))
+
+
 STDIN = "-"
 Reader = Callable[[str, Columns, int, OnNote], Iterator[Block]]
 

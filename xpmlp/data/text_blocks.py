@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xpmlp.data.blocks import STDIN, Block, Columns, OnNote, shown
+from xpmlp.data.blocks import STDIN, Block, Columns, OnNote, are_telling, shown
 from xpmlp.data.idx import opened
 from xpmlp.data.text import ENCODING, Line, is_number, split_lines
 from xpmlp.errors import InputError
@@ -75,7 +75,7 @@ def _layout(fields: list[str], columns: Columns, name: str, on_note: OnNote) -> 
     """Understand the first line; raise InputError where it doesn't have the wanted columns."""
     names = fields if _is_header(fields, columns) else []
     if len(fields) - columns.width not in (0, 1):
-        known = names and _are_telling(columns.names)
+        known = names and are_telling(columns.names)
         lacking = [f"{n!r}" for n in columns.names if n not in names] if known else []
         detail = f"; it lacks {_listed(lacking)}" if lacking else ""
         found = f"{len(fields)} column{'s' if len(fields) > 1 else ''}"
@@ -107,7 +107,7 @@ def _order(names: list[str], columns: Columns, name: str, on_note: OnNote) -> li
     if sorted(features) == sorted(wanted) and len({*wanted}) == len(wanted):
         on_note(f"{name}: its columns stand in another order and were matched by their names")
         return [features.index(one) for one in wanted]
-    if not _are_telling(wanted) and not {*names} & {*wanted}:
+    if not are_telling(wanted) and not {*names} & {*wanted}:
         on_note(
             f"{name}: the model was trained on columns without names, so these are taken in "
             f"their order: {_listed(features)}"
@@ -119,11 +119,6 @@ def _order(names: list[str], columns: Columns, name: str, on_note: OnNote) -> li
     wrong += [f"has {_listed(unknown)}, which the model doesn't know"] if unknown else []
     end = "" if missing else "; only a label may be added, as the last column"
     raise InputError(f"{name} {' and '.join(wrong or ['names a column twice'])}{end}")
-
-
-def _are_telling(names: tuple[str, ...]) -> bool:
-    """Tell whether names are more than the x1, x2, … of columns that had none in training."""
-    return names != tuple(f"x{i}" for i in range(1, len(names) + 1))
 
 
 def _values(line: Line, expected: int, width: int, name: str) -> list[float]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from xpmlp.data.blocks import are_telling
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.data.registry import dataset_names, load_dataset
 from xpmlp.data.tabular import read_table
@@ -117,12 +118,18 @@ def _check_columns(model: Model, data: Dataset) -> None:
     """Raise InputError for other columns than the model's, or the same ones in another order."""
     check_inputs(model, data)
     known, found = model.feature_names, data.feature_names
-    if known != found and sorted(known) == sorted(found):
+    if known == found or not (are_telling(known) and are_telling(found)):
+        return
+    if sorted(known) == sorted(found):
         i = next(i for i, pair in enumerate(zip(known, found, strict=True)) if len({*pair}) > 1)
         raise InputError(
             f"{data.name} has the model's columns in another order: column {i + 1} is "
             f"{found[i]!r} and must be {known[i]!r}"
         )
+    raise InputError(
+        f"{data.name} has other columns than the model: {_listed(found)} instead of "
+        f"{_listed(known)}"
+    )
 
 
 def _scaled(model: Model, chosen: EvaluationRows) -> np.ndarray:

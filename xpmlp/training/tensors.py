@@ -69,6 +69,8 @@ def read_tensors(
         about = dict(json.loads(metadata.get(METADATA_KEY, "{}")))
         if about.get("format") == file_format:
             return build(tensors, about)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged: {type(error).__name__}: {error}") from error
     raise InputError(f"{path} holds {about.get('format') or 'something else'}, not {file_format}")

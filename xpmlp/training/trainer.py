@@ -264,5 +264,12 @@ class Trainer:
             raise DivergenceError(
                 f"the loss became {losses[bad.argmax()]} at step {step} of epoch {epoch + 1}; "
                 f"try a smaller learning_rate than {self.config.learning_rate:g}, scaled inputs, "
-                "or clip_norm"
+                f"{self._smaller_labels()}or clip_norm"
             )
+
+    def _smaller_labels(self) -> str:
+        """Return a remedy for values that are large, which scaled inputs don't make smaller."""
+        if self.data.task != "regression":
+            return ""
+        largest = float(np.abs(self.data.train.y).max())
+        return f"labels divided by about {largest:.1g}, " if largest > 100 else ""
