@@ -15,7 +15,10 @@ from xpmlp.nn.activations import ACTIVATIONS
 
 ROOT = Path(xpmlp.__file__).parent
 HEAVY = ("numpy", "cupy", "torch", "jax", "array_api_compat", "array_api_strict")
-HEAVY_TOOLS = ("matplotlib", "sklearn", "scipy", "pooch", "requests", "tqdm", "safetensors")
+HEAVY_TOOLS = (
+    *("matplotlib", "sklearn", "scipy", "pooch", "requests", "tqdm", "safetensors"),
+    *("onnx", "onnxruntime"),
+)
 FLOORS = {
     **dict.fromkeys(("errors", "types", "leaves", "console", "files", "__init__"), 0),
     **dict.fromkeys(("nn", "optim", "backends", "data"), 1),
