@@ -18,9 +18,9 @@ def test_gradcheck_finds_all_correct(capsys):
 @pytest.mark.parametrize("name", ["torch", "jax", "array-api-strict"])
 def test_gradcheck_on_other_libraries(name, capsys):
     load_or_skip(name)
-    options = ["--backend", name, "--quiet", "--activation", "relu", "--depth", "2"]
+    options = ["--backend", name, "--quiet", "--activation", "relu", "gelu", "--depth", "2"]
     assert gradcheck.main(options) == 0
-    assert "24 nets, 144 arrays, 0 WRONG" in capsys.readouterr().out
+    assert "48 nets, 288 arrays, 0 WRONG" in capsys.readouterr().out
 
 
 def test_gradcheck_with_masks(capsys, monkeypatch):

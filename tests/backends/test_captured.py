@@ -35,7 +35,7 @@ def recording_backend(dtype="float64"):
     return backend
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(problem=problems())
 def test_captured_steps_are_the_step(problem):
     assert_replays(recording_backend(problem[-1]), problem, captured.CapturedEpoch)

@@ -35,7 +35,7 @@ def assert_same_run(ours, numpys):
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(problem=problems())
 def test_graphs_are_the_step(cuda, make_backend, problem):

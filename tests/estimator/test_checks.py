@@ -53,5 +53,5 @@ def test_every_check_passes_with_arrays_of_other_libraries_in_scipy(name):
     passed = [check for status, check, _ in lines if status == "passed"]
     mixed = set() if find_spec("torch") else {"check_array_api_mixed_inputs"}
     assert NEEDS_SCIPY_ARRAYS - mixed <= set(passed)
-    assert passed.count("check_array_api_input") >= 3
+    assert passed.count("check_array_api_input") >= (5 if find_spec("torch") else 3)
     assert len(lines) >= 75
