@@ -14,9 +14,9 @@ from bench.machine import describe_machine, environment
 from bench.processes import Setup
 from bench.report import LEGEND, case_text, header, label_of, markdown
 from bench.results import FORMAT, Figures, case_figures, make_folder, save
-from xpmlp.commands import EXIT_INTERRUPTED, EXIT_RUN_FAILED
 from xpmlp.console import show, warn
 from xpmlp.data.places import places
+from xpmlp.errors import EXIT_INTERRUPTED, EXIT_RUN_FAILED
 from xpmlp.interrupt import StopRequest, graceful_interrupt
 
 PROGRAM = "python -m bench"

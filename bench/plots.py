@@ -11,7 +11,7 @@ import numpy as np
 from bench.report import count, kernels_text
 from bench.results import FLOOR, OWN, Figures
 from bench.sweep import SWEEPS
-from xpmlp.reporting.style import (
+from xpmlp.pictures.style import (
     GREY,
     PALETTE,
     SMALL_TEXT_SIZE,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.commands import QUICK, interrupted_training, read_table, run
-from xpmlp.backends.numpy_backend import NumpyBackend
+from xpmlp.backends.numpy.backend import NumpyBackend
 from xpmlp.errors import RunError
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.model import Model
@@ -107,7 +107,7 @@ def test_pictures_that_fail_cost_a_warning(capsys, monkeypatch):
     def broken(*arguments):
         raise ValueError("no ink")
 
-    monkeypatch.setattr("xpmlp.reporting.pictures.write_pictures", broken)
+    monkeypatch.setattr("xpmlp.runs.drawing.write_pictures", broken)
     code, _, err = run(capsys, *QUICK[:-1])
     assert code == 0
     assert "warning: the pictures could not be drawn: ValueError: no ink" in err

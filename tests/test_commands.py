@@ -9,7 +9,7 @@ import pytest
 
 from tests.commands import QUICK, read_table, run
 from xpmlp import __main__ as overview
-from xpmlp.backends.numpy_backend import NumpyBackend
+from xpmlp.backends.numpy.backend import NumpyBackend
 from xpmlp.training.model import Model
 
 pytestmark = pytest.mark.usefixtures("away_without_gpu")
@@ -96,8 +96,8 @@ def test_the_header_of_a_run_on_a_gpu_names_the_precision_of_products(capsys, mo
             super().__init__(*names)
             self.device, self.matmul_precision = "cuda:0", "tf32"
 
-    monkeypatch.setattr("xpmlp.backends.numpy_backend.NumpyBackend", OnGpu)
-    monkeypatch.setattr("xpmlp.backends.numpy_backend.blas_in_use", lambda: "a library")
+    monkeypatch.setattr("xpmlp.backends.numpy.backend.NumpyBackend", OnGpu)
+    monkeypatch.setattr("xpmlp.backends.numpy.backend.blas_in_use", lambda: "a library")
     _, out, _ = run(capsys, *QUICK, "--matmul-precision", "tf32", "--out", "one")
     machine = out.splitlines()[3]
     assert " on cuda:0 (" in machine

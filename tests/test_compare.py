@@ -13,10 +13,10 @@ from tests.commands import QUICK, runner
 from xpmlp import compare as command
 from xpmlp import train
 from xpmlp.errors import InputError
-from xpmlp.reporting.compared_curves import COLOURS, compared_curves
-from xpmlp.reporting.comparing import compare, short_names, table_text
-from xpmlp.reporting.curves import Curve
-from xpmlp.reporting.opened_run import OpenedRun
+from xpmlp.pictures.compared_curves import COLOURS, compared_curves
+from xpmlp.pictures.curves import Curve
+from xpmlp.runs.comparing import compare, short_names, table_text
+from xpmlp.runs.opened import OpenedRun
 
 MOONS = ["--dataset", "moons", "--hidden", "4", "--epochs", "3", "--batch-size", "64"]
 RUNS = {

@@ -41,7 +41,7 @@ def test_a_gpu_adds_the_libraries_that_know_cuda():
         ("test_layers.py", False, False),
         ("test_layers.py", True, True),
         ("cuda/test_runs.py", False, True),
-        ("backends/test_cuda_source.py", False, False),
+        ("compiler/test_cuda_source.py", False, False),
         ("backends/test_registry.py", False, True),
         ("backends/test_gpu_trouble.py", False, True),
     ],

@@ -21,7 +21,7 @@ from tests.commands import runner
 from tests.data.conftest import idx_bytes
 from xpmlp import predict
 from xpmlp.data.dataset import Scaling
-from xpmlp.reporting.predictions import write_predictions
+from xpmlp.evaluation.predictions import write_predictions
 from xpmlp.training.model import Model
 from xpmlp.training.predicting import Predictions, predict_file
 from xpmlp.types import Affine

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.commands import interrupted_training, run
-from xpmlp.backends.numpy_backend import NumpyBackend
+from xpmlp.backends.numpy.backend import NumpyBackend
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.model import Model
 

@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import NoReturn
 
 from xpmlp import __version__
-from xpmlp.commands import EXIT_BAD_INPUT, run_as_program
-from xpmlp.errors import unknown_name
+from xpmlp.commands import run_as_program
+from xpmlp.errors import EXIT_BAD_INPUT, unknown_name
 
 COMMANDS = {
     "train": "train a net on a data set, save the weights, the curves and the pictures",

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from xpmlp.console import prepare_streams, silence, warn
-from xpmlp.errors import InputError, XpmlpError
+from xpmlp.errors import (
+    EXIT_BAD_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_RUN_FAILED,
+    InputError,
+    XpmlpError,
+)
 from xpmlp.training.config import Config
-
-EXIT_RUN_FAILED = 1
-EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
 
 
 class Parser(argparse.ArgumentParser):

@@ -15,7 +15,7 @@ from xpmlp.console import show, warn
 from xpmlp.errors import InputError
 
 if TYPE_CHECKING:
-    from xpmlp.reporting.comparing import Comparison
+    from xpmlp.runs.comparing import Comparison
 
 PROGRAM = "xpmlp compare"
 PICTURE = "compare.png"
@@ -50,7 +50,7 @@ def run_command(arguments: argparse.Namespace) -> int:
     if arguments.out and arguments.no_plots:
         raise InputError(f"--out is where {PICTURE} goes, and --no-plots draws none")
 
-    from xpmlp.reporting.comparing import compare
+    from xpmlp.runs.comparing import compare
 
     comparison = compare(arguments.runs)
     picture = None if arguments.no_plots else _draw(comparison, arguments.out)
@@ -67,7 +67,7 @@ def run_command(arguments: argparse.Namespace) -> int:
 
 def _draw(comparison: "Comparison", out: Path | None) -> Path | None:
     """Draw the curves; runs without any cost a note. Raises InputError for a bad folder."""
-    from xpmlp.reporting.style import save
+    from xpmlp.pictures.style import save
 
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     if not comparison.has_curves:

@@ -7,6 +7,10 @@ The commands turn them into one line on stderr and an exit code: `InputError` in
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+EXIT_RUN_FAILED = 1
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
 
 class XpmlpError(Exception):
     """Base of all errors that xpmlp raises on purpose; its text is meant for people."""

@@ -13,8 +13,8 @@ from xpmlp.console import show, warn
 from xpmlp.errors import InputError, RunError
 
 if TYPE_CHECKING:
-    from xpmlp.reporting.evaluating import SeedReports
-    from xpmlp.reporting.evaluation_reports import Report
+    from xpmlp.evaluation.evaluating import SeedReports
+    from xpmlp.evaluation.reports import Report
 
 PROGRAM = "xpmlp evaluate"
 
@@ -82,8 +82,8 @@ def run_command(arguments: argparse.Namespace) -> int:
 
 
 def _evaluated(arguments: argparse.Namespace) -> "Report | SeedReports":
-    from xpmlp.reporting.evaluating import evaluate, evaluate_seeds
-    from xpmlp.reporting.opened_run import open_runs
+    from xpmlp.evaluation.evaluating import evaluate, evaluate_seeds
+    from xpmlp.runs.opened import open_runs
     from xpmlp.training.model import Model
 
     options = {name: getattr(arguments, name) for name in ("dataset", "part", "data_dir")}
@@ -96,7 +96,7 @@ def _evaluated(arguments: argparse.Namespace) -> "Report | SeedReports":
 
 def _draw(report: "Report | SeedReports", arguments: argparse.Namespace) -> Path:
     """Write the pictures, those of each seed in a folder of its own; return the folder."""
-    from xpmlp.reporting.pictures import OUTCOMES, write
+    from xpmlp.runs.drawing import OUTCOMES, write
 
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     folder = arguments.run.parent if arguments.run.is_file() else arguments.run

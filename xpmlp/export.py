@@ -70,7 +70,7 @@ def run_command(arguments: argparse.Namespace) -> int:
     """Export as the arguments say. Raises XpmlpError with a line for people."""
     _refuse_target(arguments.onnx, force=arguments.force)
     from xpmlp.onnx_export import export, require_packages
-    from xpmlp.reporting.run_directory import find_model
+    from xpmlp.runs.directory import find_model
     from xpmlp.training.model import Model
 
     require_packages()
@@ -127,7 +127,7 @@ def run_rows(folder: Path, model: "Model") -> RawRows:
 
     They come in float64; pixels, which float32 holds as well, in float32.
     """
-    from xpmlp.reporting.run_directory import CONFIG
+    from xpmlp.runs.directory import CONFIG
     from xpmlp.training.config import Config
     from xpmlp.training.fitting import load_for
 

@@ -11,8 +11,8 @@ from typing import TextIO
 from xpmlp.commands import Parser, guarded, path, run_as_program
 from xpmlp.console import silence, warn
 from xpmlp.errors import InputError
+from xpmlp.evaluation.predictions import FORMATS, write_predictions
 from xpmlp.files import whole_file
-from xpmlp.reporting.predictions import FORMATS, write_predictions
 
 PROGRAM = "xpmlp predict"
 ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".json": "jsonl"}
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_command(arguments: argparse.Namespace) -> int:
     """Predict as the arguments say. Raises XpmlpError with a line for people."""
     _refuse_own_input(arguments.out, arguments.file)
-    from xpmlp.reporting.run_directory import find_model
+    from xpmlp.runs.directory import find_model
     from xpmlp.training.model import Model
     from xpmlp.training.predicting import BATCH_ROWS, predict_file
 

@@ -8,7 +8,7 @@ from xpmlp.commands import config_values
 from xpmlp.console import warn
 from xpmlp.errors import InputError
 from xpmlp.optim.schedules import TIMELESS
-from xpmlp.reporting.run_directory import CHECKPOINT, CONFIG, MODEL, RunDirectory
+from xpmlp.runs.directory import CHECKPOINT, CONFIG, MODEL, RunDirectory
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import RESUMABLE, Config
 from xpmlp.training.members import Members

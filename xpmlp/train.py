@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpmlp.commands import (
-    EXIT_INTERRUPTED,
     Parser,
     add_config_flags,
     config_values,
@@ -19,15 +18,15 @@ from xpmlp.commands import (
     run_as_program,
 )
 from xpmlp.console import show, warn
-from xpmlp.errors import RunError
+from xpmlp.errors import EXIT_INTERRUPTED, RunError
 from xpmlp.training.config import Config, read_toml
 
 if TYPE_CHECKING:
     from xpmlp.backends.registry import Selection
     from xpmlp.data.dataset import Dataset
     from xpmlp.interrupt import StopRequest
-    from xpmlp.reporting.progress import Progress
-    from xpmlp.reporting.run_directory import RunDirectory
+    from xpmlp.runs.directory import RunDirectory
+    from xpmlp.runs.progress import Progress
     from xpmlp.training.fitting import Run
     from xpmlp.training.members import Members
     from xpmlp.training.trainer import Trainer
@@ -87,7 +86,7 @@ def run_command(arguments: argparse.Namespace) -> int:
     config = saved.config_with(arguments) if saved else config_of(arguments)
 
     from xpmlp.backends.registry import select_backend
-    from xpmlp.reporting.run_directory import RunDirectory
+    from xpmlp.runs.directory import RunDirectory
     from xpmlp.training.fitting import load_for, make_members
 
     selection = select_backend(
@@ -152,8 +151,8 @@ def _train(
 ) -> int:
     """Train to the end, to Ctrl-C or to a failure, and save whatever was learnt."""
     from xpmlp.interrupt import graceful_interrupt
-    from xpmlp.reporting.progress import make_progress
-    from xpmlp.reporting.summary import header
+    from xpmlp.runs.progress import make_progress
+    from xpmlp.runs.summary import header
 
     trainers = members.trainers
     stream = sys.stderr if arguments.json else sys.stdout
@@ -235,8 +234,8 @@ def _save_results(
     failures: "list[RunError | None]",
 ) -> tuple[dict[str, Any], str, list[str]]:
     """Save every net's results; return the run's figures, its summary, what was not written."""
-    from xpmlp.reporting.seed_summary import seeds_text, summarize_seeds
-    from xpmlp.reporting.summary import summarize, summary_text
+    from xpmlp.runs.seed_summary import seeds_text, summarize_seeds
+    from xpmlp.runs.summary import summarize, summary_text
 
     each, problems = [], []
     for run, place, failure in zip(runs, directory.members, failures, strict=True):
@@ -263,7 +262,7 @@ def _joint_failure(failures: "list[RunError | None]", directory: "RunDirectory")
 
 def _draw(runs: "list[Run]", figures: dict[str, Any], directory: "RunDirectory") -> None:
     """Draw the pictures, write the report; one that fails costs a warning, not the run."""
-    from xpmlp.reporting.html_report import REPORT, RunPage, read_pictures, save_report
+    from xpmlp.pages.html_report import REPORT, RunPage, read_pictures, save_report
 
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:

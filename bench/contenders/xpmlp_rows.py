@@ -64,7 +64,7 @@ class _Xpmlp(Contender):
             raise Unavailable(str(error)) from error
 
     def epoch(self, order: np.ndarray) -> None:
-        """Run one epoch as `xpmlp.training.members.train_epoch` does."""
+        """Run one epoch as `xpmlp.training.epoch.train_epoch` does."""
         self.order = order
         backend, trainer, problem = self.backend, self.trainer, self.trainer.problem
         with backend.running():

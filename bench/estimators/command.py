@@ -11,10 +11,10 @@ from typing import Any
 
 from bench.estimators.problems import PROBLEMS, RATES, Problem, chosen_problems
 from bench.results import make_folder
-from xpmlp.commands import EXIT_INTERRUPTED, Parser, guarded, path
+from xpmlp.commands import Parser, guarded, path
 from xpmlp.console import show, warn
 from xpmlp.data.places import places
-from xpmlp.errors import DataUnavailableError, InputError
+from xpmlp.errors import EXIT_INTERRUPTED, DataUnavailableError, InputError
 from xpmlp.files import write_whole
 from xpmlp.interrupt import StopRequest, graceful_interrupt
 

@@ -15,10 +15,10 @@ from bench.examples.runs import Ran, run_script
 from bench.examples.scripts import Script, find_scripts
 from bench.examples.stage import FAILED, NUDGED
 from bench.results import make_folder
-from xpmlp.commands import EXIT_INTERRUPTED, EXIT_RUN_FAILED, Parser, guarded, path
+from xpmlp.commands import Parser, guarded, path
 from xpmlp.console import show, warn
 from xpmlp.data.places import places
-from xpmlp.errors import InputError
+from xpmlp.errors import EXIT_INTERRUPTED, EXIT_RUN_FAILED, InputError
 from xpmlp.files import write_whole
 from xpmlp.interrupt import StopRequest, graceful_interrupt
 

@@ -19,16 +19,10 @@ from bench.gpu.parts import FAILED, SKIPPED, STOPPED, Outcome, Task
 from bench.gpu.runner import Runner
 from bench.results import make_folder
 from xpmlp.backends.cuda_driver import query_driver
-from xpmlp.commands import (
-    EXIT_INTERRUPTED,
-    EXIT_RUN_FAILED,
-    Parser,
-    guarded,
-    path,
-)
+from xpmlp.commands import Parser, guarded, path
 from xpmlp.console import show, warn
 from xpmlp.data.places import places
-from xpmlp.errors import InputError, unknown_name
+from xpmlp.errors import EXIT_INTERRUPTED, EXIT_RUN_FAILED, InputError, unknown_name
 from xpmlp.files import write_whole
 from xpmlp.interrupt import StopRequest, graceful_interrupt
 

@@ -16,7 +16,7 @@ def cuda(monkeypatch):
 @pytest.fixture
 def make_backend(cuda):
     """The class of the CuPy backend, with a device."""
-    module = importlib.import_module("xpmlp.backends.cupy_backend")
+    module = importlib.import_module("xpmlp.backends.cupy.backend")
     return lambda dtype="float64", **more: module.CupyBackend("cuda:1", dtype, **more)
 
 

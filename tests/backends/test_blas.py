@@ -4,11 +4,11 @@ import os
 import subprocess
 import sys
 
-from xpmlp.backends.numpy_backend import NumpyBackend, blas_in_use
+from xpmlp.backends.numpy.backend import NumpyBackend, blas_in_use
 
 
 def test_the_blas_in_use_is_that_of_the_environment():
-    code = "from xpmlp.backends.numpy_backend import blas_in_use; print(blas_in_use())"
+    code = "from xpmlp.backends.numpy.backend import blas_in_use; print(blas_in_use())"
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "Haswell"}
     text = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment

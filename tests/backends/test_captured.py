@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 
 from tests.backends.test_agreement import RUNS, TWO_HUNDRED_STEPS
-from tests.backends.test_plan import assert_replays, problems
+from tests.compiler.test_plan import assert_replays, problems
 from tests.conftest import load_or_skip
 from tests.problems import make_dataset, relative_distance
 from xpmlp.backends import captured

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.fake_cuda import install
-from xpmlp.backends.recording import NotRecordable
+from xpmlp.compiler.recording import NotRecordable
 
 SIZES = [(5, 7, 3), (1, 7, 3), (5, 1, 3), (5, 7, 1), (1, 1, 1), (64, 33, 10)]
 
@@ -28,7 +28,7 @@ def cupy(cuda):
 
 @pytest.fixture
 def module(cuda):
-    return importlib.import_module("xpmlp.backends.cublas")
+    return importlib.import_module("xpmlp.backends.cupy.cublas")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.backends.test_agreement import RUNS, TWO_HUNDRED_STEPS
-from tests.backends.test_plan import assert_replays, problems
+from tests.compiler.test_plan import assert_replays, problems
 from tests.conftest import load_or_skip
 from tests.problems import make_dataset, relative_distance
 from xpmlp.backends import captured
@@ -207,7 +207,7 @@ def test_products_have_the_precision_that_was_asked_for(cuda, make_backend, prec
 
 
 def test_what_cannot_be_captured_runs_step_by_step_and_says_so(cuda, cupy_backend, monkeypatch):
-    module = importlib.import_module("xpmlp.backends.cupy_kernels")
+    module = importlib.import_module("xpmlp.backends.cupy.kernels")
 
     def refuse(*_, **__):
         raise OSError("libcublas.so.13: cannot open shared object file")

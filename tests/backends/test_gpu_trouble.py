@@ -6,8 +6,9 @@ import warnings
 import pytest
 
 from tests.conftest import load_or_skip
-from xpmlp.backends import cupy_install, registry
+from xpmlp.backends import registry
 from xpmlp.backends.cuda_driver import Driver
+from xpmlp.backends.cupy import install as cupy_install
 from xpmlp.backends.registry import select_backend
 from xpmlp.errors import BackendUnavailableError, RunError
 
@@ -167,7 +168,7 @@ def test_pytorch_says_why_it_has_no_gpu(monkeypatch, built, driver, reason):
 
     monkeypatch.setattr(torch.cuda, "is_available", available)
     monkeypatch.setattr(torch.version, "cuda", built)
-    monkeypatch.setattr("xpmlp.backends.torch_backend.query_driver", lambda: driver)
+    monkeypatch.setattr("xpmlp.backends.torch.backend.query_driver", lambda: driver)
     with pytest.raises(BackendUnavailableError) as caught:
         registry.load("torch", "cuda:0", "float32")
     assert str(caught.value).startswith(f"torch {torch.__version__} {reason}")

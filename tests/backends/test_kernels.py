@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import load_or_skip
-from xpmlp.backends.plan import Plan
-from xpmlp.backends.recording import (
+from xpmlp.compiler.plan import Plan
+from xpmlp.compiler.recording import (
     CONSTANTS,
     RECORDED,
     NotRecordable,

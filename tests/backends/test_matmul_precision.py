@@ -144,7 +144,7 @@ def test_what_the_process_had_switched_on_is_off_and_on_again(switch):
         pytest.skip("this PyTorch has the older setting alone")
     code = f"""
 import torch
-from xpmlp.backends.torch_backend import precision_of_products
+from xpmlp.backends.torch.backend import precision_of_products
 setting = torch.backends.cuda.matmul
 {switch}
 print(setting.fp32_precision)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tests.conftest import CPU_BACKENDS, load_or_skip
-from xpmlp.backends import cupy_install, registry
+from xpmlp.backends import registry
 from xpmlp.backends.cuda_driver import Driver, query_driver
+from xpmlp.backends.cupy import install as cupy_install
 from xpmlp.backends.registry import select_backend
 from xpmlp.errors import BackendUnavailableError, InputError
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from tests.backends.test_plan import problems
+from tests.compiler.test_plan import problems
 from tests.conftest import load_or_skip
 from tests.problems import make_dataset, make_regression, relative_distance
 from xpmlp.backends.base import Backend

@@ -20,7 +20,7 @@ from tests.fake_cuda.library import FakeCudaError, compiler, runtime_path
 
 __all__ = ["FakeCudaError", "install"]
 
-BACKENDS = "xpmlp.backends"
+ROOM = "xpmlp.backends.cupy"
 
 
 class OutOfMemoryError(MemoryError):
@@ -51,11 +51,12 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def forget_backends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the modules that import CuPy imported anew, now and after the test."""
-    package = importlib.import_module(BACKENDS)
+    package = importlib.import_module(ROOM)
     folder = Path(str(package.__file__)).parent
-    for name in {"cublas", *(path.stem for path in folder.glob("cupy_*"))}:
-        monkeypatch.setitem(sys.modules, f"{BACKENDS}.{name}", package)
-        monkeypatch.delitem(sys.modules, f"{BACKENDS}.{name}")
+    for name in ("backend", "cublas", "kernels"):
+        assert (folder / f"{name}.py").exists()
+        monkeypatch.setitem(sys.modules, f"{ROOM}.{name}", package)
+        monkeypatch.delitem(sys.modules, f"{ROOM}.{name}")
         monkeypatch.setattr(package, name, None, raising=False)
         monkeypatch.delattr(package, name)
 

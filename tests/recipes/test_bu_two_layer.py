@@ -8,12 +8,12 @@ import pytest
 
 from tests.conftest import CPU_BACKENDS, load_or_skip
 from xpmlp.data.dataset import Dataset, Rows
+from xpmlp.pictures.style import save
 from xpmlp.recipes import bu_two_layer as bu
 from xpmlp.recipes.base import Golden, Property, Published, Results, Setting, train
 from xpmlp.recipes.five_rows import check_arrays, given_net, given_rows, untrained_loss
 from xpmlp.recipes.formulas import derived, penalty_rule_holds, small_net, small_rows
 from xpmlp.recipes.verdicts import judge
-from xpmlp.reporting.style import save
 from xpmlp.training.history import History
 from xpmlp.types import Affine
 

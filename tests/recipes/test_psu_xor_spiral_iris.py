@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import CPU_BACKENDS, load_or_skip
+from xpmlp.pictures.style import save
 from xpmlp.recipes import psu_xor_spiral_iris
 from xpmlp.recipes.base import Golden, Results, Setting, Training, train
 from xpmlp.recipes.demonstrations import all_correct
@@ -24,7 +25,6 @@ from xpmlp.recipes.psu_xor_spiral_iris import (
     secant,
 )
 from xpmlp.recipes.verdicts import judge
-from xpmlp.reporting.style import save
 
 NOWHERE = "generated"
 

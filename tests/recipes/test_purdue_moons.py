@@ -7,6 +7,7 @@ from sklearn.model_selection import train_test_split
 
 from tests.conftest import CPU_BACKENDS, load_or_skip
 from xpmlp.nn import affine
+from xpmlp.pictures.style import save
 from xpmlp.recipes.base import Results, Setting, Training, train
 from xpmlp.recipes.demonstrations import untrained
 from xpmlp.recipes.purdue_moons import (
@@ -17,7 +18,6 @@ from xpmlp.recipes.purdue_moons import (
     published_moons,
 )
 from xpmlp.recipes.verdicts import judge
-from xpmlp.reporting.style import save
 
 IDENTITIES = (bias_is_a_weight, ascent_is_descent)
 

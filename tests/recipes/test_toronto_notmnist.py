@@ -10,11 +10,11 @@ import pytest
 from tests.conftest import CPU_BACKENDS, load_or_skip
 from tests.problems import make_dataset
 from xpmlp.data.dataset import Rows
+from xpmlp.pictures.style import save
 from xpmlp.recipes import toronto_notmnist as toronto
 from xpmlp.recipes.base import Property, Published, Results, Setting, train
 from xpmlp.recipes.formulas import plain_gradient, small_net, small_rows
 from xpmlp.recipes.verdicts import judge
-from xpmlp.reporting.style import save
 from xpmlp.training.fitting import fit
 
 WITHOUT_DATA = [

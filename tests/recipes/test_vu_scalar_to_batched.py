@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import CPU_BACKENDS, load_or_skip
 from tests.problems import make_dataset
 from xpmlp.data.toy import ellipse_rows
+from xpmlp.pictures.style import save
 from xpmlp.recipes.base import Property, Published, Results, Setting, train
 from xpmlp.recipes.scalar_to_batched import CHECKS, agreement
 from xpmlp.recipes.verdicts import judge
@@ -23,7 +24,6 @@ from xpmlp.recipes.vu_scalar_to_batched import (
     every_epoch,
     pixels_were_raw,
 )
-from xpmlp.reporting.style import save
 from xpmlp.training.fitting import load_for
 
 

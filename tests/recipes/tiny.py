@@ -56,7 +56,7 @@ def losses(results):
 
 
 def axes_of(results):
-    from xpmlp.reporting.style import dress, new_figure
+    from xpmlp.pictures.style import dress, new_figure
 
     figure = new_figure(2, 2)
     dress(figure.subplots(), "x", "y")

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpmlp.backends.base import Backend, EpochPlan
-from xpmlp.backends.plan import Call, Plan
 from xpmlp.backends.planned import PlannedBackend, PlannedStep
-from xpmlp.backends.recording import NotRecordable
+from xpmlp.compiler.plan import Call, Plan
+from xpmlp.compiler.recording import NotRecordable
 from xpmlp.leaves import leaves, map_tree
 from xpmlp.types import Array, Batch, Hyper
 

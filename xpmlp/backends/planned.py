@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from xpmlp.backends.base import Backend, EpochPlan
-from xpmlp.backends.plan import Kernels, Plan
-from xpmlp.backends.recording import NotRecordable
+from xpmlp.compiler.plan import Kernels, Plan
+from xpmlp.compiler.recording import NotRecordable
 from xpmlp.leaves import leaves, map_tree
 from xpmlp.types import Array, Batch, Hyper, Namespace
 

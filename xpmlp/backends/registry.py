@@ -12,8 +12,8 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, NamedTuple
 
-from xpmlp.backends import cupy_install
 from xpmlp.backends.cuda_driver import Driver, query_driver
+from xpmlp.backends.cupy import install as cupy_install
 from xpmlp.errors import BackendUnavailableError, InputError, RunError, unknown_name
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ class Entry(NamedTuple):
 
 
 BACKENDS: dict[str, Entry] = {
-    "numpy": Entry("numpy_backend", "NumpyBackend", "numpy", ("cpu",)),
-    "cupy": Entry("cupy_backend", "CupyBackend", "cupy-cuda13x", ("cuda",)),
-    "torch": Entry("torch_backend", "TorchBackend", "torch", ("cpu", "cuda")),
+    "numpy": Entry("numpy.backend", "NumpyBackend", "numpy", ("cpu",)),
+    "cupy": Entry("cupy.backend", "CupyBackend", "cupy-cuda13x", ("cuda",)),
+    "torch": Entry("torch.backend", "TorchBackend", "torch", ("cpu", "cuda")),
     "jax": Entry("jax_backend", "JaxBackend", "jax", ("cpu", "cuda")),
     "array-api-strict": Entry("strict_backend", "StrictBackend", "array-api-strict", ("cpu",)),
 }

@@ -25,14 +25,14 @@ from xpmlp.recipes.demonstrations import all_correct, epoch_curve, gradient_tabl
 from xpmlp.recipes.five_rows import check_arrays, comment_is_wrong, end_loss, untrained_loss
 from xpmlp.recipes.formulas import derivation_holds, penalty_rule_holds
 from xpmlp.recipes.verdicts import is_within
-from xpmlp.reporting.spread import spread_of, spread_text
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import Run, load_for
+from xpmlp.training.spread import spread_of, spread_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from xpmlp.reporting.curves import Curve
+    from xpmlp.pictures.curves import Curve
 
 ABOUT = """
 A net of one hidden layer, sigmoid or ReLU, and a softmax output; its loss is the mean
@@ -166,7 +166,7 @@ def explains(
 
 def step_curves(results: Results, label: str, read: Callable[[Run], np.ndarray]) -> "list[Curve]":
     """Return what is read of each step, as the mean of the seeds in a band."""
-    from xpmlp.reporting.curves import Curve
+    from xpmlp.pictures.curves import Curve
 
     return [
         Curve.of_runs(
@@ -178,7 +178,7 @@ def step_curves(results: Results, label: str, read: Callable[[Run], np.ndarray])
 
 def draw_loss(results: Results) -> "Figure":
     """Draw the loss of each step, without and with the penalty."""
-    from xpmlp.reporting.curves import loss_per_step
+    from xpmlp.pictures.curves import loss_per_step
 
     plain = step_curves(results, "loss, ", lambda run: run.history.metric("loss"))
     printed = step_curves(results, "with penalty, ", printed_losses)
@@ -187,7 +187,7 @@ def draw_loss(results: Results) -> "Figure":
 
 def draw_gradients(results: Results) -> "Figure":
     """Draw the Frobenius norm of the first layer's gradients in each step."""
-    from xpmlp.reporting.curves import gradient_magnitude
+    from xpmlp.pictures.curves import gradient_magnitude
 
     weights = step_curves(results, "‖∇W₁‖, ", lambda run: run.history.metric("norm_dW1"))
     biases = step_curves(results, "‖∇b₁‖, ", lambda run: run.history.metric("norm_db1"))
@@ -196,7 +196,7 @@ def draw_gradients(results: Results) -> "Figure":
 
 def draw_accuracy(results: Results) -> "Figure":
     """Draw training and validation accuracy after each epoch, a panel for each activation."""
-    from xpmlp.reporting.curves import EpochPanel, epoch_panels
+    from xpmlp.pictures.curves import EpochPanel, epoch_panels
 
     parts = {"training": "train_accuracy", "validation": "validation_accuracy"}
     return epoch_panels(
@@ -216,7 +216,7 @@ def draw_accuracy(results: Results) -> "Figure":
 
 def draw_weights(results: Results) -> "Figure":
     """Draw the first layer of one net of each activation, on a shared scale."""
-    from xpmlp.reporting.weights import weight_panels
+    from xpmlp.pictures.weights import weight_panels
 
     panels = [
         (name, results.runs(LIKELY, activation)[0].model.params[0].W)

@@ -7,17 +7,17 @@ import numpy as np
 
 from xpmlp.recipes.base import Property, Results, Runs, values
 from xpmlp.recipes.numbers import error_text
-from xpmlp.reporting.spread import spread_text
 from xpmlp.training.fitting import Run
 from xpmlp.training.gradient_check import ArrayCheck, check_gradients
 from xpmlp.training.model import Model
+from xpmlp.training.spread import spread_text
 from xpmlp.training.trainer import Trainer
 from xpmlp.types import Batch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from xpmlp.reporting.curves import Curve
+    from xpmlp.pictures.curves import Curve
 
 Checks = Mapping[str, Sequence[ArrayCheck]]
 
@@ -72,7 +72,7 @@ def epoch_curve(label: str, runs: Sequence[Run], figure: str) -> "Curve":
 
     A run that early stopping ended goes on with the figure of the weights that it kept.
     """
-    from xpmlp.reporting.curves import Curve
+    from xpmlp.pictures.curves import Curve
 
     return Curve.of_runs(label, np.stack([_to_the_end(run, figure) for run in runs]))
 
@@ -85,7 +85,7 @@ def _to_the_end(run: Run, figure: str) -> np.ndarray:
 
 def first_regions(groups: Runs) -> "Figure":
     """Draw the decision regions of each label's first run with its training rows."""
-    from xpmlp.reporting.regions import Panel, decision_panels
+    from xpmlp.pictures.regions import Panel, decision_panels
 
     firsts = {label: runs[0] for label, runs in groups.items()}
     return decision_panels(

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from xpmlp.errors import InputError
 from xpmlp.files import write_whole
+from xpmlp.pictures.published import Strip
+from xpmlp.pictures.style import save
 from xpmlp.recipes.report import PICTURE, full_report, recipe_report, verdict_page
 from xpmlp.recipes.reproduction import Reproduction, figures
 from xpmlp.recipes.running import Outcome
-from xpmlp.reporting.seeds import Strip
-from xpmlp.reporting.style import save
 
 REPORT, VERDICTS, VERDICTS_JSON = "report.md", "verdicts.md", "verdicts.json"
 
@@ -115,7 +115,7 @@ def save_picture(reproduction: Reproduction) -> None:
         rows += [(row.quantity, row.published, row.values) for row in published]
     if not rows or reproduction.setting.quick:
         return
-    from xpmlp.reporting.seeds import published_and_ours
+    from xpmlp.pictures.published import published_and_ours
 
     path, figure = reproduction.folder / PICTURE, published_and_ours(rows)
     reproduction.has_picture = _attempt(reproduction, path, lambda: save(figure, path))

@@ -10,6 +10,7 @@ from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.data.places import places
 from xpmlp.data.toy import spirals, xor_rows
 from xpmlp.nn.regularizers import add_penalty_gradient
+from xpmlp.pictures.diagram import Edge, Node, threshold_net, truth_table
 from xpmlp.recipes.base import Golden, Picture, Property, Recipe, Results, Table, Training, values
 from xpmlp.recipes.demonstrations import (
     Checks,
@@ -24,11 +25,10 @@ from xpmlp.recipes.demonstrations import (
     gradient_table,
 )
 from xpmlp.recipes.numbers import error_text
-from xpmlp.reporting.diagram import Edge, Node, threshold_net, truth_table
-from xpmlp.reporting.spread import spread_text
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import load_for
 from xpmlp.training.gradient_check import TOLERANCE
+from xpmlp.training.spread import spread_text
 from xpmlp.types import Affine
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def over_fits(results: Results) -> tuple[bool, str]:
 
 def draw_xor_loss(results: Results) -> "Figure":
     """Draw the loss on XOR, without and with a hidden layer."""
-    from xpmlp.reporting.curves import epoch_curves
+    from xpmlp.pictures.curves import epoch_curves
 
     nets = {"no hidden layer": results.runs(*UNDECIDED), "8 ReLU units": results.runs(*SOLVED)}
     return epoch_curves([epoch_curve(net, runs, "train_loss") for net, runs in nets.items()])
@@ -201,7 +201,7 @@ def draw_spirals(results: Results) -> "Figure":
 
 def draw_remedies(results: Results) -> "Figure":
     """Draw training and validation loss on iris: trained long, stopped early, penalised."""
-    from xpmlp.reporting.curves import EpochPanel, epoch_panels
+    from xpmlp.pictures.curves import EpochPanel, epoch_panels
 
     panels = []
     for place in (LONG, STOPPED, DECAYED):
@@ -217,7 +217,7 @@ def draw_remedies(results: Results) -> "Figure":
 
 def draw_depths(results: Results) -> "Figure":
     """Draw training and validation loss on iris with one and with two hidden layers."""
-    from xpmlp.reporting.curves import EpochPanel, epoch_panels
+    from xpmlp.pictures.curves import EpochPanel, epoch_panels
 
     nets = {"one hidden layer, 16": results.runs(*ONE), "two, 16-16": results.runs(*LONG)}
     return epoch_panels(

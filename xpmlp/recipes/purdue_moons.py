@@ -133,7 +133,7 @@ def rounding(rows: Rows) -> float:
 
 def draw_data(results: Results) -> "Figure":
     """Draw training and test rows."""
-    from xpmlp.reporting.regions import Panel, decision_panels
+    from xpmlp.pictures.regions import Panel, decision_panels
 
     data = first_run(results).trainer.data
     return decision_panels(
@@ -143,7 +143,7 @@ def draw_data(results: Results) -> "Figure":
 
 def draw_regions(results: Results) -> "Figure":
     """Draw what the net makes of the plane before and after training."""
-    from xpmlp.reporting.regions import Panel, decision_panels
+    from xpmlp.pictures.regions import Panel, decision_panels
 
     run = first_run(results)
     test, steps = run.trainer.data.test, len(run.history.epochs)
@@ -157,7 +157,7 @@ def draw_regions(results: Results) -> "Figure":
 
 def draw_loss(results: Results) -> "Figure":
     """Draw loss and accuracy of the training rows after each step."""
-    from xpmlp.reporting.curves import epoch_curves
+    from xpmlp.pictures.curves import epoch_curves
 
     runs = results.runs("moons")
     return epoch_curves(

@@ -10,7 +10,7 @@ from typing import Any
 
 from xpmlp import __version__
 from xpmlp.backends.registry import Selection
-from xpmlp.commands import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_RUN_FAILED
+from xpmlp.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_RUN_FAILED
 from xpmlp.recipes.base import Setting
 from xpmlp.recipes.numbers import plain
 from xpmlp.recipes.running import Outcome, Plan

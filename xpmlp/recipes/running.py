@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from xpmlp.errors import InputError, XpmlpError
 from xpmlp.interrupt import StopRequest
+from xpmlp.pictures.style import save
 from xpmlp.recipes.base import (
     NoData,
     Picture,
@@ -22,8 +23,7 @@ from xpmlp.recipes.base import (
 )
 from xpmlp.recipes.progress import Progress
 from xpmlp.recipes.verdicts import NO_DATA, Row, judge
-from xpmlp.reporting.seed_summary import count
-from xpmlp.reporting.style import save
+from xpmlp.runs.seed_summary import count
 from xpmlp.training.history import EpochRecord
 
 

@@ -237,7 +237,7 @@ def initial_scale(results: Results) -> tuple[bool, str]:
 
 def draw_epochs(results: Results) -> "Figure":
     """Draw loss and accuracy of training and validation rows."""
-    from xpmlp.reporting.curves import epoch_curves
+    from xpmlp.pictures.curves import epoch_curves
 
     losses, accuracies = (
         [
@@ -251,7 +251,7 @@ def draw_epochs(results: Results) -> "Figure":
 
 def draw_counts(results: Results) -> "Figure":
     """Draw loss and accuracy against the number of training rows, with the published ones."""
-    from xpmlp.reporting.style import PALETTE, dress, integer_ticks, legend_below, new_figure
+    from xpmlp.pictures.style import PALETTE, dress, integer_ticks, legend_below, new_figure
 
     figure, counts = new_figure(10, 4.4), row_counts(results)
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
@@ -286,7 +286,7 @@ def draw_counts(results: Results) -> "Figure":
 
 def draw_weights(results: Results) -> "Figure":
     """Draw the first layer after training, and what training changed."""
-    from xpmlp.reporting.weights import weight_panels
+    from xpmlp.pictures.weights import weight_panels
 
     run = results.runs(AS_LOADED)[0]
     W = run.model.params[0].W

@@ -17,7 +17,7 @@ from xpmlp.recipes.base import (
     largest_relative_error,
 )
 from xpmlp.recipes.numbers import figure_text
-from xpmlp.reporting.spread import Spread, spread_of, spread_text
+from xpmlp.training.spread import Spread, spread_of, spread_text
 
 Kind = Literal["golden", "published", "property"]
 Verdict = Literal[

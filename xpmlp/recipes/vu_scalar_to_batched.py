@@ -20,15 +20,15 @@ from xpmlp.recipes.base import (
 )
 from xpmlp.recipes.demonstrations import epoch_curve
 from xpmlp.recipes.scalar_to_batched import CHECKS
-from xpmlp.reporting.spread import spread_text
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import Run, load_for
 from xpmlp.training.model import decide
+from xpmlp.training.spread import spread_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from xpmlp.reporting.curves import Curve
+    from xpmlp.pictures.curves import Curve
 
 ABOUT = """
 A net of two inputs, three sigmoid units and two classes is computed one scalar at a time, in
@@ -195,7 +195,7 @@ def best_and_worst(results: Results) -> tuple[bool, str]:
 
 def draw_regions(results: Results) -> "Figure":
     """Draw the validation rows and what the first net says of them, with the ellipse."""
-    from xpmlp.reporting.regions import Panel, decision_panels
+    from xpmlp.pictures.regions import Panel, decision_panels
 
     run = results.runs("ellipse")[0]
     rows = run.trainer.data.validation
@@ -214,7 +214,7 @@ def draw_regions(results: Results) -> "Figure":
 
 def draw_ellipse_losses(results: Results) -> "Figure":
     """Draw training and validation loss per epoch in panels, as they would hide each other."""
-    from xpmlp.reporting.curves import EpochPanel, epoch_panels
+    from xpmlp.pictures.curves import EpochPanel, epoch_panels
 
     train, validation = loss_curves(results.runs("ellipse"))
     panels = {"training rows": train, "validation rows": validation}
@@ -223,7 +223,7 @@ def draw_ellipse_losses(results: Results) -> "Figure":
 
 def draw_mnist_losses(results: Results) -> "Figure":
     """Draw training against validation loss per epoch at the chosen rate."""
-    from xpmlp.reporting.curves import epoch_curves
+    from xpmlp.pictures.curves import epoch_curves
 
     return epoch_curves(loss_curves(results.runs("learning rates", CHOSEN_RATE)))
 
@@ -237,7 +237,7 @@ def loss_curves(runs: Sequence[Run]) -> "list[Curve]":
 
 def draw_steps(results: Results) -> "Figure":
     """Draw the loss per step at the chosen rate."""
-    from xpmlp.reporting.curves import Curve, loss_per_step
+    from xpmlp.pictures.curves import Curve, loss_per_step
 
     runs = results.runs("learning rates", CHOSEN_RATE)
     curve = Curve.of_runs(f"rate {CHOSEN_RATE}", over_steps(runs))
@@ -246,7 +246,7 @@ def draw_steps(results: Results) -> "Figure":
 
 def draw_rates(results: Results) -> "Figure":
     """Draw loss and accuracy on the validation rows for each learning rate."""
-    from xpmlp.reporting.curves import epoch_curves
+    from xpmlp.pictures.curves import epoch_curves
 
     runs = {f"rate {rate}": results.runs("learning rates", rate) for rate in RATES}
     losses, accuracies = (

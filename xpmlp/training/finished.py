@@ -1,4 +1,8 @@
-"""What every finished run can tell, whether it was trained just now or read from its folder."""
+"""What every finished run can tell, whether it was trained just now or read from its folder.
+
+A run shows itself by what rooms above draw, describe and evaluate. This is the one file that
+enters them: by their names, and only when a run is asked to be shown.
+"""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -53,12 +57,12 @@ class Shown:
 
         Raises InputError, with the names of the pictures that this run has, for another name.
         """
-        figure: Figure = _reporting("pictures").picture(self, name)
+        figure: Figure = import_module("xpmlp.runs.drawing").picture(self, name)
         return figure
 
     def pictures(self: FinishedRun) -> "Iterator[tuple[str, Figure]]":
         """Yield name and figure of every picture that applies to the run, one at a time."""
-        figures: Iterator[tuple[str, Figure]] = _reporting("pictures").pictures(self)
+        figures: Iterator[tuple[str, Figure]] = import_module("xpmlp.runs.drawing").pictures(self)
         return figures
 
     def evaluate(
@@ -70,21 +74,16 @@ class Shown:
     ) -> Any:
         """Return the `Report` of the model over the test rows of its training or any other rows.
 
-        The options are those of `xpmlp.reporting.evaluating.evaluate`. Raises InputError where
+        The options are those of `xpmlp.evaluation.evaluating.evaluate`. Raises InputError where
         the data can't be had, or does not fit the model.
         """
-        evaluate = _reporting("evaluating").evaluate
+        evaluate = import_module("xpmlp.evaluation.evaluating").evaluate
         return evaluate(self, dataset, part=part, data_dir=data_dir)
 
     def __repr__(self: FinishedRun) -> str:
-        text: str = _reporting("describing").run_text(self)
+        text: str = import_module("xpmlp.runs.describing").run_text(self)
         return text
 
     def _repr_html_(self: FinishedRun) -> str:
-        html: str = _reporting("describing").run_html(self)
+        html: str = import_module("xpmlp.runs.describing").run_html(self)
         return html
-
-
-def _reporting(module: str) -> Any:
-    """Return a module of the floor above, which is entered only when a run is shown."""
-    return import_module(f"xpmlp.reporting.{module}")

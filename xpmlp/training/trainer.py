@@ -14,9 +14,9 @@ from xpmlp.optim.schedules import EPOCHWISE, SCHEDULES, Place
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import RESUMABLE, Config
 from xpmlp.training.early_stopping import EarlyStopping
+from xpmlp.training.epoch import EpochResult, train_epoch
 from xpmlp.training.evaluation import Evaluation, Score
 from xpmlp.training.history import EpochRecord, History
-from xpmlp.training.members import EpochResult, train_epoch
 from xpmlp.training.model import Model
 from xpmlp.training.problem import Problem
 from xpmlp.training.step import TrainState, metric_names

@@ -1,0 +1,1 @@
+"""CuPy on a GPU: its generated kernels, its products by cuBLAS, and how it is installed."""

@@ -1,0 +1,110 @@
+"""CuPy on CUDA."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cached_property, partial
+from typing import Any
+
+import array_api_compat.cupy
+import cupy
+import numpy as np
+from cupy._core import _routines_linalg as linalg
+
+from xpmlp.backends.captured import CapturedBackend
+from xpmlp.backends.cupy.kernels import CupyKernels
+from xpmlp.compiler.plan import Call
+from xpmlp.types import Array
+
+COMPUTE_TYPES = {"full": "COMPUTE_TYPE_FP32", "tf32": "COMPUTE_TYPE_TF32"}
+
+
+class CupyBackend(CapturedBackend):
+    """CuPy's arrays on one GPU, with all work on one stream of its own.
+
+    Matrix products have the precision that was asked for, whatever CUPY_TF32 says: in graphs by
+    cuBLAS calls of xpmlp's own, elsewhere by CuPy's setting, which is set back afterwards.
+    """
+
+    name = "cupy"
+    xp = array_api_compat.cupy
+    library = f"cupy {cupy.__version__}"
+
+    def __init__(self, device: str, dtype: str, matmul_precision: str = "full") -> None:
+        super().__init__(device, dtype, matmul_precision)
+        self.cupy_device = cupy.cuda.Device(int(device.partition(":")[2] or 0))
+        with self.cupy_device:
+            self.stream = cupy.cuda.Stream(non_blocking=True)
+
+    @cached_property
+    def kernels(self) -> CupyKernels:  # type: ignore[override]
+        """Kernels and cuBLAS, loaded when the first step is planned."""
+        return CupyKernels(self.stream.ptr, self.matmul_precision)
+
+    def asarray(self, array: Any) -> Array:
+        """Put a host array, or one of CuPy's, on the GPU.
+
+        What makes one of CuPy's may still be at work, on any stream: this waits for it.
+        """
+        if not isinstance(array, cupy.ndarray):
+            with self.cupy_device, self.stream:
+                return cupy.asarray(self._host(array))
+        self.cupy_device.synchronize()
+        dtype = self.dtype if array.dtype.kind == "f" else None
+        with self.cupy_device, self.stream:
+            return cupy.asarray(array, dtype, order="C")
+
+    def to_numpy(self, array: Array) -> np.ndarray:
+        """Fetch an array; this waits for the GPU."""
+        with self.cupy_device, self.stream:
+            host: np.ndarray = cupy.asnumpy(array)
+            return host
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Make GPU and stream the current ones, and explain CUDA's out-of-memory error."""
+        products = precision_of_products(self.matmul_precision)
+        with self.cupy_device, self.stream, products, super().running():
+            yield
+
+    def capture(self, calls: Sequence[Call]) -> Call:
+        """Return the launch of a CUDA graph of all these calls."""
+        self.stream.begin_capture()
+        try:
+            for call in calls:
+                call()
+        except BaseException:
+            with suppress(Exception):
+                self.stream.end_capture()
+            raise
+        graph = self.stream.end_capture()
+        graph.upload(self.stream)
+        return partial(graph.launch, self.stream)
+
+    def synchronize(self, tree: Any) -> None:  # noqa: ARG002
+        """Wait for the backend's stream."""
+        self.stream.synchronize()
+
+    def device_name(self) -> str:
+        """Return the name of the GPU."""
+        properties = cupy.cuda.runtime.getDeviceProperties(self.cupy_device.id)
+        return str(properties["name"].decode())
+
+    def memory(self) -> int:
+        """Return what CuPy's pool holds of the GPU's memory, in bytes; it never shrinks here."""
+        with self.cupy_device:
+            return int(cupy.get_default_memory_pool().total_bytes())
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Tell whether CUDA, or the host, ran out of memory."""
+        return isinstance(error, MemoryError | cupy.cuda.memory.OutOfMemoryError)
+
+
+@contextmanager
+def precision_of_products(precision: str) -> Iterator[None]:
+    """Set the precision of CuPy's own float32 products, then set it back."""
+    before = linalg.get_compute_type(np.dtype(np.float32))
+    linalg.set_compute_type(np.float32, getattr(linalg, COMPUTE_TYPES[precision]))
+    try:
+        yield
+    finally:
+        linalg.set_compute_type(np.float32, before)

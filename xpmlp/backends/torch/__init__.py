@@ -1,0 +1,1 @@
+"""PyTorch on the CPU or a GPU, and the kernels that its plans call."""

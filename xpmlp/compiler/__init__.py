@@ -1,0 +1,1 @@
+"""A step as it is written becomes calls: recorded, rewritten, grouped, planned, written as CUDA."""

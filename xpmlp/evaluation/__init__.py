@@ -1,0 +1,1 @@
+"""What a trained net makes of rows: figures, reports, predictions."""

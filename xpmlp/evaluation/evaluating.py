@@ -1,0 +1,146 @@
+"""Evaluation of finished runs and saved models, on their own rows or on others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from xpmlp.data.registry import AUTO, dataset_names
+from xpmlp.errors import InputError
+from xpmlp.evaluation.reports import ClassReport, Report, ValueReport
+from xpmlp.evaluation.rows import EvaluationRows, other_rows, part_of
+from xpmlp.runs.opened import OpenedRun
+from xpmlp.runs.seed_summary import loss_text, spread
+from xpmlp.training.config import Config
+from xpmlp.training.finished import FinishedRun
+from xpmlp.training.model import Model
+from xpmlp.training.scoring import evaluate_model
+from xpmlp.training.spread import spread_of
+
+TITLES = {"r2": "R²", "mean_absolute_error": "absolute error"}
+
+
+def evaluate(
+    run: FinishedRun | Model,
+    dataset: str | Path | None = None,
+    *,
+    part: str | None = None,
+    data_dir: str | Path | None = None,
+) -> Report:
+    """Evaluate a run, or a model alone, by NumPy.
+
+    dataset: a known name or a file; None means that of the training. Another one is scaled by
+        the model's own scaling, and its labels are taken for the model's classes by their names.
+    part: `test`, `validation` or `train`; None means the test rows, and of another file all.
+    data_dir: the folder that is looked up first for known data sets.
+
+    Raises InputError where the data can't be had, or does not fit the model.
+    """
+    model = run if isinstance(run, Model) else run.model
+    return _report(model, _rows(run, dataset, part, data_dir))
+
+
+def evaluate_seeds(
+    runs: Sequence[FinishedRun],
+    dataset: str | Path | None = None,
+    *,
+    part: str | None = None,
+    data_dir: str | Path | None = None,
+) -> "SeedReports":
+    """Evaluate the runs of several seeds on the same rows; the options are those of `evaluate`."""
+    rows = _rows(runs[0], dataset, part, data_dir)
+    seeds = [run.config.seed for run in runs]
+    return SeedReports(seeds, [_report(run.model, rows) for run in runs])
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class SeedReports:
+    """The reports of nets that differ in their seed, all over the same rows."""
+
+    seeds: list[int]
+    reports: list[Report]
+
+    @property
+    def source(self) -> EvaluationRows:
+        """The rows of all reports."""
+        return self.reports[0].source
+
+    @property
+    def by_folder(self) -> dict[str, Report]:
+        """Each report by the folder of its pictures, within that of them all."""
+        return {f"seed-{s}": report for s, report in zip(self.seeds, self.reports, strict=True)}
+
+    def figures(self) -> dict[str, Any]:
+        """Return each measure's mean, standard deviation and extremes, and the reports' figures."""
+        members = [report.figures() for report in self.reports]
+        shared = ("dataset", "part", "rows", "loss_function")
+        return {
+            **{name: members[0][name] for name in shared},
+            "seeds": self.seeds,
+            **{name: spread([m[name] for m in members]) for name in self.reports[0].measures},
+            "members": [{"seed": s, **m} for s, m in zip(self.seeds, members, strict=True)],
+        }
+
+    def text(self) -> str:
+        """Return a table: each seed's measures, and their means ± standard deviations."""
+        names = list(self.reports[0].measures)
+        lines = [["seed", *(TITLES.get(name, name) for name in names)]]
+        for seed, report in zip(self.seeds, self.reports, strict=True):
+            lines.append([f"{seed}", *map(_cell, report.measures.values())])
+        lines.append(["mean ± sd", *(self._spread(name) for name in names)])
+        table = ["  ".join([f"{first:<9}", *(f"{c:>17}" for c in rest)]) for first, *rest in lines]
+        return "\n".join([self.reports[0].heading(), "", *table])
+
+    def _spread(self, name: str) -> str:
+        values = [report.measures[name] for report in self.reports]
+        known = [value for value in values if value is not None]
+        return str(spread_of(known)) if len(known) == len(values) else ""
+
+    def __repr__(self) -> str:
+        return self.text()
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else loss_text(value)
+
+
+def _report(model: Model, source: EvaluationRows) -> Report:
+    evaluation = evaluate_model(model, source.data, source.rows)
+    kind = ClassReport if model.class_names else ValueReport
+    return kind(model, source, evaluation)
+
+
+def _rows(
+    run: FinishedRun | Model,
+    dataset: str | Path | None,
+    part: str | None,
+    data_dir: str | Path | None,
+) -> EvaluationRows:
+    """Return the rows to evaluate on: the run's own where they are meant, else others."""
+    if isinstance(run, Model):
+        known = run.dataset if run.dataset in dataset_names() else None
+        name = dataset or known
+        if name is None:
+            raise InputError(
+                "a model's file alone doesn't say where its data is; name it with --dataset"
+            )
+        config = Config(data_dir=_text(data_dir))
+        return other_rows(run, str(name), part, config)
+    config = run.config.replace(data_dir=_text(data_dir)) if data_dir else run.config
+    if dataset is None or _is_same(str(dataset), run):
+        if data_dir and isinstance(run, OpenedRun):
+            run = replace(run, config=config)
+        return part_of(run.data, part)
+    return other_rows(run.model, str(dataset), part, config)
+
+
+def _is_same(dataset: str, run: FinishedRun) -> bool:
+    """Tell whether a name or a file is what the run was trained on."""
+    own = run.config.dataset
+    if dataset in dataset_names() or own in dataset_names():
+        return dataset in (own, run.model.dataset) and dataset != AUTO
+    return Path(dataset).expanduser().resolve() == Path(own).resolve()
+
+
+def _text(path: str | Path | None) -> str | None:
+    return None if path is None else str(path)

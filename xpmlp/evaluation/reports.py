@@ -1,0 +1,319 @@
+"""What a model makes of rows: figures, a text for people, and pictures."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from xpmlp.evaluation.intervals import Interval, wilson_interval
+from xpmlp.evaluation.rows import EvaluationRows
+from xpmlp.nn.losses import LOSSES
+from xpmlp.runs.describing import net_text
+from xpmlp.runs.seed_summary import count, loss_text
+from xpmlp.training.evaluation import Evaluation
+from xpmlp.training.model import Model, decide
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LISTED = 10
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Report(ABC):
+    """A model's evaluation over rows; Python and notebooks show it as `text`.
+
+    evaluation: loss, accuracy and logits (N, C). source: the rows, with the data they are of.
+    """
+
+    model: Model
+    source: EvaluationRows
+    evaluation: Evaluation
+
+    @property
+    def loss(self) -> float:
+        """The mean loss of the rows, without penalty."""
+        return self.evaluation.loss
+
+    @property
+    def true(self) -> np.ndarray:
+        """The labels: class indices (N,), or values (N, O)."""
+        return self.source.rows.y
+
+    @cached_property
+    def outputs(self) -> np.ndarray:
+        """What the net puts out, (N, C): probabilities under a cross-entropy, else values."""
+        outputs: np.ndarray = LOSSES[self.model.loss].predict(np, self.evaluation.logits)
+        return outputs
+
+    @property
+    @abstractmethod
+    def measures(self) -> dict[str, float | None]:
+        """The few figures that say how good the model is, by name."""
+
+    @abstractmethod
+    def details(self) -> dict[str, Any]:
+        """Return all further figures, ready for JSON."""
+
+    @abstractmethod
+    def body(self) -> str:
+        """Return the measures and the details as text."""
+
+    @property
+    def by_folder(self) -> "dict[str, Report]":
+        """Each single report by the folder of its pictures, within that of them all."""
+        return {".": self}
+
+    def figures(self) -> dict[str, Any]:
+        """Return everything that `text` says, ready for JSON; what can't be said is None."""
+        return {
+            "dataset": self.source.data.name,
+            "part": self.source.part,
+            "rows": len(self.source.rows),
+            "loss_function": self.model.loss,
+            **{name: _finite(value) for name, value in self.measures.items()},
+            **self.details(),
+        }
+
+    def text(self) -> str:
+        """Return the report as people read it."""
+        return "\n".join([self.heading(), self.body()])
+
+    def heading(self) -> str:
+        """Return what was evaluated, on what."""
+        return f"data      {self.source.title}\nnet       {net_text(self.model)}"
+
+    def __repr__(self) -> str:
+        return self.text()
+
+    def pictures(self) -> "Iterator[tuple[str, Figure]]":
+        """Yield name and figure of each picture: the confusion matrix and the worst mistakes.
+
+        Of a model of values it is the predicted against the true ones.
+        """
+        from xpmlp.runs.drawing import outcome_drawings
+
+        source, logits = self.source, self.evaluation.logits
+        for name, draw in outcome_drawings(self.model, source.rows, logits, source.kind):
+            yield name, draw()
+
+
+class Confusion(NamedTuple):
+    """How many rows of a true class were taken for another, and their share of that class."""
+
+    true: str
+    predicted: str
+    rows: int
+    share: float
+
+
+class ClassReport(Report):
+    """The report of a model that tells classes apart."""
+
+    @property
+    def accuracy(self) -> float:
+        """The share of rows that are right."""
+        accuracy = self.evaluation.accuracy
+        assert accuracy is not None
+        return accuracy
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """The predicted class indices, (N,)."""
+        return decide(self.evaluation.logits)
+
+    @property
+    def right(self) -> int:
+        """The count of rows that are right."""
+        return int(np.sum(self.predicted == self.true))
+
+    @property
+    def interval(self) -> Interval | None:
+        """Wilson's 95 % interval of the accuracy; None where rows have weights."""
+        if self.source.rows.weights is not None:
+            return None
+        return wilson_interval(self.right, len(self.true))
+
+    @cached_property
+    def confusion_matrix(self) -> np.ndarray:
+        """The count of rows of each true class (rows) and predicted class (columns), (C, C)."""
+        classes = len(self.model.class_names)
+        counts = np.bincount(self.true * classes + self.predicted, minlength=classes**2)
+        return counts.reshape(classes, classes)
+
+    def confusions(self, limit: int | None = LISTED) -> list[Confusion]:
+        """Return the most frequent confusions, the most frequent first."""
+        names, counts = self.model.class_names, self.confusion_matrix
+        wrong = counts - np.diag(np.diag(counts))
+        order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
+        pairs = [divmod(int(i), len(names)) for i in order if wrong.flat[i]]
+        return [
+            Confusion(names[t], names[p], int(wrong[t, p]), float(wrong[t, p] / counts[t].sum()))
+            for t, p in pairs
+        ]
+
+    @property
+    def measures(self) -> dict[str, float | None]:
+        """Loss and accuracy."""
+        return {"loss": self.loss, "accuracy": self.accuracy}
+
+    def details(self) -> dict[str, Any]:
+        """Return interval, figures of each class, confusion matrix, most frequent confusions."""
+        from sklearn.metrics import precision_recall_fscore_support
+
+        names, interval = self.model.class_names, self.interval
+        columns = precision_recall_fscore_support(
+            self.true, self.predicted, labels=range(len(names)), zero_division=0
+        )
+        figures = ("precision", "recall", "f1", "rows")
+        return {
+            "accuracy_interval": list(interval) if interval else None,
+            "right": self.right,
+            "classes": [
+                {"name": name, **dict(zip(figures, row, strict=True))}
+                for name, *row in zip(names, *(c.tolist() for c in columns), strict=True)
+            ],
+            "confusion_matrix": self.confusion_matrix.tolist(),
+            "confusions": [confusion._asdict() for confusion in self.confusions()],
+        }
+
+    def body(self) -> str:
+        """Return loss, accuracy, scikit-learn's report, and the most frequent confusions."""
+        from sklearn.metrics import classification_report
+
+        interval, wrong = self.interval, len(self.true) - self.right
+        sure = f", 95 % interval {interval}" if interval else ""
+        table = classification_report(
+            self.true,
+            self.predicted,
+            labels=range(len(self.model.class_names)),
+            target_names=[" ".join(name.split()) for name in self.model.class_names],
+            digits=4,
+            zero_division=0,
+        )
+        return "\n".join(
+            [
+                f"loss      {loss_text(self.loss)}",
+                f"accuracy  {self.accuracy:.4f}{sure}, {count(wrong, 'mistake')}",
+                "",
+                table.rstrip("\n"),
+                *self._confusion_lines(),
+            ]
+        )
+
+    def _confusion_lines(self) -> list[str]:
+        found = self.confusions()
+        if not found:
+            return []
+        pairs = [f"{confusion.true} → {confusion.predicted}" for confusion in found]
+        width = max(map(len, pairs))
+        return [
+            "",
+            "most frequent confusions, true → predicted:",
+            *(
+                f"  {pair:<{width}}  {count(c.rows, 'row'):>9}, {c.share:.1%} of the true class"
+                for pair, c in zip(pairs, found, strict=True)
+            ),
+        ]
+
+
+class LargeError(NamedTuple):
+    """One value and its prediction; row and output count from 0."""
+
+    row: int
+    output: int
+    true: float
+    predicted: float
+    error: float
+
+
+class ValueReport(Report):
+    """The report of a model that predicts values."""
+
+    @cached_property
+    def errors(self) -> np.ndarray:
+        """Predicted less true values, (N, O), float64."""
+        errors: np.ndarray = self.outputs.astype(np.float64) - self.true
+        return errors
+
+    @cached_property
+    def r2(self) -> float | None:
+        """1 - Σe²/Σ(t - mean t)², the mean over outputs; None where true values don't vary."""
+        varied = np.sum((self.true - self.true.mean(axis=0)) ** 2, axis=0)
+        if not (varied > 0).all():
+            return None
+        return float(np.mean(1 - np.sum(self.errors**2, axis=0) / varied))
+
+    @property
+    def mean_absolute_error(self) -> float:
+        """The mean of |e| over rows and outputs."""
+        return float(np.mean(np.abs(self.errors)))
+
+    def largest_errors(self, limit: int = LISTED) -> list[LargeError]:
+        """Return the largest errors, the largest first, at most one per row."""
+        of_row = np.abs(self.errors).argmax(axis=1)
+        largest = np.abs(self.errors).max(axis=1)
+        found = []
+        for row in np.argsort(-largest, kind="stable")[:limit].tolist():
+            at = (row, int(of_row[row]))
+            found.append(
+                LargeError(
+                    *at, *(float(values[at]) for values in (self.true, self.outputs, self.errors))
+                )
+            )
+        return found
+
+    @property
+    def measures(self) -> dict[str, float | None]:
+        """Loss, R² and mean absolute error."""
+        return {
+            "loss": self.loss,
+            "r2": self.r2,
+            "mean_absolute_error": self.mean_absolute_error,
+        }
+
+    def details(self) -> dict[str, Any]:
+        """Return the root mean square error and the largest errors."""
+        return {
+            "root_mean_square_error": _finite(float(np.sqrt(np.mean(self.errors**2)))),
+            "largest_errors": [error._asdict() for error in self.largest_errors()],
+        }
+
+    def body(self) -> str:
+        """Return loss, R², mean absolute error, and the largest errors."""
+        r2 = "unknown, as the true values are all the same" if self.r2 is None else f"{self.r2:.4f}"
+        return "\n".join(
+            [
+                f"loss      {loss_text(self.loss)}",
+                f"R²        {r2}",
+                f"error     {self.mean_absolute_error:.4g} in the mean, absolute",
+                "",
+                "largest errors, rows counted from 0:",
+                *self._error_lines(),
+            ]
+        )
+
+    def _error_lines(self) -> list[str]:
+        found = self.largest_errors()
+        several = self.true.shape[1] > 1
+        names = ["row", *["output"] * several, "true", "predicted", "error"]
+        largest = max(abs(v) for e in found for v in (e.true, e.predicted, e.error))
+        form = f".{max(0, 4 - math.floor(math.log10(largest)))}f" if 0 < largest < 1e6 else ".4g"
+        lines = [
+            [
+                *map(str, (error.row, error.output) if several else (error.row,)),
+                f"{error.true:{form}}",
+                f"{error.predicted:{form}}",
+                f"{error.error:+{form}}",
+            ]
+            for error in found
+        ]
+        return ["  ".join(f"{cell:>10}" for cell in line) for line in (names, *lines)]
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and np.isfinite(value) else None

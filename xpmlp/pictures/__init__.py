@@ -1,0 +1,1 @@
+"""What draws with matplotlib: curves, regions, weights, outcomes, all in one style."""

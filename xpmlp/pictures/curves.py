@@ -1,0 +1,392 @@
+"""How training went: loss per step, loss and accuracy per epoch, size of the gradients.
+
+A line is one run, or the mean of runs of several seeds in a band of one standard deviation,
+broken and paler where some of them have stopped.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from xpmlp.pictures.style import (
+    GREY,
+    PALETTE,
+    SMALL_TEXT_SIZE,
+    TEXT_SIZE,
+    dress,
+    integer_ticks,
+    legend_below,
+    new_figure,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MARKED_POINTS = 40
+THICK_POINTS = 300
+LOG_DECADES = 1.5
+DRAWN_BINS = 2000
+LONGEST_WINDOW = 999
+FAINT = 0.22
+PALE = 0.4
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a picture: values (S,), a value per step or epoch, NaN where there is none.
+
+    runs: (K, S), the runs whose mean the values are, NaN where a run has stopped.
+    """
+
+    label: str
+    values: np.ndarray
+    runs: np.ndarray | None = None
+
+    @classmethod
+    def of_runs(cls, label: str, values: np.ndarray) -> "Curve":
+        """Return the mean of K runs, values (K, S), over those that are not NaN.
+
+        It is drawn in its band; a single run has none.
+        """
+        mean = _ratio(np.nansum(values, axis=0), _count(values))
+        return cls(label, mean, values if len(values) > 1 else None)
+
+    @property
+    def band(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The mean ± the standard deviation of a sample, √(Σ(v - mean)² / (n - 1)), (S,) each.
+
+        It is cut at the lowest and the highest of the n runs: no loss falls below zero, which
+        would look like a collapse on a log axis, and no accuracy rises above one. It is NaN
+        where n < 2, and None for a single run.
+        """
+        if self.runs is None:
+            return None
+        squares = np.nansum((self.runs - self.values) ** 2, axis=0)
+        deviation = np.sqrt(_ratio(squares, _count(self.runs) - 1))
+        low = np.maximum(self.values - deviation, np.fmin.reduce(self.runs))
+        return low, np.minimum(self.values + deviation, np.fmax.reduce(self.runs))
+
+    @property
+    def stretches(self) -> list[tuple[int, int, bool]]:
+        """Start and end of each stretch of equally many runs, and whether that is all of them."""
+        if self.runs is None:
+            return [(0, len(self.values), True)]
+        count = _count(self.runs)
+        edges = (0, *(np.flatnonzero(np.diff(count)) + 1).tolist(), len(count))
+        return [(a, b, bool(count[a] == len(self.runs))) for a, b in pairwise(edges)]
+
+    def smooth(self, window: int) -> "Curve":
+        """Return the running mean of the values, or the mean of the runs' running means."""
+        if self.runs is None:
+            return Curve(self.label, running_mean(self.values, window))
+        return Curve.of_runs(self.label, np.stack([running_mean(r, window) for r in self.runs]))
+
+
+@dataclass(frozen=True)
+class EpochPanel:
+    """One panel of `epoch_panels`. best_epoch: from 1, marked by a vertical line."""
+
+    title: str
+    curves: Sequence[Curve]
+    best_epoch: int | None = None
+
+
+class Look(NamedTuple):
+    """How a line is drawn, and how faint what lies behind it is: its band or single values."""
+
+    colour: str
+    width: float = 1.8
+    style: str = "-"
+    faint: float = FAINT
+    marker: str | None = None
+
+
+def stack_runs(runs: Sequence[np.ndarray]) -> np.ndarray:
+    """Return (K, S) of K runs (S_k,), the shorter ones padded with NaN to the longest."""
+    stacked = np.full((len(runs), max(map(len, runs))), np.nan)
+    for row, run in zip(stacked, runs, strict=True):
+        row[: len(run)] = run
+    return stacked
+
+
+def loss_per_step(curves: Sequence[Curve], steps_per_epoch: int) -> "Figure":
+    """Draw the loss of each batch, faint, and its running mean; a penalty may come second.
+
+    All curves share the axes. Log axis where a running mean spans more than 1.5 decades.
+    """
+    figure = new_figure(8, 5)
+    axes = figure.subplots()
+    dress(axes, "step", "loss")
+    window = smoothing_window(_longest(curves), steps_per_epoch)
+    smooth = [curve.smooth(window) for curve in curves]
+    for curve, line, colour in zip(curves, smooth, _colours(len(curves)), strict=True):
+        _draw_steps(axes, curve, line, Look(colour, faint=faint_of(len(curves))))
+    if spans_decades(np.concatenate([line.values for line in smooth])):
+        _log_axis(axes)
+    _finish_steps(axes, _longest(curves), steps_per_epoch)
+    add_legend(figure, note_on(curves, window))
+    return figure
+
+
+def gradient_magnitude(
+    weights: Sequence[Curve], biases: Sequence[Curve], steps_per_epoch: int
+) -> "Figure":
+    """Draw the norm of each layer's dW, with its spread, and of its db, dashed and without.
+
+    weights, biases: one curve a layer, in the same order. Zeros fall off the log axis, which
+    is there unless all is zero.
+    """
+    figure = new_figure(8, 5)
+    axes = figure.subplots()
+    dress(axes, "step", "norm of the gradient")
+    curves = (*weights, *biases)
+    window = smoothing_window(_longest(curves), steps_per_epoch)
+    for W, b, colour in zip(weights, biases, _colours(len(weights)), strict=True):
+        look = Look(colour, 2.0, faint=faint_of(len(weights)))
+        _draw_steps(axes, W, _labelled(W).smooth(window), look)
+        _draw_steps(axes, b, _labelled(b).smooth(window), Look(colour, 1.0, "--", faint=0))
+    if any((curve.values > 0).any() for curve in curves):
+        _log_axis(axes)
+    _finish_steps(axes, _longest(curves), steps_per_epoch)
+    add_legend(figure, note_on(curves, window, dashed=True), columns=len(weights))
+    return figure
+
+
+def epoch_curves(
+    losses: Sequence[Curve], accuracies: Sequence[Curve] = (), best_epoch: int | None = None
+) -> "Figure":
+    """Draw losses and, in a second panel where there are any, accuracies against the epoch.
+
+    best_epoch: from 1, marked by a vertical line.
+    """
+    figure = new_figure(10 if accuracies else 6.5, 4.4)
+    panels = figure.subplots(1, 2 if accuracies else 1, squeeze=False)[0]
+    colours = _label_colours([*losses, *accuracies])
+    named = zip(panels, ("loss", "accuracy"), (losses, accuracies), strict=False)
+    for axes, name, curves in named:
+        dress(axes, "epoch", name)
+        _draw_epochs(axes, curves, colours)
+        _mark_epoch(axes, best_epoch)
+    if spans_decades(np.concatenate([curve.values for curve in losses])):
+        _log_axis(panels[0])
+    add_legend(figure, note_on([*losses, *accuracies]))
+    return figure
+
+
+def epoch_panels(panels: Sequence[EpochPanel], ylabel: str = "loss") -> "Figure":
+    """Draw curves against the epoch in panels side by side, with one scale of values for all.
+
+    Curves of the same label have the same colour. Log axis where they span 1.5 decades.
+    """
+    figure = new_figure(1.2 + 3.4 * len(panels), 4)
+    row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    curves = [curve for panel in panels for curve in panel.curves]
+    colours = _label_colours(curves)
+    for axes, panel in zip(row, panels, strict=True):
+        dress(axes, "epoch", ylabel if axes is row[0] else "", panel.title)
+        _draw_epochs(axes, panel.curves, colours)
+        _mark_epoch(axes, panel.best_epoch)
+    if spans_decades(np.concatenate([curve.values for curve in curves])):
+        _log_axis(row[0])
+    add_legend(figure, note_on(curves))
+    return figure
+
+
+def running_mean(values: np.ndarray, window: int) -> np.ndarray:
+    """Return (S,): the mean of the window (odd) around each of S values, cut at the ends.
+
+    NaN stays NaN, and counts in no mean.
+    """
+    window = min(window, len(values) - 1 + len(values) % 2)
+    if window <= 1:
+        return values
+    ones, known = np.ones(window), ~np.isnan(values)
+    total = np.convolve(np.where(known, values, 0.0), ones, mode="same")
+    count = np.convolve(known.astype(float), ones, mode="same")
+    return np.where(known, _ratio(total, count), np.nan)
+
+
+def smoothing_window(steps: int, steps_per_epoch: int) -> int:
+    """Return an odd count of steps to average: 1/50 of the run, at most an epoch.
+
+    At least 11 where the epoch has as many, at least 1/200 of a run of many epochs, and never
+    more than 999; without batches, 1.
+    """
+    if steps_per_epoch == 1:
+        return 1
+    within_epoch = min(steps_per_epoch, max(11, steps // 50))
+    wanted = min(max(within_epoch, steps // 200), LONGEST_WINDOW)
+    return wanted - 1 + wanted % 2
+
+
+def spans_decades(values: np.ndarray) -> bool:
+    """Tell whether values, all above zero, span more than 1.5 decades."""
+    known = values[np.isfinite(values)]
+    if known.size == 0 or known.min() <= 0:
+        return False
+    return bool(np.log10(known.max()) - np.log10(known.min()) > LOG_DECADES)
+
+
+def outline(values: np.ndarray, bins: int = DRAWN_BINS) -> tuple[np.ndarray, np.ndarray]:
+    """Return steps, from 1, and values that look like all of (S,) at a picture's resolution.
+
+    Up to 2·bins values are kept as they are; of more, each bin's lowest and highest.
+    """
+    per_bin = -(-len(values) // bins)
+    if per_bin <= 2:
+        return np.arange(1, len(values) + 1), values
+    starts = np.arange(0, len(values), per_bin)
+    low, high = np.fmin.reduceat(values, starts), np.fmax.reduceat(values, starts)
+    steps = np.repeat(starts + 1.0, 2)
+    steps[1::2] = np.minimum(steps[1::2] + (per_bin - 1) / 2, len(values))
+    return steps, np.stack([low, high], axis=1).ravel()
+
+
+def _draw_steps(axes: "Axes", curve: Curve, smooth: Curve, look: Look) -> None:
+    """Draw a curve's running mean, before the values of single steps where it is one run."""
+    if look.faint and curve.runs is None and smooth.values is not curve.values:
+        steps, values = outline(curve.values)
+        axes.plot(steps, values, color=look.colour, alpha=look.faint, linewidth=0.7, zorder=1.5)
+    draw_curve(axes, smooth, look)
+
+
+def _draw_epochs(axes: "Axes", curves: Sequence[Curve], colours: Mapping[str, str]) -> None:
+    for curve in curves:
+        epochs = len(curve.values)
+        look = Look(
+            colours[curve.label],
+            width=1.8 if epochs <= THICK_POINTS else 1.1,
+            faint=faint_of(len(curves)),
+            marker="o" if epochs <= MARKED_POINTS else None,
+        )
+        draw_curve(axes, curve, look)
+    integer_ticks(axes.xaxis)
+    axes.ticklabel_format(axis="y", useOffset=False)
+
+
+def draw_curve(axes: "Axes", curve: Curve, look: Look) -> None:
+    """Draw a line before its band, anew and paler after a run has stopped: the mean may jump."""
+    for start, end, complete in curve.stretches:
+        steps, values = outline(curve.values[start:end])
+        strength = 1 if complete else PALE
+        if look.faint and curve.band:
+            low, high = (outline(edge[start:end])[1] for edge in curve.band)
+            band = axes.fill_between(start + steps, low, high, color=look.colour, linewidth=0)
+            band.set_alpha(strength * look.faint)
+        axes.plot(
+            start + steps,
+            values,
+            color=look.colour,
+            alpha=strength,
+            linewidth=look.width,
+            linestyle=look.style,
+            marker=look.marker or ("o" if end - start == 1 else None),
+            markersize=4,
+            label=None if start else curve.label,
+            zorder=3,
+        )
+
+
+def _mark_epoch(axes: "Axes", epoch: int | None) -> None:
+    if epoch is not None:
+        axes.axvline(epoch, color=GREY, linestyle=":", label=f"best epoch ({epoch})", zorder=1)
+
+
+def _log_axis(axes: "Axes") -> None:
+    """Make the y axis logarithmic, down to the lines: a band may reach to a run at zero."""
+    axes.set_yscale("log")
+    if axes.collections:
+        drawn = np.concatenate([line.get_ydata() for line in axes.lines])
+        axes.set_ylim(bottom=max(axes.get_ylim()[0], drawn[drawn > 0].min() / 2))
+
+
+def _finish_steps(axes: "Axes", steps: int, steps_per_epoch: int) -> None:
+    """Add ticks at whole steps and, where an epoch has many, a scale of epochs."""
+    axes.margins(x=0.02)
+    integer_ticks(axes.xaxis)
+    if steps_per_epoch == 1 or steps < steps_per_epoch:
+        return
+
+    def to_epochs(step: Any) -> Any:
+        return step / steps_per_epoch
+
+    def to_steps(epoch: Any) -> Any:
+        return epoch * steps_per_epoch
+
+    top = axes.secondary_xaxis("top", functions=(to_epochs, to_steps))
+    top.set_xlabel("epoch", fontsize=TEXT_SIZE, color=GREY)
+    top.tick_params(labelsize=SMALL_TEXT_SIZE, color=GREY, labelcolor=GREY)
+    top.spines["top"].set_color(GREY)
+    integer_ticks(top.xaxis)
+
+
+def note_on(curves: Sequence[Curve], window: int = 1, dashed: bool = False) -> str:
+    """Return what the lines of curves are and what lies behind them, or behind the solid ones.
+
+    Such as `means of 11 steps; mean ± standard deviation of 5 seeds, within their extremes`.
+    """
+    seeds = [curve.runs for curve in curves if curve.runs is not None]
+    lines, more = [f"means of {window} steps"] * (window > 1), []
+    if seeds:
+        most = _range([len(runs) for runs in seeds])
+        lines.append(f"mean ± standard deviation of {most} seeds, within their extremes")
+        more += ["bands: solid lines only"] * dashed
+    elif window > 1:
+        lines.append("faint: single steps" + " of the solid lines" * dashed)
+    fewer = [n for runs in seeds for n in np.unique(_count(runs)) if 0 < n < len(runs)]
+    if fewer:
+        more.append(f"faint: fewer seeds, {_range(fewer)}")
+    return "\n".join("; ".join(part) for part in (lines, more) if part)
+
+
+def _range(counts: Sequence[int]) -> str:
+    low, high = min(counts), max(counts)
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def add_legend(figure: "Figure", title: str, columns: int | None = None) -> None:
+    """Put one legend of all axes below them, each label once."""
+    drawn = [axes.get_legend_handles_labels() for axes in figure.axes]
+    handles = {label: handle for pair in drawn for handle, label in zip(*pair, strict=True)}
+    legend_below(figure, list(handles.values()), title, columns)
+
+
+def _longest(curves: Sequence[Curve]) -> int:
+    return max(len(curve.values) for curve in curves)
+
+
+def _labelled(curve: Curve) -> Curve:
+    """Return a curve whose label says that all is zero, as a log axis can't show it."""
+    return curve if curve.values.any() else replace(curve, label=f"{curve.label} (all zero)")
+
+
+def faint_of(curves: int) -> float:
+    """Return the opacity of single steps: less where many curves lie over each other."""
+    return min(FAINT, 2 * FAINT / curves)
+
+
+def _colours(count: int) -> list[str]:
+    return [PALETTE[i % len(PALETTE)] for i in range(count)]
+
+
+def _label_colours(curves: Sequence[Curve]) -> dict[str, str]:
+    """Return a colour for each label."""
+    labels = dict.fromkeys(curve.label for curve in curves)
+    return dict(zip(labels, _colours(len(labels)), strict=True))
+
+
+def _count(runs: np.ndarray) -> np.ndarray:
+    """Return how many of runs (K, S) there are at each step, (S,)."""
+    count: np.ndarray = np.sum(~np.isnan(runs), axis=0)
+    return count
+
+
+def _ratio(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Return total / count, NaN where the count is not above zero."""
+    ratio = np.full(total.shape, np.nan)
+    np.divide(total, count, out=ratio, where=count > 0)
+    return ratio

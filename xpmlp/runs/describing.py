@@ -1,0 +1,77 @@
+"""A run in a few lines: as text, and as a small table for notebooks."""
+
+from collections.abc import Iterator
+from html import escape
+
+from xpmlp.runs.seed_summary import count, loss_text
+from xpmlp.training.config import Config
+from xpmlp.training.evaluation import Score
+from xpmlp.training.finished import FinishedRun
+from xpmlp.training.model import Model
+
+
+def net_text(model: Model) -> str:
+    """Return widths, activations, the count of parameters and the loss of a net in a line."""
+    net = "-".join(map(str, model.sizes))
+    activations = " ".join(dict.fromkeys(model.activations)) or "no hidden layer"
+    return f"{net}, {activations}, {model.n_parameters:,} parameters, {model.loss}"
+
+
+def training_text(config: Config, batch: str) -> str:
+    """Return optimiser, rate, penalties and epochs in a line. batch: the rows of a step."""
+    penalties = [
+        f"{name} {value:g}" for name, value in (("l2", config.l2), ("l1", config.l1)) if value
+    ]
+    if any(config.dropout):
+        penalties.append("dropout " + " ".join(f"{p:g}" for p in config.dropout))
+    return ", ".join(
+        [
+            f"{config.optimizer}, learning rate {config.learning_rate:g} ({config.lr_schedule})",
+            *penalties,
+            f"batch {batch}",
+            count(config.epochs, "epoch"),
+        ]
+    )
+
+
+def run_text(run: FinishedRun) -> str:
+    """Return a finished run in a few lines; no data is loaded and nothing computed."""
+    lines = [run.title, *(f"  {name:<12}{text}" for name, text in _lines(run))]
+    return "\n".join(lines)
+
+
+def run_html(run: FinishedRun) -> str:
+    """Return the same as a small HTML table, without scripts."""
+    left = "style='text-align:left'"
+    rows = "".join(
+        f"<tr><th {left}>{escape(name)}</th><td {left}>{escape(text)}</td></tr>"
+        for name, text in _lines(run)
+    )
+    return f"<table><caption {left}>{escape(run.title)}</caption>{rows}</table>"
+
+
+def _lines(run: FinishedRun) -> list[tuple[str, str]]:
+    config, done = run.config, len(run.history.epochs)
+    batch = f"{config.batch_size:,}" if config.batch_size else "of all rows"
+    best = f", best weights from epoch {run.best_epoch}" if run.best_epoch else ""
+    return [
+        ("net", net_text(run.model)),
+        ("training", f"{training_text(config, batch)}, seed {config.seed}"),
+        ("epochs", f"{done} of {config.epochs} done{best}"),
+        *((name, _score_text(score)) for name, score in _scores(run)),
+    ]
+
+
+def _scores(run: FinishedRun) -> Iterator[tuple[str, Score]]:
+    """Yield what is known of loss and accuracy over each part of the data."""
+    if record := run.record:
+        yield "train", Score(record.train_loss, record.train_accuracy)
+        if record.validation_loss is not None:
+            yield "validation", Score(record.validation_loss, record.validation_accuracy)
+    if run.test_score:
+        yield "test", run.test_score
+
+
+def _score_text(score: Score) -> str:
+    loss = f"loss {loss_text(score.loss)}"
+    return loss if score.accuracy is None else f"{loss}, accuracy {score.accuracy:.4f}"

@@ -1,0 +1,206 @@
+"""Which pictures a run gets, and the files they go to."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xpmlp.errors import unknown_name
+from xpmlp.pictures.curves import (
+    Curve,
+    epoch_curves,
+    gradient_magnitude,
+    loss_per_step,
+    stack_runs,
+)
+from xpmlp.pictures.outcomes import (
+    confusion_matrix,
+    misclassified,
+    mistake_caption,
+    predicted_against_true,
+    worst_mistakes,
+)
+from xpmlp.pictures.regions import Panel, chosen_outputs, decision_panels, decision_regions
+from xpmlp.pictures.style import save
+from xpmlp.pictures.weights import first_layer_weights
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from xpmlp.data.dataset import Rows
+    from xpmlp.training.finished import FinishedRun
+    from xpmlp.training.history import History
+    from xpmlp.training.model import Model
+
+Named = Iterator[tuple[str, "Figure"]]
+Drawings = Iterator[tuple[str, Callable[[], "Figure"]]]
+
+DRAWN_SEEDS = 6
+OUTCOMES = ("predicted-against-true", "confusion-matrix", "misclassified")
+_PARTS = {"train": "training", "validation": "validation"}
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def write_pictures(run: "FinishedRun", directory: Path) -> list[Path]:
+    """Write every picture that applies to a run as PNG into a folder, and return the paths."""
+    return write(pictures(run), directory)
+
+
+def write_seed_pictures(runs: "Sequence[FinishedRun]", directory: Path) -> list[Path]:
+    """Write the pictures of several seeds together as PNG into a folder; return the paths."""
+    return write(seed_pictures(runs), directory)
+
+
+def write(named: Named, directory: Path) -> list[Path]:
+    """Write figures as NAME.png into a folder, made where it is missing; return the paths."""
+    directory.mkdir(parents=True, exist_ok=True)
+    return [_write_whole(figure, directory / f"{name}.png") for name, figure in named]
+
+
+def _write_whole(figure: "Figure", path: Path) -> Path:
+    """Write a figure under another name, then put it in place."""
+    partial_file = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        return save(figure, partial_file).replace(path)
+    finally:
+        partial_file.unlink(missing_ok=True)
+
+
+def pictures(run: "FinishedRun") -> Named:
+    """Yield name and figure of every picture that applies to a run, drawn one at a time."""
+    return ((name, draw()) for name, draw in _drawings(run))
+
+
+def picture(run: "FinishedRun", name: str) -> "Figure":
+    """Draw one picture of a run. Raises InputError, with the names there are, for another."""
+    others = []
+    for other, draw in _drawings(run):
+        if other == name:
+            return draw()
+        others.append(other)
+    raise unknown_name("picture", name, others)
+
+
+def seed_pictures(runs: "Sequence[FinishedRun]") -> Named:
+    """Yield name and figure of how the runs of several seeds went, each curve with a band.
+
+    Of two features also the decision regions of up to six nets, side by side.
+    """
+    for name, draw in _training([run.history for run in runs]):
+        yield name, draw()
+    if _classifies_a_plane(runs[0].model):
+        panels = [
+            Panel(f"seed {run.config.seed}", run.model, run.data.train)
+            for run in runs[:DRAWN_SEEDS]
+        ]
+        yield "decision-regions", decision_panels(panels)
+
+
+def _drawings(run: "FinishedRun") -> Drawings:
+    """Yield the name of every picture of a run, and what draws it; data is loaded by need."""
+    yield from _training([run.history], run.best_epoch)
+    yield from _network(run)
+    if run.test is not None:
+        yield from outcome_drawings(run.model, run.data.test, run.test.logits)
+
+
+def _training(histories: Sequence["History"], best_epoch: int | None = None) -> Drawings:
+    histories = [history for history in histories if history.epochs]
+    if not histories:
+        return
+    names = histories[0].metric_names
+    steps = len(histories[0].step_parts[0])
+    if "loss" in names:
+        curves = [_metric(histories, name, name) for name in ("loss", "penalty") if name in names]
+        yield "loss-per-step", partial(loss_per_step, curves, steps)
+    losses, accuracies = (_epochs(histories, figure) for figure in ("loss", "accuracy"))
+    yield "epochs", partial(epoch_curves, losses, accuracies, best_epoch)
+    weights, biases = (_norms(histories, leaf) for leaf in "Wb")
+    if weights:
+        yield "gradient-magnitude", partial(gradient_magnitude, weights, biases, steps)
+
+
+def _metric(histories: Sequence["History"], name: str, label: str) -> Curve:
+    return Curve.of_runs(label, stack_runs([history.metric(name) for history in histories]))
+
+
+def _epochs(histories: Sequence["History"], figure: str) -> list[Curve]:
+    curves = [
+        Curve.of_runs(
+            label, stack_runs([history.epoch_values(f"{part}_{figure}") for history in histories])
+        )
+        for part, label in _PARTS.items()
+    ]
+    return [curve for curve in curves if np.isfinite(curve.values).any()]
+
+
+def _norms(histories: Sequence["History"], leaf: str) -> list[Curve]:
+    prefix = f"norm_d{leaf}"
+    return [
+        _metric(histories, name, f"‖d{leaf}{name.removeprefix(prefix).translate(_SUBSCRIPTS)}‖")
+        for name in histories[0].metric_names
+        if name.startswith(prefix)
+    ]
+
+
+def _network(run: "FinishedRun") -> Drawings:
+    model = run.model
+    if model.image_shape:
+        W = model.params[0].W
+        names: tuple[str, ...] = ()
+        if len(model.params) == 1:  # a single node speaks for the last class
+            names = model.class_names[-W.shape[1] :]
+        yield "first-layer-weights", partial(first_layer_weights, W, model.image_shape, names)
+    elif _classifies_a_plane(model):
+        yield "decision-regions", lambda: decision_regions(model, run.data.train, run.data.test)
+
+
+def _classifies_a_plane(model: "Model") -> bool:
+    return bool(model.class_names) and model.sizes[0] == 2 and not model.image_shape
+
+
+def outcome_drawings(
+    model: "Model", rows: "Rows", logits: np.ndarray, part: str = "test"
+) -> Drawings:
+    """Yield name and drawing of what a model makes of rows, from its logits (N, C) over them.
+
+    part: what the pictures call the rows; may be empty.
+    """
+    from xpmlp.nn.losses import LOSSES
+    from xpmlp.training.model import decide
+
+    outputs = LOSSES[model.loss].predict(np, logits)
+    if not model.class_names:
+        yield "predicted-against-true", partial(predicted_against_true, rows.y, outputs, part)
+        return
+    classes = decide(logits)
+    yield (
+        "confusion-matrix",
+        partial(confusion_matrix, rows.y, classes, model.class_names, part),
+    )
+    if model.image_shape and (classes != rows.y).any():
+        certainty = chosen_outputs(outputs, classes)
+        yield "misclassified", partial(_mistakes, model, rows, classes, certainty, part)
+
+
+def _mistakes(
+    model: "Model", rows: "Rows", classes: np.ndarray, certainty: np.ndarray, part: str
+) -> "Figure":
+    """Draw the images that a model is most certainly wrong about."""
+    assert model.image_shape
+    worst = worst_mistakes(rows.y, classes, certainty)
+    measure = "p" if model.loss.endswith("cross_entropy") else "output"
+    names = model.class_names
+    captions = [
+        mistake_caption(names[rows.y[i]], names[classes[i]], certainty[i], measure) for i in worst
+    ]
+    wrong = int(np.sum(rows.y != classes))
+    return misclassified(
+        np.asarray(rows.x[worst]).reshape(-1, *model.image_shape),
+        captions,
+        f"{len(worst)} of {wrong:,} misclassified {f'{part} rows'.lstrip()}, most certain first: "
+        "true → predicted",
+    )

@@ -1,0 +1,162 @@
+"""Runs that are opened again: what was trained, read back from its folder."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xpmlp.data.dataset import Dataset, Scaling
+from xpmlp.errors import InputError
+from xpmlp.runs.directory import CHECKPOINT, CONFIG, MODEL, SUMMARY, RunDirectory
+from xpmlp.runs.seed_summary import named_seeds
+from xpmlp.training.config import Config
+from xpmlp.training.evaluation import Evaluation, Score
+from xpmlp.training.finished import Shown
+from xpmlp.training.fitting import load_for
+from xpmlp.training.history import EpochRecord, History
+from xpmlp.training.model import Model
+from xpmlp.training.scoring import evaluate_model
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class OpenedRun(Shown):
+    """A run read back from its folder; it can do what the run that `fit` returns can.
+
+    model: of model.safetensors. history: of history.csv and steps.csv, empty where these are
+    missing. summary: of summary.json, {} where it is missing.
+    """
+
+    path: Path
+    config: Config
+    model: Model
+    history: History
+    summary: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: str | Path) -> "OpenedRun":
+        """Open the run of a single net. No data is loaded.
+
+        Raises InputError where there is none, a damaged one, or one of several seeds.
+        """
+        path = Path(path).expanduser()
+        config = _config(path)
+        if config.seeds:
+            raise InputError(
+                f"{path} is a run of several seeds ({named_seeds(config.seeds)}); open one of "
+                f"them, as {RunDirectory(path, config).members[0].path}, or all by "
+                "xpmlp.open_runs"
+            )
+        return cls(path, config, _model(path), History.read(path), _summary(path))
+
+    @property
+    def title(self) -> str:
+        """What it is, in a line."""
+        return f"run of {self.model.dataset or self.config.dataset}, opened from {self.path}"
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch of the lowest validation loss, from 1; None without early stopping."""
+        losses = self.history.epoch_values("validation_loss")
+        if not self.config.early_stopping or not np.isfinite(losses).any():
+            return None
+        recorded = self.summary.get("best_epoch")
+        if isinstance(recorded, int) and 1 <= recorded <= len(losses):
+            return recorded
+        return int(np.nanargmin(losses)) + 1
+
+    @property
+    def record(self) -> EpochRecord | None:
+        """The epoch whose weights the model has; None before the first has ended."""
+        epochs = self.history.epochs
+        return epochs[(self.best_epoch or 0) - 1] if epochs else None
+
+    @property
+    def test_score(self) -> Score | None:
+        """Loss and accuracy over the test rows as the summary has them, None where it doesn't."""
+        loss, accuracy = (self.summary.get(f"test_{name}") for name in Score._fields)
+        return None if loss is None else Score(loss, accuracy)
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The rows it was trained on, loaded as the config says when they are first asked for.
+
+        Raises InputError where they can't be had, or are no longer those of the training.
+        """
+        data = load_for(self.config)
+        if not _same_scaling(self.model.scaling, data.scaling):
+            raise InputError(
+                f"the rows of {data.name} that are found now are not those that {self.path} was "
+                "trained on, as their scaling comes out differently; --data-dir, or "
+                "XPMLP_DATA_DIR, names the folder of the right ones"
+            )
+        return data
+
+    @cached_property
+    def test(self) -> Evaluation | None:
+        """Loss, accuracy and logits over the test rows by NumPy, None where there are none.
+
+        Raises InputError as `data` does, and where model and data don't fit together.
+        """
+        test = self.data.test
+        return evaluate_model(self.model, self.data, test) if len(test) else None
+
+
+def load(path: str | Path) -> OpenedRun:
+    """Open the run in a folder, as `OpenedRun.open`."""
+    return OpenedRun.open(path)
+
+
+def open_runs(path: str | Path) -> list[OpenedRun]:
+    """Open a run: one for a single net, one per seed, in order, for several seeds.
+
+    Raises InputError where there is none, or a damaged one.
+    """
+    path = Path(path).expanduser()
+    return [OpenedRun.open(place.path) for place in RunDirectory(path, _config(path)).members]
+
+
+def _config(path: Path) -> Config:
+    """Return the config of a run's folder; say what is wrong with a path that is none."""
+    if path.is_file():
+        raise InputError(f"{path} is a file; a run is a folder, with {CONFIG} and {MODEL} in it")
+    if not path.is_dir():
+        raise InputError(f"there is no folder {path}; give that of a run, such as runs/NAME")
+    if not (path / CONFIG).is_file():
+        raise InputError(
+            f"{path} is no run: it holds no {CONFIG}; give the folder that xpmlp train wrote"
+        )
+    return Config.load(path / CONFIG)
+
+
+def _model(path: Path) -> Model:
+    if not (path / MODEL).exists():
+        remedy = "train it anew"
+        if (path / CHECKPOINT).is_file():
+            remedy = f"let it go on to its end: xpmlp train --resume {path}"
+        raise InputError(f"{path} holds no {MODEL}, as the run did not come to its end; {remedy}")
+    return Model.load(path / MODEL)
+
+
+def _same_scaling(known: Scaling | None, found: Scaling | None) -> bool:
+    """Tell whether two scalings, where both are known, are equal up to rounding."""
+    if known is None or found is None:
+        return True
+    return all(
+        a.shape == b.shape and np.allclose(a, b, rtol=1e-9, atol=1e-12)
+        for a, b in zip(known, found, strict=True)
+    )
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    try:
+        summary = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path / SUMMARY} is not a whole JSON file: {error}") from error
+    if not isinstance(summary, dict):
+        raise InputError(f"{path / SUMMARY} must hold one JSON object, the run's figures")
+    return summary

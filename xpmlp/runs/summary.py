@@ -1,0 +1,153 @@
+"""What a run came to: the figures for machines, and the lines for people."""
+
+import math
+import platform
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from xpmlp import __version__
+from xpmlp.backends.registry import Selection
+from xpmlp.errors import RunError
+from xpmlp.runs.describing import net_text, training_text
+from xpmlp.runs.seed_summary import loss_text, named_seeds
+from xpmlp.training.fitting import Run
+from xpmlp.training.history import EpochRecord
+from xpmlp.training.trainer import Trainer
+
+
+def summarize(
+    run: Run, selection: Selection, run_dir: str, interrupted: bool, failure: RunError | None
+) -> dict[str, Any]:
+    """Return the run's figures for summary.json and `--json`; what is unknown is None.
+
+    seconds_per_epoch is the median of training alone, without evaluation; on JAX the first
+    epoch includes the compilation.
+    """
+    trainer, config, about = run.trainer, run.trainer.config, selection.backend.describe()
+    seconds = run.history.epoch_values("seconds")
+    per_epoch = float(np.median(seconds)) if len(seconds) else None
+    record = run.record
+    figures = {
+        "dataset": trainer.data.name,
+        "backend": about["backend"],
+        "device": about["device"],
+        "device_requested": selection.device_requested,
+        "fallback_reason": selection.fallback_reason,
+        "seed": config.seed,
+        "epochs": len(run.history.epochs),
+        "best_epoch": record.epoch if record else None,
+        "interrupted": interrupted,
+        "failure": str(failure) if failure else None,
+        "parameters": run.model.n_parameters,
+        "train_loss": record.train_loss if record else None,
+        "train_accuracy": record.train_accuracy if record else None,
+        "validation_loss": record.validation_loss if record else None,
+        "validation_accuracy": record.validation_accuracy if record else None,
+        "test_loss": run.test.loss if run.test else None,
+        "test_accuracy": run.test.accuracy if run.test else None,
+        "seconds_per_epoch": per_epoch,
+        "images_per_second": len(trainer.data.train) / per_epoch if per_epoch else None,
+        "peak_memory_bytes": selection.backend.memory(),
+        "dtype": about["dtype"],
+        "matmul_precision": about["matmul_precision"],
+        "matmul_precision_requested": selection.matmul_precision_requested,
+        "library": about["library"],
+        "device_name": about["device_name"],
+        "blas": about.get("blas") or None,
+        "python": platform.python_version(),
+        "xpmlp": __version__,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "run_dir": run_dir,
+    }
+    return {name: _finite(value) for name, value in figures.items()}
+
+
+def _finite(value: Any) -> Any:
+    """Return None for what JSON can't say: the test rows may overflow where training did not."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def header(trainers: Sequence[Trainer]) -> str:
+    """Return the lines that stand above a run: data, net, training, machine."""
+    trainer = trainers[0]
+    data, config, about = trainer.data, trainer.config, trainer.backend.describe()
+    model = trainer.model()
+    parts = {"training": data.train, "validation": data.validation, "test": data.test}
+    rows = ", ".join(f"{len(part):,} {name}" for name, part in parts.items())
+    outputs = f"{len(data.class_names)} classes" if data.class_names else "regression"
+    training = training_text(config, f"{trainer.batch_size:,}")
+    return "\n".join(
+        [
+            f"data      {data.name}: {rows} rows; {data.n_features} inputs, {outputs}",
+            f"net       {net_text(model)}",
+            f"training  {training}, {_seeds(trainers)}",
+            f"machine   {_machine(about)}",
+        ]
+    )
+
+
+def _machine(about: dict[str, str]) -> str:
+    """Return library, device and dtype; then, on a GPU, the precision of matrix products."""
+    parts = [f"{about['library']} on {about['device']} ({about['device_name']})", about["dtype"]]
+    if about["device"] != "cpu":
+        parts.append(f"{about['matmul_precision'].replace('tf32', 'TF32')} matrix products")
+    return ", ".join([*parts, *filter(None, [about.get("blas")])])
+
+
+def _seeds(trainers: Sequence[Trainer]) -> str:
+    seeds = [trainer.config.seed for trainer in trainers]
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {named_seeds(seeds)}"
+
+
+def mean_record(records: Sequence[EpochRecord]) -> EpochRecord:
+    """Return the mean of every figure over the members of an epoch."""
+    if len(records) == 1:
+        return records[0]
+    means: dict[str, Any] = {}
+    for item in fields(EpochRecord):
+        values = [getattr(record, item.name) for record in records]
+        means[item.name] = None if None in values else float(np.mean(values))
+    return replace(EpochRecord(**means), epoch=records[0].epoch)
+
+
+def epoch_line(records: Sequence[EpochRecord], epochs: int, members: int = 1) -> str:
+    """Return one epoch, or the means of those of so many members that trained it, as a line."""
+    record = mean_record(records)
+    parts = [f"epoch {record.epoch}/{epochs}"]
+    if members > 1:
+        some = f"{len(records)} of {members}" if len(records) < members else f"{members}"
+        parts.append(f"means of {some} seeds:")
+    parts.append(f"loss {loss_text(record.train_loss)}")
+    if record.train_accuracy is not None:
+        parts.append(f"accuracy {record.train_accuracy:.4f}")
+    if record.validation_loss is not None:
+        parts.append(f"validation loss {loss_text(record.validation_loss)}")
+    if record.validation_accuracy is not None:
+        parts.append(f"validation accuracy {record.validation_accuracy:.4f}")
+    parts.append(f"{record.images_per_second:,.0f} rows/s")
+    return "  ".join(parts)
+
+
+def summary_text(run: Run, figures: dict[str, Any]) -> str:
+    """Return the table of losses and accuracies, the time, and where the results are."""
+    data = run.trainer.data
+    accuracies = "accuracy" if data.class_names else ""
+    lines = [f"{'':<12}{'loss':>10}{accuracies:>11}{'rows':>10}"]
+    for name, part in (("train", data.train), ("validation", data.validation), ("test", data.test)):
+        loss, accuracy = figures[f"{name}_loss"], figures[f"{name}_accuracy"]
+        if loss is not None:
+            shown = f"{accuracy:.4f}" if accuracy is not None else ""
+            lines.append(f"{name:<12}{loss_text(loss):>10}{shown:>11}{len(part):>10,}")
+    if run.trainer.stopping and run.trainer.stopping.best_epoch:
+        lines.append(f"best weights from epoch {figures['best_epoch']} of {figures['epochs']}")
+    if figures["seconds_per_epoch"]:
+        lines.append(
+            f"{figures['seconds_per_epoch']:.3g} s per epoch (median of {figures['epochs']}), "
+            f"{figures['images_per_second']:,.0f} rows/s"
+        )
+    lines.append(f"results in {figures['run_dir']}")
+    return "\n".join(lines)
