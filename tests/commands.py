@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 from xpmlp import train
 
@@ -44,6 +43,5 @@ def interrupted_training(*options):
     )
     while "epoch " not in process.stdout.readline():
         assert process.poll() is None, process.stderr.read()
-    time.sleep(0.3)
     process.send_signal(signal.SIGINT)
-    return process, process.communicate(timeout=60)[1]
+    return process, process.communicate(timeout=600)[1]

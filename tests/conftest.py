@@ -1,10 +1,14 @@
 """Fixtures of all tests: every installed backend, one comparison, and where the data is.
 
+Tests that are marked `thorough` run with `--all`, or where a file or folder is named.
+
 Where the driver shows a GPU, the backends that know CUDA take part a second time, on it; the
 tests that are not for a GPU see none, so that they do what they do everywhere.
 """
 
+import gc
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +30,30 @@ DRIVER = query_driver()  # initialises the driver, which then no longer heeds th
 if DRIVER.gpus:
     # Else JAX takes most of the GPU's memory for itself, and the other libraries have little.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--all", action="store_true", help="run the tests marked thorough too")
+
+
+def pytest_collection_modifyitems(config, items):
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    if config.getoption("--all") or named:
+        return
+    thorough = [item for item in items if item.get_closest_marker("thorough")]
+    config.hook.pytest_deselected(items=thorough)
+    items[:] = [item for item in items if item not in set(thorough)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_process():
+    """Let go what libraries keep of a module's tests: figures, and the programs of JAX."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
+    if jax := sys.modules.get("jax"):
+        jax.clear_caches()
+    gc.collect()
 
 
 def is_for_gpus(path: Path, marked: bool) -> bool:

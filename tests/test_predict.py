@@ -350,6 +350,9 @@ def test_pipes(folder):
     assert (done.returncode, done.stderr) == (1, "xpmlp predict: No space left on device\n")
 
 
+HANG = 600.0
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
 def test_ctrl_c_while_rows_come_in(folder):
     options = ["run", "-", "--batch-rows", "1", "--out", "p.csv"]
@@ -361,11 +364,11 @@ def test_ctrl_c_while_rows_come_in(folder):
     )
     process.stdin.write("1,2,3,4\n" * 5000)
     process.stdin.flush()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + HANG
     while not list(folder.glob(".p.csv.*.partial")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=HANG)
     assert (process.returncode, err) == (130, "xpmlp predict: interrupted\n")
     assert not list(folder.glob("*p.csv*"))
     assert not [name for name in os.listdir(folder) if "partial" in name]

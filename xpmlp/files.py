@@ -31,10 +31,10 @@ def whole_file(path: Path) -> Iterator[TextIO]:
         raise InputError(f"can't write {path}: it is not a regular file")
     partial = _beside(path)
     try:
-        file = partial.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        raise InputError(f"can't write {path}: {error.strerror}") from error
-    try:
+        try:
+            file = partial.open("w", encoding="utf-8", newline="")
+        except OSError as error:
+            raise InputError(f"can't write {path}: {error.strerror}") from error
         with file:
             yield file
         partial.replace(path)

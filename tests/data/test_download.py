@@ -4,11 +4,12 @@ import io
 import re
 import socket
 import threading
-import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pooch
 import pytest
 
 from xpmlp.data import download
@@ -22,7 +23,15 @@ CONTENTS = {
 FILES = [
     RemoteFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENTS.items()
 ]
-QUICK = {"files": FILES, "patience": 1.0, "timeout": 0.5, "pause": 0.01}
+HANG = 600.0  # seconds that only a hang takes
+QUICK = {"files": FILES, "patience": HANG, "timeout": HANG, "pause": 0.01}
+BRIEF = 0.3  # seconds until a mirror that says nothing is given up
+SPEECHLESS = ("silent", "stalled")
+
+
+@cache
+def bomb():
+    return gzip.compress(bytes(100 << 20))
 
 
 class Mirror(BaseHTTPRequestHandler):
@@ -47,14 +56,14 @@ class Mirror(BaseHTTPRequestHandler):
             self.send_error(404 if behaviour == "missing" else 500)
             return
         if behaviour == "silent":
-            self.server.release.wait(30)
+            self.server.release.wait(HANG)
             self.close_connection = True
             return
         packed = gzip.compress(data)
         sent = {
             "wrong": gzip.compress(data[:-1] + b"!"),
             "short": gzip.compress(data[:-1]),
-            "bomb": gzip.compress(bytes(100 << 20)) if behaviour == "bomb" else b"",
+            "bomb": bomb() if behaviour == "bomb" else b"",
             "page": b"<html>Please log in</html>" * 20,
             "truncated": packed[: len(packed) // 2],
             "stalled": packed[: len(packed) // 2],
@@ -68,7 +77,7 @@ class Mirror(BaseHTTPRequestHandler):
             self.wfile.flush()
             if behaviour == "stalled":
                 self.server.stalled.set()
-                self.server.release.wait(30)
+                self.server.release.wait(HANG)
         self.close_connection = cut
 
     def handle(self):
@@ -111,6 +120,19 @@ def server(isolated):
     server.server_close()
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    """Give up a mirror that says nothing soon, and no other however slow the machine is."""
+
+    class Downloader(pooch.HTTPDownloader):
+        def __call__(self, url, output_file, *others):
+            if output_file is not None and any(f"/{name}/" in url for name in SPEECHLESS):
+                self.kwargs["timeout"] = BRIEF
+            return super().__call__(url, output_file, *others)
+
+    monkeypatch.setattr(pooch, "HTTPDownloader", Downloader)
+
+
 def is_complete(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()} == CONTENTS
 
@@ -142,7 +164,7 @@ def test_only_what_is_missing_is_fetched(server, tmp_path):
     "behaviour",
     ["missing", "broken", "truncated", "wrong", "short", "bomb", "page", "stalled", "silent"],
 )
-def test_the_next_mirror_helps(server, tmp_path, monkeypatch, behaviour):
+def test_the_next_mirror_helps(server, tmp_path, monkeypatch, impatient, behaviour):
     monkeypatch.setattr(download, "_answering", lambda mirrors, *_: (list(mirrors), {}))
     mirrors = [server.mirror(behaviour), server.mirror("good")]
     assert is_complete(fetch("mnist", tmp_path, mirrors=mirrors, **QUICK))
@@ -155,19 +177,20 @@ def test_the_next_mirror_helps(server, tmp_path, monkeypatch, behaviour):
     [
         ("missing", "doesn't have the file"),
         ("broken", "doesn't have the file"),
-        ("silent", "timed out|no answer within 1 s"),
+        ("silent", "timed out|no answer within 0.3 s"),
         ("truncated", r"connection failed|sent [\d,]+ of 512,000 bytes"),
-        ("stalled", "connection failed"),
+        ("stalled", "timed out|connection failed"),
         ("wrong", "wrong SHA-256"),
         ("short", "sent 511,999 of 512,000 bytes"),
         ("bomb", "more than the 512,000 bytes"),
         ("page", "damaged gzip data, or something else"),
     ],
 )
-def test_all_mirrors_bad(server, tmp_path, behaviour, reason):
+def test_all_mirrors_bad(server, tmp_path, impatient, behaviour, reason):
     mirrors = [server.mirror(behaviour)]
+    options = {**QUICK, "patience": BRIEF if behaviour == "silent" else HANG}
     with pytest.raises(DataUnavailableError) as caught:
-        fetch("mnist", tmp_path, mirrors=mirrors, **QUICK)
+        fetch("mnist", tmp_path, mirrors=mirrors, **options)
     text = str(caught.value)
     assert re.search(reason, text)
     assert "\n" not in text
@@ -178,12 +201,12 @@ def test_all_mirrors_bad(server, tmp_path, behaviour, reason):
 
 
 def test_a_bomb_is_unpacked_no_further_than_the_file():
-    bomb = gzip.compress(bytes(100 << 20))
+    packed = bomb()
     unpacker = download._Unpacker(io.BytesIO(), FILES[0])
     tracemalloc.start()
     try:
         with pytest.raises(download._RefusedError, match="more than the 512,000 bytes"):
-            unpacker.write(bomb)
+            unpacker.write(packed)
         assert tracemalloc.get_traced_memory()[1] < 8 << 20
     finally:
         tracemalloc.stop()
@@ -196,10 +219,10 @@ def test_a_mirror_is_tried_twice(server, tmp_path):
 
 
 def test_a_bad_mirror_is_left_out_by_the_first_question(server, tmp_path):
-    mirrors = [server.mirror("missing"), server.mirror("silent"), server.mirror("good")]
-    started = time.monotonic()
+    mirrors = [server.mirror("missing"), server.mirror("good"), server.mirror("silent")]
     assert is_complete(fetch("mnist", tmp_path, mirrors=mirrors, **QUICK))
-    assert time.monotonic() - started < 1.0, "one good answer is enough to begin"
+    assert not server.release.is_set(), "one good answer is enough, the silent one is not awaited"
+    assert ("GET", "missing") not in {request[:2] for request in server.requests}
 
 
 @pytest.mark.usefixtures("isolated")
@@ -207,10 +230,8 @@ def test_nothing_listening(tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/"
-        started = time.monotonic()
         with pytest.raises(DataUnavailableError, match="connection failed"):
             fetch("mnist", tmp_path, mirrors=[url], **QUICK)
-    assert time.monotonic() - started < 1.0
     assert not (tmp_path / "mnist").exists()
 
 
@@ -219,27 +240,24 @@ def test_name_lookup_that_hangs(tmp_path, monkeypatch):
     release = threading.Event()
 
     def hang(*_args, **_kwargs):
-        release.wait(30)
+        release.wait(HANG)
         raise OSError("released")
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
-    started = time.monotonic()
     try:
         with pytest.raises(DataUnavailableError, match=r"no answer within 0\.3 s"):
             fetch(
                 "mnist", tmp_path, mirrors=["http://a.invalid/", "http://b.invalid/"], patience=0.3
             )
-        assert time.monotonic() - started < 1.5
     finally:
         release.set()
 
 
 def test_the_final_name_appears_only_when_complete(server, tmp_path):
     with ThreadPoolExecutor(1) as pool:
-        options = {**QUICK, "timeout": 5.0}
         mirrors = [server.mirror("stalled")]
-        running = pool.submit(fetch, "mnist", tmp_path, mirrors=mirrors, **options)
-        assert server.stalled.wait(10)
+        running = pool.submit(fetch, "mnist", tmp_path, mirrors=mirrors, **QUICK)
+        assert server.stalled.wait(HANG)
         names = [path.name for path in (tmp_path / "mnist").iterdir()]
         assert len(names) == 1, "half a file is under way"
         assert names[0].startswith(".")

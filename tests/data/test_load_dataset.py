@@ -302,17 +302,13 @@ def test_real_notmnist(real_data):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's /proc")
-def test_real_mnist_is_quick_and_small(real_data):
+def test_real_mnist_is_small(real_data):
     code = (
-        "import time; start = time.perf_counter();"
         "from xpmlp.data import load_dataset; load_dataset('mnist');"
-        "print(time.perf_counter() - start);"
         "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
     )
     environment = {**os.environ, "XPMLP_DATA_DIR": str(real_data)}
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     )
-    seconds, kibibytes = map(float, run.stdout.split())
-    assert kibibytes < 450 * 1024
-    assert seconds < 5, "a generous bound for a busy machine; alone it takes half a second"
+    assert int(run.stdout) < 450 * 1024

@@ -287,7 +287,7 @@ def test_a_browser_shows_it_on_a_phone_without_scrolling_sideways(pages, folder,
             ],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=600,
         )
         width = re.search(r"<title>(\d+)</title>", result.stdout)
         assert width, result.stderr
