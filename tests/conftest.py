@@ -9,6 +9,7 @@ tests that are not for a GPU see none, so that they do what they do everywhere.
 import gc
 import os
 import sys
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +41,9 @@ def pytest_collection_modifyitems(config, items):
     named = config.args_source is pytest.Config.ArgsSource.ARGS
     if config.getoption("--all") or named:
         return
-    thorough = [item for item in items if item.get_closest_marker("thorough")]
-    config.hook.pytest_deselected(items=thorough)
-    items[:] = [item for item in items if item not in set(thorough)]
+    marked = [item.get_closest_marker("thorough") is not None for item in items]
+    config.hook.pytest_deselected(items=list(compress(items, marked)))
+    items[:] = [item for item, late in zip(items, marked, strict=True) if not late]
 
 
 @pytest.fixture(scope="module", autouse=True)
