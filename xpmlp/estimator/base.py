@@ -12,7 +12,7 @@ from sklearn.utils.validation import column_or_1d, validate_data
 from xpmlp.backends.base import Backend
 from xpmlp.backends.locate import Home
 from xpmlp.data.dataset import Rows
-from xpmlp.errors import DivergenceError, InputError
+from xpmlp.errors import InputError
 from xpmlp.estimator.arrays import (
     backend_at,
     dense,
@@ -21,7 +21,7 @@ from xpmlp.estimator.arrays import (
     home_of,
     to_host,
 )
-from xpmlp.estimator.epochs import EpochRun, warn_of_the_last_epoch
+from xpmlp.estimator.epochs import EpochRun, warn_of_divergence, warn_of_the_last_epoch
 from xpmlp.estimator.fitted import FittedNet
 from xpmlp.estimator.lbfgs import minimise
 from xpmlp.estimator.parameters import EPOCH_SOLVERS, check_parameters, layer_widths
@@ -112,7 +112,8 @@ class BaseMLP(FittedNet):
         whatever `device` and `backend` say, and the fitted arrays are of its kind.
 
         With `warm_start` a second call on the same rows goes on as if the first had not stopped.
-        Raises ValueError for what can't be trained on, and where the loss is no longer finite.
+        Raises ValueError for what can't be trained on, and where the loss is no longer finite; with
+        `early_stopping` the best weights so far are then kept, with a ConvergenceWarning.
         """
         goes_on = bool(self.warm_start and hasattr(self, "coefs_"))
         return self._fit(X, y, sample_weight, goes_on, (X_val, y_val))
@@ -241,15 +242,20 @@ class BaseMLP(FittedNet):
         scorer = Scorer(self, self._targets, self.scoring)
         run = EpochRun(self, trainer, self._targets, progress, scorer)
         self.converged_ = False
-        try:
-            self.converged_ = run.train()
-        except DivergenceError as error:
-            self._take_progress(run, start.home)
-            raise ValueError(NOT_FINITE) from error
+        self.converged_ = run.train()
         self._take_progress(run, start.home)
-        if not all(np.isfinite(leaf).all() for leaf in leaves(progress.state.params)):
-            raise ValueError(NOT_FINITE)
-        if not (part or self.converged_ or run.interrupted):
+        self._judge_the_end(run, part)
+
+    def _judge_the_end(self, run: EpochRun, part: bool) -> None:
+        """Raise ValueError where the weights mean nothing; warn where the training is not done."""
+        progress = run.progress
+        lost = run.diverged is not None and not progress.scored
+        if lost or not all(np.isfinite(leaf).all() for leaf in leaves(progress.shown)):
+            raise ValueError(NOT_FINITE) from run.diverged
+        if run.diverged is not None:
+            epoch, rate = len(progress.history["loss"]) + 1, progress.learning_rate
+            warn_of_divergence(epoch, progress.best_score, rate)
+        elif not (part or self.converged_ or run.interrupted):
             warn_of_the_last_epoch(self.max_iter)
 
     def _started(self, start: Start) -> Progress:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from xpmlp.errors import DivergenceError
 from xpmlp.estimator.notices import warn_unconverged
 from xpmlp.estimator.progress import HISTORY, Progress
 from xpmlp.estimator.scoring import Scorer
@@ -20,7 +21,7 @@ class EpochRun:
     """One call of `fit` or `partial_fit` of a solver that goes by epochs.
 
     settings: the estimator, for its parameters alone. done: the epochs of this call; interrupted:
-    whether Ctrl-C ended it.
+    whether Ctrl-C ended it; diverged: why it ended, where the loss was no longer finite.
     """
 
     def __init__(
@@ -34,11 +35,13 @@ class EpochRun:
         self.settings, self.trainer, self.scorer = settings, trainer, scorer
         self.targets, self.progress = targets, progress
         self.done, self.interrupted = 0, False
+        self.diverged: DivergenceError | None = None
 
     def train(self) -> bool:
         """Train until the trainer's last epoch, and return whether it converged before.
 
-        An interrupt ends it with the epochs that it has. Raises RunError as the trainer does.
+        An interrupt ends it with the epochs that it has, and so does a loss that is no longer
+        finite: under early stopping that epoch is one more without a better score.
         """
         try:
             for record in self.trainer.epochs():
@@ -48,6 +51,10 @@ class EpochRun:
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
             self.interrupted = True
+        except DivergenceError as error:
+            self.diverged = error
+            self.progress.unimproved += 1
+            return self.settings.early_stopping and self._converged()
         return False
 
     def _note(self, record: EpochRecord) -> None:
@@ -130,4 +137,13 @@ def warn_of_the_last_epoch(max_iter: int) -> None:
     warn_unconverged(
         f"Stochastic Optimizer: Maximum iterations ({max_iter}) "
         "reached and the optimization hasn't converged yet."
+    )
+
+
+def warn_of_divergence(epoch: int, score: float, rate: float) -> None:
+    """Warn that an epoch, from 1, diverged, and that the weights of the best score stay."""
+    warn_unconverged(
+        f"Stochastic Optimizer: the loss is no longer finite in epoch {epoch}, and training ends "
+        f"there; the weights of the best epoch, with validation score {score:g}, are kept. Try a "
+        f"learning_rate_init below {rate:g}, or scale the data."
     )
