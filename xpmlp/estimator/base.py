@@ -151,6 +151,8 @@ class BaseMLP(FittedNet):
     ) -> Start:
         """Return what is trained on, checked; rows of weight zero are left out."""
         hidden = layer_widths(self.hidden_layer_sizes)
+        if goes_on:
+            self._refuse_other_widths(hidden)
         X, y = self._checked(X, y, reset=not goes_on)
         self._know_targets(y, goes_on, part)
         own = row_weights(to_host(sample_weight), y.shape[0])
@@ -167,6 +169,14 @@ class BaseMLP(FittedNet):
             goes_on,
             home_of(X),
         )
+
+    def _refuse_other_widths(self, hidden: tuple[int, ...]) -> None:
+        fitted = tuple(int(W.shape[1]) for W in self.coefs_[:-1])
+        if hidden != fitted:
+            raise InputError(
+                f"hidden_layer_sizes can't change where a training goes on: it was {fitted}, and "
+                f"is {hidden}; set it back, or fit anew without warm_start"
+            )
 
     def _dtype_of(self, X: Any) -> str:
         if self.dtype != "auto":
@@ -199,7 +209,7 @@ class BaseMLP(FittedNet):
         self._refuse_unknown(y, "y_val")
         if self._numeric_targets and self.early_stopping and len(y) < 2:
             raise InputError("X_val has 1 row; early stopping by R² needs at least 2")
-        return Rows(X, self._targets.encode(y))
+        return Rows(X, self._targets.encode(y, "y_val"))
 
     def _refuse_unknown(self, y: Any, name: str) -> None:
         """Raise InputError for targets of another kind than those known."""
@@ -284,8 +294,9 @@ class BaseMLP(FittedNet):
             return rows, start.validation
         if progress.split is None or not progress.split.fits(len(rows)):
             binary = self._targets.task == "classification" and self._targets.n_outputs == 1
+            classes = self.classes_ if binary else None
             progress.split = Split(
-                *hold_out(rows, self.validation_fraction, progress.random, stratify=binary)
+                *hold_out(rows, self.validation_fraction, progress.random, classes)
             )
         validation = take(replace(rows, weights=start.own_weights), progress.split.validation)
         return take(rows, progress.split.train), validation

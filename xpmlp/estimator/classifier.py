@@ -7,11 +7,11 @@ from array_api_compat import array_namespace
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from xpmlp.errors import InputError
 from xpmlp.estimator.arrays import dense, to_host
 from xpmlp.estimator.base import BaseMLP, by_epochs
+from xpmlp.estimator.classes import named, several_labels, sorted_classes, weights_of
 from xpmlp.estimator.targets import Labels
 
 
@@ -156,12 +156,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             if known is None:
                 raise InputError("classes must be passed on the first call to partial_fit.")
         elif known is None:
-            several = type_of_target(y).startswith("multilabel")
-            self._set_targets(y if several else unique_labels(classes))
-        elif not np.array_equal(known, unique_labels(classes)):
+            several = several_labels(y, "y")
+            self._set_targets(y if several else sorted_classes(classes, "classes"))
+        elif not np.array_equal(known, sorted_classes(classes, "classes")):
             raise InputError(
-                f"`classes={classes!r}` is not the same as on last call to partial_fit, "
-                f"was: {known!r}"
+                f"`classes={named(classes)}` is not the same as on last call to partial_fit, "
+                f"was: {named(known)}"
             )
 
     def _set_targets(self, known: Any) -> None:
@@ -169,10 +169,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         self.classes_ = self._targets.classes
 
     def _know_targets(self, y: np.ndarray, goes_on: bool, part: bool) -> None:
+        several = several_labels(y, "y")
         if not (part or goes_on):
             self._set_targets(y)
             return
-        classes = unique_labels(y)
+        self._refuse_another_form(y, several, "y")
+        classes = sorted_classes(y, "y")
         if self.warm_start and not part and set(classes) != set(self.classes_):
             raise InputError(
                 "warm_start can only be used where `y` has the same classes as in the previous "
@@ -185,14 +187,24 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             )
 
     def _refuse_unknown(self, y: Any, name: str) -> None:
-        several = type_of_target(y).startswith("multilabel")
-        if several != (self._targets.task == "multilabel"):
-            expected = "one class for each row" if several else "0 or 1 for each label, (N, O)"
-            raise InputError(f"`{name}` must have {expected}, as y has")
-        unknown = [] if several else list(np.setdiff1d(np.unique(y), self.classes_))
+        several = several_labels(y, name)
+        self._refuse_another_form(y, several, name)
+        known = named(self.classes_)
+        unknown = [] if several else [c for c in named(np.unique(y)) if c not in known]
         if unknown:
             raise InputError(
-                f"`{name}` has classes not in `self.classes_`: {unknown} of {self.classes_}"
+                f"`{name}` has classes not in `self.classes_`: {unknown}; these are {known}"
+            )
+
+    def _refuse_another_form(self, y: Any, several: bool, name: str) -> None:
+        """Raise InputError for classes where there were labels, or another number of these."""
+        if several != (self._targets.task == "multilabel"):
+            expected = "one class for each row" if several else "0 or 1 for each label, (N, O)"
+            raise InputError(f"`{name}` must have {expected}, as the y that was fitted")
+        if several and y.shape[1] != self._targets.n_outputs:
+            raise InputError(
+                f"`{name}` has {y.shape[1]} labels for each row, and the y that was fitted "
+                f"{self._targets.n_outputs}"
             )
 
     def _weights(self, y: np.ndarray, weights: np.ndarray | None, part: bool) -> Any:
@@ -209,15 +221,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         return by_class if weights is None else by_class * weights
 
     def _weights_by_class(self, y: np.ndarray) -> np.ndarray:
-        """Return the weight of each row (N,), 1 for a class that a dict leaves out."""
-        if not isinstance(self.class_weight, dict) or self._targets.task == "multilabel":
+        """Return the weight of each row (N,)."""
+        if self.class_weight == "balanced" or self._targets.task == "multilabel":
             weights: np.ndarray = compute_sample_weight(self.class_weight, dense(y))
             return weights
-        unknown = [name for name in self.class_weight if name not in self.classes_]
-        if unknown:
-            raise InputError(f"class_weight names {unknown}; the classes are {self.classes_}")
-        by_class = np.array([self.class_weight.get(name, 1.0) for name in self.classes_])
-        return by_class[np.searchsorted(self.classes_, y)].astype(np.float64)
+        by_class = weights_of(self.class_weight, self.classes_)
+        return by_class[np.searchsorted(self.classes_, y)]
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: several labels are taken."""

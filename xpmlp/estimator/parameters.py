@@ -1,7 +1,7 @@
 """Which values an estimator's parameters may have."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -35,8 +35,13 @@ def one_of(*names: str) -> Rule:
 
 
 def count(value: Any) -> bool:
-    """Tell whether a value is an integer from 1."""
-    return isinstance(value, Integral) and int(value) >= 1
+    """Tell whether a value is an integer from 1, and no bool."""
+    return integer(value) and int(value) >= 1
+
+
+def integer(value: Any) -> bool:
+    """Tell whether a value is an integer, of Python or NumPy, and no bool."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def real(low: float, high: float, ends: str = "[)") -> Rule:
@@ -61,6 +66,15 @@ def activations(value: Any) -> bool:
     )
 
 
+def widths(value: Any) -> bool:
+    """Tell whether a value is an integer, or a list of them, of whatever size."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 1 and value.dtype.kind in "iu"
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return all(map(integer, value))
+    return integer(value)
+
+
 def shares(value: Any) -> bool:
     """Tell whether a value is a share below 1, or a list of them."""
     return all(map(SHARE.holds, value if isinstance(value, list | tuple) else [value]))
@@ -70,6 +84,7 @@ SHARE = real(0, 1)
 COUNT = Rule(count, "an int in the range [1, inf)")
 BOOLEAN = Rule(lambda value: isinstance(value, Integral | np.bool_) and value in (0, 1), "a bool")
 RULES = {
+    "hidden_layer_sizes": Rule(widths, f"{COUNT.expected}, or a list with one per hidden layer"),
     "activation": Rule(
         activations,
         one_of(*ACTIVATION_ALIASES, *ACTIVATIONS).expected
@@ -131,10 +146,10 @@ def check_parameters(kind: str, parameters: dict[str, Any]) -> None:
 def layer_widths(hidden_layer_sizes: Any) -> tuple[int, ...]:
     """Return the widths of the hidden layers, given as a list or, for one layer, as a number.
 
-    Raises InputError where one is not an integer from 1.
+    Raises InputError where one is not from 1.
     """
-    many = isinstance(hidden_layer_sizes, Iterable)
-    widths = list(hidden_layer_sizes) if many else [hidden_layer_sizes]
-    if not all(map(count, widths)):
-        raise InputError(f"hidden_layer_sizes must be > 0, got {widths}.")
-    return tuple(map(int, widths))
+    given = [hidden_layer_sizes] if integer(hidden_layer_sizes) else hidden_layer_sizes
+    sizes = tuple(map(int, given))
+    if not all(map(count, sizes)):
+        raise InputError(f"hidden_layer_sizes must be > 0, got {list(sizes)}.")
+    return sizes

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_non_negative
 
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import InputError
+from xpmlp.estimator.classes import named
 from xpmlp.estimator.targets import Targets
 from xpmlp.types import Affine, Params
 
@@ -50,15 +51,20 @@ def take(rows: Rows, index: np.ndarray) -> Rows:
 
 
 def hold_out(
-    rows: Rows, share: float, random: np.random.RandomState, stratify: bool
+    rows: Rows, share: float, random: np.random.RandomState, classes: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw which rows train and which validate, as scikit-learn does, and return their numbers.
 
-    Raises InputError where fewer than two validate.
+    classes: of which both parts get their share, None without. Raises InputError where fewer
+    than two validate, or a class has one row.
     """
-    numbers, classes = np.arange(len(rows)), rows.y if stratify else None
+    if classes is not None:
+        _refuse_single_rows(rows.y, classes)
     train, validation = train_test_split(
-        numbers, random_state=random, test_size=share, stratify=classes
+        np.arange(len(rows)),
+        random_state=random,
+        test_size=share,
+        stratify=None if classes is None else rows.y,
     )
     if len(validation) < 2:
         raise InputError(
@@ -66,6 +72,17 @@ def hold_out(
             "or the size of your dataset."
         )
     return train, validation
+
+
+def _refuse_single_rows(y: np.ndarray, classes: np.ndarray) -> None:
+    """Raise InputError with scikit-learn's words, in which False and True stand for two classes."""
+    few = np.flatnonzero(np.bincount(y) == 1)
+    if len(few):
+        raise InputError(
+            "The least populated classes in y have only 1 member, and early stopping holds out "
+            "rows of each class: give more of them, or X_val and y_val. Classes with too few "
+            f"members are: {[str(bool(k)) for k in few]}, in y {named(classes[few])}"
+        )
 
 
 def make_dataset(targets: Targets, train: Rows, validation: Rows | None) -> Dataset:

@@ -28,8 +28,11 @@ class Targets(Protocol):
     out_activation: str
     loss_scale: float
 
-    def encode(self, y: Any) -> np.ndarray:
-        """Return the y of `Rows`, a row for each of the estimator's y."""
+    def encode(self, y: Any, name: str = "y") -> np.ndarray:
+        """Return the y of `Rows`, a row for each of the estimator's y.
+
+        name: what messages call it. Raises InputError for what the net can't be trained on.
+        """
         ...
 
     def decode(self, outputs: np.ndarray) -> Any:
@@ -64,7 +67,7 @@ class Labels:
         self.class_names: tuple[str, ...] = () if several else tuple(map(str, self.classes))
         self.n_outputs = len(self.classes) if several or softmax else 1
 
-    def encode(self, y: Any) -> np.ndarray:
+    def encode(self, y: Any, name: str = "y") -> np.ndarray:  # noqa: ARG002
         """Return class indices (N,), int64, or labels (N, O), float64."""
         indicators: np.ndarray = dense(self.binarizer.transform(y))
         if self.task == "multilabel":
@@ -118,13 +121,23 @@ class Values:
         self.n_outputs = 1 if y.ndim == 1 else y.shape[1]
         self.loss_scale = 1.0 if loss == "poisson" else 1.0 / self.n_outputs
 
-    def encode(self, y: Any) -> np.ndarray:
+    def encode(self, y: Any, name: str = "y") -> np.ndarray:
         """Return the values (N, O), float64. Raises InputError for another O."""
+        if y.dtype.kind not in "biuf":
+            raise InputError(
+                f"{name} must be numbers, got dtype {y.dtype}, such as {y.ravel()[0].item()!r}; "
+                "MLPClassifier tells classes"
+            )
         values = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
         if self.loss == "poisson" and values.min(initial=0.0) < 0:
-            raise InputError(f"loss 'poisson' needs y >= 0, and its smallest is {values.min():g}")
+            raise InputError(
+                f"loss 'poisson' needs {name} >= 0, and its smallest is {values.min():g}"
+            )
         if values.shape[1] != self.n_outputs:
-            raise InputError(f"y has {values.shape[1]} outputs, and the net has {self.n_outputs}")
+            raise InputError(
+                f"{name} must have {self.n_outputs} value(s) for each row, as the y that was "
+                f"fitted, and has {values.shape[1]}"
+            )
         return values
 
     def decode(self, outputs: np.ndarray) -> np.ndarray:
