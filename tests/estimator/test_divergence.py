@@ -52,12 +52,15 @@ def test_the_best_epoch_is_kept_as_scikit_learn_keeps_it(kind):
     assert ours.best_validation_score_ == pytest.approx(theirs.best_validation_score_)
     assert 1 < ours.n_iter_ < theirs.n_iter_
     assert len(ours.loss_curve_) == len(ours.validation_scores_) == ours.n_iter_
-    assert np.isfinite(ours.loss_curve_).all()
-    assert not np.isfinite(theirs.loss_curve_[-1])
-    best = int(np.argmax(ours.validation_scores_)) + 1
+    for figures in (ours.loss_curve_, ours.validation_scores_):
+        assert np.isfinite(figures[:-1]).all()
+        assert np.isnan(figures[-1])
+    assert np.isnan(ours.loss_)
+    assert ours.t_ == ours.n_iter_ * 120
+    best = int(np.nanargmax(ours.validation_scores_)) + 1
     expected = theirs.validation_scores_[:best]
     np.testing.assert_allclose(ours.validation_scores_[:best], expected, rtol=1e-9)
-    assert ours.best_validation_score_ == max(ours.validation_scores_)
+    assert ours.best_validation_score_ == np.nanmax(ours.validation_scores_)
     assert not ours.converged_
 
 
@@ -72,7 +75,7 @@ def test_rows_and_a_score_of_ones_own_keep_the_best_too():
     model, x, y = diverging("multiclass", scoring="f1_macro")
     with pytest.warns(ConvergenceWarning, match=KEPT.format(r"\d+")):
         model.fit(x[:110], y[:110], X_val=x[110:], y_val=y[110:])
-    assert model.best_validation_score_ == max(model.history_["validation_score"])
+    assert model.best_validation_score_ == np.nanmax(model.history_["validation_score"])
 
 
 def test_a_warm_start_that_diverges_keeps_the_best_of_before_and_can_go_on():
@@ -83,13 +86,13 @@ def test_a_warm_start_that_diverges_keeps_the_best_of_before_and_can_go_on():
     model.set_params(learning_rate_init=1e9)
     with pytest.warns(ConvergenceWarning, match=KEPT.format(6) + ".*below 1e[+]09"):
         model.fit(x, y)
-    assert model.n_iter_ == 0
+    assert model.n_iter_ == 1
     for kept, best in zip(model.coefs_, before, strict=True):
         np.testing.assert_array_equal(kept, best)
     model.set_params(learning_rate_init=0.1)
     with pytest.warns(ConvergenceWarning, match="Maximum iterations"):
         model.fit(x, y)
-    assert len(model.loss_curve_) == 10
+    np.testing.assert_array_equal(np.isnan(model.loss_curve_), np.arange(11) == 5)
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "several values"])
@@ -103,9 +106,10 @@ def test_partial_fits_that_diverge_keep_the_best_and_come_to_an_end(kind):
             model.partial_fit(x[:110], y[:110], **known, **held)
             calls += 1
     assert model.converged_
-    assert calls == len(model.loss_curve_) + len(seen) > len(model.loss_curve_)
+    assert len(model.loss_curve_) == calls
+    assert np.isnan(model.loss_curve_).sum() == len(seen) > 0
     assert {warning.category for warning in seen} == {ConvergenceWarning}
-    assert model.best_validation_score_ == max(model.validation_scores_)
+    assert model.best_validation_score_ == np.nanmax(model.validation_scores_)
     assert model.score(x[110:], y[110:]) == pytest.approx(model.best_validation_score_)
 
 

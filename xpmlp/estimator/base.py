@@ -263,7 +263,7 @@ class BaseMLP(FittedNet):
         if lost or not all(np.isfinite(leaf).all() for leaf in leaves(progress.shown)):
             raise ValueError(NOT_FINITE) from run.diverged
         if run.diverged is not None:
-            epoch, rate = len(progress.history["loss"]) + 1, progress.learning_rate
+            epoch, rate = len(progress.history["loss"]), progress.learning_rate
             warn_of_divergence(epoch, progress.best_score, rate)
         elif not (part or self.converged_ or run.interrupted):
             warn_of_the_last_epoch(self.max_iter)

@@ -1,5 +1,6 @@
 """Training by epochs: the trainer's, and between them what scikit-learn decides."""
 
+import math
 import warnings
 from typing import Any
 
@@ -41,7 +42,7 @@ class EpochRun:
         """Train until the trainer's last epoch, and return whether it converged before.
 
         An interrupt ends it with the epochs that it has, and so does a loss that is no longer
-        finite: under early stopping that epoch is one more without a better score.
+        finite: under early stopping that epoch is one more without a better score, NaN.
         """
         try:
             for record in self.trainer.epochs():
@@ -53,8 +54,9 @@ class EpochRun:
             self.interrupted = True
         except DivergenceError as error:
             self.diverged = error
-            self.progress.unimproved += 1
-            return self.settings.early_stopping and self._converged()
+            if self.settings.early_stopping:
+                self._note_divergence()
+                return self._converged()
         return False
 
     def _note(self, record: EpochRecord) -> None:
@@ -84,6 +86,14 @@ class EpochRun:
             if settings.verbose:
                 print(f"Validation score: {score:f}")
             progress.judge_score(score, settings.tol, trainer.state.params)
+
+    def _note_divergence(self) -> None:
+        progress = self.progress
+        for values in progress.history.values():
+            values.append(math.nan)
+        self.done += 1
+        progress.samples += len(self.trainer.data.train)
+        progress.unimproved += 1
 
     def _epoch_loss(self) -> float:
         """Return the mean over the rows of each step's loss before its update, with penalty."""
