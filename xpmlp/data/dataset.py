@@ -4,8 +4,9 @@ Whoever has rows on a device may train on them there.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
+from xpmlp.errors import InputError, unknown_name
 from xpmlp.types import Array
 
 if TYPE_CHECKING:
@@ -24,14 +25,41 @@ class Rows:
     y: class indices (N,), int64, for classification; values (N, O), float64, for regression;
         0 or 1 for each of O labels, (N, O), float64, for multilabel.
     weights: how much each row counts, (N,), positive, of any scale; None: all alike.
+    Raises InputError for what are no such arrays: lists, data frames, sparse matrices.
     """
 
     x: "Array"
     y: "np.ndarray"
     weights: "np.ndarray | None" = None
 
+    def __post_init__(self) -> None:
+        _require_array("x", self.x, on_host=False)
+        _require_array("y", self.y)
+        if self.weights is not None:
+            _require_array("weights", self.weights)
+
     def __len__(self) -> int:
         return len(self.y)
+
+
+def _require_array(name: str, value: Any, on_host: bool = True) -> None:
+    """Raise InputError for what is no array; on_host: of NumPy, else of any library."""
+    import numpy as np
+    from array_api_compat import is_array_api_obj
+
+    known = isinstance(value, np.ndarray) if on_host else is_array_api_obj(value)
+    if known and value.ndim and not isinstance(value, np.matrix | np.ma.MaskedArray):
+        return
+    if isinstance(value, np.ma.MaskedArray):
+        remedy = "fill what is masked, or leave these rows out"
+    elif hasattr(value, "toarray"):
+        remedy = f"give {name}.toarray()"
+    elif hasattr(value, "to_numpy"):
+        remedy = f"give {name}.to_numpy()"
+    else:
+        remedy = f"numpy.asarray({name}) makes one of a list"
+    whose = "a NumPy array" if on_host else "an array of NumPy or of the backend's library"
+    raise InputError(f"Rows: {name} must be {whose}, got {type(value).__name__}; {remedy}")
 
 
 class Scaling(NamedTuple):
@@ -52,6 +80,7 @@ class Dataset:
     scale: the scaling that was applied: `none`, `center`, `unit` or `standard`.
     scaling: its numbers, None where the rows came without.
     note: one plain line that a person should see (what `auto` chose and why), or "".
+    Raises InputError for parts that are no `Rows`, an unknown task, and names that are no texts.
     """
 
     name: str
@@ -65,6 +94,28 @@ class Dataset:
     scale: str = "none"
     scaling: Scaling | None = None
     note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.task not in get_args(Task):
+            raise unknown_name("task", self.task, get_args(Task))
+        for part in ("train", "validation", "test"):
+            rows = getattr(self, part)
+            if not isinstance(rows, Rows):
+                raise InputError(
+                    f"{self.name}: {part} must be xpmlp.Rows(x, y), got {type(rows).__name__}; "
+                    "xpmlp.Rows(x[:0], y[:0]) where there are none"
+                )
+        for names in ("class_names", "feature_names"):
+            object.__setattr__(self, names, self._texts(names))
+
+    def _texts(self, names: str) -> tuple[str, ...]:
+        given = getattr(self, names)
+        if isinstance(given, list | tuple) and all(isinstance(name, str) for name in given):
+            return tuple(given)
+        raise InputError(
+            f"{self.name}: {names} must be a tuple of texts, got {given!r}; "
+            "tuple(map(str, names)) makes one of numbers"
+        )
 
     @property
     def n_features(self) -> int:

@@ -17,7 +17,7 @@ from xpmlp.training.history import EpochRecord, History
 from xpmlp.training.members import Members
 from xpmlp.training.model import Model
 from xpmlp.training.problem import Problem, net_of
-from xpmlp.training.targets import with_counts
+from xpmlp.training.targets import require_dataset, with_counts
 from xpmlp.training.trainer import Trainer
 
 OnEpoch = Callable[[list[EpochRecord]], None]
@@ -76,7 +76,7 @@ def fit(
     """
     _refuse_seeds(config)
     backend = backend or _select(config)
-    trainer = Trainer(config, data or load_for(config), backend, **start)
+    trainer = Trainer(config, _data_of(config, data), backend, **start)
     for _ in trainer.epochs():
         pass
     return finish(trainer)
@@ -97,7 +97,7 @@ def fit_many(
     Raises InputError for what can't be trained, RunError where a loss diverges.
     """
     backend = backend or _select(configs[0])
-    members = make_members(configs, data or load_for(configs[0]), backend)
+    members = make_members(configs, _data_of(configs[0], data), backend)
     for records in members.epochs():
         if on_epoch:
             on_epoch(records)
@@ -135,6 +135,10 @@ def _select(config: Config) -> Backend:
         reason = f"no CUDA: {selection.fallback_reason}; training on the CPU"
         warnings.warn(reason, RuntimeWarning, stacklevel=3)
     return selection.backend
+
+
+def _data_of(config: Config, data: Dataset | None) -> Dataset:
+    return load_for(config) if data is None else require_dataset(data)
 
 
 def load_for(config: Config) -> Dataset:

@@ -1,6 +1,7 @@
 """From a data set's labels to the targets of a loss."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -15,6 +16,7 @@ LOSSES_OF = {  # the first is what `auto` means
     "multilabel": ("binary_cross_entropy", *ANYWHERE),
     "regression": (*ANYWHERE, "poisson"),
 }
+NUMBERS = "biuf"  # kinds of NumPy's dtypes
 TARGETS_OF = {
     "classification": "one class for each row",
     "multilabel": "several labels for each row",
@@ -22,34 +24,67 @@ TARGETS_OF = {
 }
 
 
+def require_dataset(data: Any) -> Dataset:
+    """Return a data set as it is. Raises InputError for anything else."""
+    if isinstance(data, Dataset):
+        return data
+    raise InputError(
+        f"data must be an xpmlp.Dataset, got {type(data).__name__}; xpmlp.load_dataset reads one "
+        "by its name or from a file, and xpmlp.Dataset makes one of arrays"
+    )
+
+
 def check_dataset(data: Dataset) -> None:
     """Raise InputError where rows and labels of a data set can't belong together."""
+    require_dataset(data)
     if len(data.train) == 0:
         raise InputError(f"{data.name} has no training rows")
     for part in ("train", "validation", "test"):
-        rows: Rows = getattr(data, part)
-        where = f"{data.name}, {part} rows"
-        if rows.x.ndim != 2 or rows.x.shape != (len(rows.y), data.train.x.shape[1]):
-            raise InputError(
-                f"{where}: x has shape {rows.x.shape}, y {rows.y.shape}; x must be (N, D) with "
-                f"D = {data.train.x.shape[-1]}, and y have N rows"
-            )
-        if not _finite(rows.x):
-            raise InputError(f"{where}: x contains NaN or infinity")
-        if rows.weights is not None:
-            _check_weights(where, rows.weights, len(rows))
-        if data.task == "classification":
-            _check_labels(where, rows.y, len(data.class_names))
-        elif rows.y.ndim != 2 or not np.isfinite(rows.y).all():
-            raise InputError(f"{where}: y must be (N, O) and finite, got shape {rows.y.shape}")
-        elif data.task == "multilabel" and not np.isin(rows.y, (0, 1)).all():
-            raise InputError(f"{where}: y must be 0 or 1 for each label")
+        check_rows(f"{data.name}, {part} rows", getattr(data, part), data)
 
 
-def _finite(array: Array) -> bool:
-    """Tell whether all entries are finite, computed where the array lies."""
-    xp = array_namespace(array)
-    return bool(xp.all(xp.isfinite(array)))
+def check_rows(where: str, rows: Any, data: Dataset) -> None:
+    """Raise InputError for what are no rows like the training rows of a data set.
+
+    where: what the message calls them.
+    """
+    if not isinstance(rows, Rows):
+        raise InputError(f"{where} must be xpmlp.Rows(x, y), got {type(rows).__name__}")
+    if rows.x.ndim != 2 or rows.x.shape != (len(rows.y), data.train.x.shape[-1]):
+        raise InputError(
+            f"{where}: x has shape {tuple(rows.x.shape)}, y {rows.y.shape}; x must be (N, D) with "
+            f"D = {data.train.x.shape[-1]}, and y have N rows"
+        )
+    _check_inputs(where, rows.x)
+    if rows.weights is not None:
+        _check_weights(where, rows.weights, len(rows))
+    if data.task == "classification":
+        _check_labels(where, rows.y, len(data.class_names))
+    else:
+        _check_values(where, rows.y, data)
+
+
+def _check_inputs(where: str, x: Array) -> None:
+    """Raise InputError where x is not finite numbers, computed where it lies."""
+    xp = array_namespace(x)
+    if not xp.isdtype(x.dtype, ("bool", "integral", "real floating")):
+        raise InputError(f"{where}: x must be float32 or float64, got dtype {x.dtype}")
+    if not xp.all(xp.isfinite(x)):
+        raise InputError(f"{where}: x contains NaN or infinity")
+
+
+def _check_values(where: str, y: np.ndarray, data: Dataset) -> None:
+    if y.ndim != 2 or y.dtype.kind not in NUMBERS or not np.isfinite(y).all():
+        raise InputError(
+            f"{where}: y must be (N, O) and finite numbers, got {y.dtype} of shape {y.shape}"
+        )
+    if y.shape[1] != data.train.y.shape[1]:
+        raise InputError(
+            f"{where}: y has {y.shape[1]} columns, and that of the training rows "
+            f"{data.train.y.shape[1]}"
+        )
+    if data.task == "multilabel" and not np.isin(y, (0, 1)).all():
+        raise InputError(f"{where}: y must be 0 or 1 for each label")
 
 
 def _check_labels(where: str, y: np.ndarray, n_classes: int) -> None:
@@ -63,10 +98,11 @@ def _check_labels(where: str, y: np.ndarray, n_classes: int) -> None:
 
 
 def _check_weights(where: str, weights: np.ndarray, n: int) -> None:
-    if weights.shape != (n,) or not (np.isfinite(weights) & (weights > 0)).all():
+    fits = weights.shape == (n,) and weights.dtype.kind in NUMBERS
+    if not fits or not (np.isfinite(weights) & (weights > 0)).all():
         raise InputError(
-            f"{where}: weights must be ({n},), positive and finite, got shape {weights.shape}; "
-            "leave out rows that don't count"
+            f"{where}: weights must be ({n},), positive and finite, got {weights.dtype} of shape "
+            f"{weights.shape}; leave out rows that don't count"
         )
 
 

@@ -20,6 +20,7 @@ from xpmlp.training.history import EpochRecord, History
 from xpmlp.training.model import Model
 from xpmlp.training.problem import Problem
 from xpmlp.training.step import TrainState, metric_names
+from xpmlp.training.targets import check_rows
 from xpmlp.types import Hyper, Params
 
 
@@ -156,9 +157,16 @@ class Trainer:
         return record
 
     def evaluate(self, rows: Rows) -> Evaluation:
-        """Return loss, accuracy and logits of `params` over host rows, of which there are some."""
+        """Return loss, accuracy and logits of `params` over rows.
+
+        Raises InputError where there are none, or they are not like the training rows.
+        """
         with self.backend.running():
             known = rows is self.data.test
+            if not known:
+                check_rows("rows to evaluate", rows, self.data)
+            if not len(rows):
+                raise InputError("there are no rows to evaluate")
             batch = self.problem.test if known else self.problem.upload(rows)
             return self.problem.evaluator.evaluate(self.params, batch)
 
