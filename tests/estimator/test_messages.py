@@ -1,6 +1,7 @@
 """What an estimator says of labels, classes and widths that can't be: in the caller's own names."""
 
 import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -148,6 +149,19 @@ def test_widths_stay_where_a_training_goes_on(solver):
     model.set_params(hidden_layer_sizes=(4,))
     message = "can't change where a training goes on: it was (3,), and is (4,)"
     assert_says(message, lambda: model.fit(X, X))
+
+
+@pytest.mark.parametrize("number", [False, np.float32(0.5), Fraction(1, 2)])
+@pytest.mark.parametrize("name", ["alpha", "dropout", "momentum", "beta_1", "validation_fraction"])
+def test_every_number_of_a_range_is_taken_or_refused_by_the_estimators_name(name, number):
+    """The trainer and scikit-learn's tools, who know it by another, take floats alone."""
+    solver, early = "adam" if name == "beta_1" else "sgd", name == "validation_fraction"
+    model = classifier(solver=solver, early_stopping=early, **{name: number})
+    if early and not number:
+        assert_says("Increase 'validation_fraction'", lambda: model.fit(X, SECOND))
+    else:
+        same = classifier(**model.get_params() | {name: float(number)}).fit(X, SECOND)
+        np.testing.assert_array_equal(model.fit(X, SECOND).coefs_[0], same.coefs_[0])
 
 
 def test_a_boolean_is_no_count():

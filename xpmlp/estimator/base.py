@@ -270,7 +270,7 @@ class BaseMLP(FittedNet):
 
     def _started(self, start: Start) -> Progress:
         """Return the progress to go on from, or that of a training that begins."""
-        optimizer, rate = optimizer_of(self), self.learning_rate_init
+        optimizer, rate = optimizer_of(self), float(self.learning_rate_init)
         known: Progress | None = self._progress if start.goes_on else None
         if known is not None:
             known.begin_at(rate, optimizer)

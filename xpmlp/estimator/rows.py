@@ -1,5 +1,6 @@
 """The rows that an estimator is given: their weights, which are held out, what is drawn."""
 
+import math
 from itertools import chain, pairwise, repeat
 from typing import Any
 
@@ -60,17 +61,17 @@ def hold_out(
     """
     if classes is not None:
         _refuse_single_rows(rows.y, classes)
-    train, validation = train_test_split(
-        np.arange(len(rows)),
-        random_state=random,
-        test_size=share,
-        stratify=None if classes is None else rows.y,
-    )
-    if len(validation) < 2:
+    if math.ceil(share * len(rows)) < 2:
         raise InputError(
             "The validation set is too small. Increase 'validation_fraction' "
             "or the size of your dataset."
         )
+    train, validation = train_test_split(
+        np.arange(len(rows)),
+        random_state=random,
+        test_size=float(share),
+        stratify=None if classes is None else rows.y,
+    )
     return train, validation
 
 

@@ -20,7 +20,7 @@ def dropout_of(settings: Any, n_hidden: int) -> tuple[float, ...]:
     """Return one share per hidden layer, () for none. Raises InputError for what can't be."""
     dropout = settings.dropout
     shares = tuple(dropout) if hasattr(dropout, "__iter__") else (dropout,)
-    rates = dropout_rates(shares, n_hidden)
+    rates = dropout_rates(tuple(map(float, shares)), n_hidden)
     if rates and settings.solver == "lbfgs":
         raise InputError("dropout needs solver sgd or adam; lbfgs can't search along chance")
     return rates
@@ -55,12 +55,12 @@ def config_of(
     hidden = sizes[1:-1]
     own: dict[str, Any] = {}
     if settings.solver == "sgd":
-        own = {"momentum": settings.momentum}
+        own = {"momentum": float(settings.momentum)}
     elif settings.solver == "adam":
         own = {
-            "beta1": settings.beta_1,
-            "beta2": settings.beta_2,
-            "epsilon": settings.epsilon,
+            "beta1": float(settings.beta_1),
+            "beta2": float(settings.beta_2),
+            "epsilon": float(settings.epsilon),
         }
     return Config(
         hidden=hidden,
@@ -68,7 +68,7 @@ def config_of(
         dropout=dropout_of(settings, len(hidden)) or (0.0,),
         loss=targets.loss,
         lr_schedule="constant",
-        l2=settings.alpha,
+        l2=float(settings.alpha),
         l2_per="row",
         batch_size=batch_size_of(settings, n),
         record="loss",
