@@ -1,22 +1,42 @@
 """Files that are written in one piece: an interrupted write leaves the old file."""
 
+import errno
 import os
+import re
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
 from xpmlp.errors import InputError
 
+PARTIAL = re.compile(r"\..+\.(?P<process>\d+)(-[0-9a-f]+)?\.partial")
+CAN_NOT_FLUSH = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
-def write_whole(path: Path, content: bytes | str) -> None:
-    """Write a file under another name beside it, then put it in place. Raises OSError."""
-    partial = _beside(path)
+
+@contextmanager
+def put_in_place(path: Path) -> Iterator[Path]:
+    """Give a name beside `path` to write to, and rename that file to `path` at the block's end.
+
+    The name is nobody else's, so that several threads and processes may write to one path: the
+    last to end wins. The content is flushed to the disk before the renaming: without that, a
+    machine that loses its power may have the new name and neither content. A block that fails
+    takes its file away. Raises OSError.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(6).hex()}.partial")
     try:
-        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+        yield partial
+        _flush(partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Write a file under another name beside it, then put it in place. Raises OSError."""
+    with put_in_place(path) as partial:
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager
@@ -29,20 +49,52 @@ def whole_file(path: Path) -> Iterator[TextIO]:
     """
     if path.exists() and not path.is_file():
         raise InputError(f"can't write {path}: it is not a regular file")
-    partial = _beside(path)
     try:
-        try:
-            file = partial.open("w", encoding="utf-8", newline="")
-        except OSError as error:
-            raise InputError(f"can't write {path}: {error.strerror}") from error
-        with file:
+        with put_in_place(path) as partial, _opened(partial, path) as file:
             yield file
-        partial.replace(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+def clear_partials(folder: Path) -> None:
+    """Take away the unfinished files of processes that were killed while they wrote here.
+
+    The folder must be locked: a process of this one's number is then a dead one. On Windows,
+    where nothing harmless asks whether a process lives, they stay.
+    """
+    for path in folder.glob(".*.partial"):
+        match = PARTIAL.fullmatch(path.name)
+        if match and not _lives(int(match["process"])):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _lives(process: int) -> bool:
+    if process == os.getpid():
+        return False
+    if sys.platform == "win32":
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
+def _opened(partial: Path, path: Path) -> TextIO:
+    try:
+        return partial.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise InputError(f"can't write {path}: {error.strerror}") from error
+
+
+def _flush(path: Path) -> None:
+    """Have a file's content on the disk, where the file system can say so."""
+    with path.open("rb+") as file:
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in CAN_NOT_FLUSH:
+                raise

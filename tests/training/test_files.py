@@ -1,5 +1,14 @@
 """Models and checkpoints on disk: they come back as they were, or are refused."""
 
+import errno
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
+from threading import Barrier
+
 import numpy as np
 import pytest
 from safetensors.numpy import save
@@ -8,6 +17,7 @@ from tests.conftest import load_or_skip
 from tests.problems import make_dataset
 from xpmlp.data.registry import load_dataset
 from xpmlp.errors import InputError, RunError
+from xpmlp.files import clear_partials
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import fit
@@ -133,6 +143,60 @@ def test_a_failed_write_leaves_the_old_file(run, tmp_path, monkeypatch):
         run.model.save(path)
     assert path.read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_threads_that_save_to_one_path_at_once_all_succeed(run, tmp_path, monkeypatch):
+    """Both have written before either puts its file in place."""
+    write, both_wrote = Path.write_bytes, Barrier(2)
+
+    def together(self, content):
+        write(self, content)
+        both_wrote.wait(timeout=60)
+
+    monkeypatch.setattr(Path, "write_bytes", together)
+    path = tmp_path / "same.safetensors"
+    with ThreadPoolExecutor(2) as threads:
+        for saved in [threads.submit(run.model.save, path) for _ in range(2)]:
+            saved.result(timeout=60)
+    assert Model.load(path).sizes == (4, 5, 4, 3)
+    assert [p.name for p in tmp_path.iterdir()] == ["same.safetensors"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions differ on Windows")
+def test_a_file_has_the_permissions_that_every_new_file_has(run, tmp_path):
+    (tmp_path / "plain").touch()
+    run.model.save(tmp_path / "model")
+    assert (tmp_path / "model").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_what_is_put_in_place_is_on_the_disk(run, tmp_path, monkeypatch):
+    """The content is flushed under the other name; a file system that can't is no trouble."""
+    done = []
+    monkeypatch.setattr(os, "fsync", lambda number: done.append(os.fstat(number).st_size))
+    run.model.save(tmp_path / "model")
+    assert done == [(tmp_path / "model").stat().st_size]
+    for number, says in ((errno.EINVAL, None), (errno.EIO, "Input/output")):
+
+        def fails(_, number=number):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "fsync", fails)
+        with pytest.raises(OSError, match=says) if says else nullcontext():
+            run.model.save(tmp_path / "model")
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="they stay on Windows")
+def test_unfinished_files_of_dead_processes_are_cleared(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    gone = [f".model.safetensors.{dead.pid}-0a1b.partial", f".epochs.png.{dead.pid}.partial"]
+    gone.append(f".config.toml.{os.getpid()}-ff.partial")
+    stay = [f".model.safetensors.{os.getppid()}-0a1b.partial", ".mine.partial", "a.1.partial"]
+    for name in gone + stay:
+        (tmp_path / name).touch()
+    clear_partials(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(stay)
 
 
 @pytest.mark.parametrize("name", ["torch", "jax", "array-api-strict"])

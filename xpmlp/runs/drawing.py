@@ -1,6 +1,5 @@
 """Which pictures a run gets, and the files they go to."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xpmlp.errors import unknown_name
+from xpmlp.files import put_in_place
 from xpmlp.pictures.curves import (
     Curve,
     epoch_curves,
@@ -61,12 +61,9 @@ def write(named: Named, directory: Path) -> list[Path]:
 
 
 def _write_whole(figure: "Figure", path: Path) -> Path:
-    """Write a figure under another name, then put it in place."""
-    partial_file = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        return save(figure, partial_file).replace(path)
-    finally:
-        partial_file.unlink(missing_ok=True)
+    with put_in_place(path) as unfinished:
+        save(figure, unfinished)
+    return path
 
 
 def pictures(run: "FinishedRun") -> Named:
