@@ -210,7 +210,8 @@ def test_a_failed_seed_and_an_interrupted_run_are_named(runs, tmp_path):
 
 def test_a_run_without_a_summary_is_compared_by_what_else_it_has(runs, tmp_path):
     path = copy_of("fast", tmp_path / "bare")
-    (path / "summary.json").unlink()
+    for name in ("checkpoint.safetensors", "summary.json"):
+        (path / name).unlink()
     text = str(compare([path, "slow"]))
     assert row(text, "test loss")[0] == "–"
     assert row(text, "train loss")[0] != "–"

@@ -8,7 +8,9 @@ from xpmlp.commands import config_values
 from xpmlp.console import warn
 from xpmlp.errors import InputError
 from xpmlp.optim.schedules import TIMELESS
-from xpmlp.runs.directory import CHECKPOINT, CONFIG, MODEL, RunDirectory
+from xpmlp.runs.directory import CHECKPOINT, CONFIG, MODEL, RunDirectory, is_run, lock_run
+from xpmlp.runs.lock import FolderLock
+from xpmlp.runs.seed_summary import named_seeds
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import RESUMABLE, Config
 from xpmlp.training.members import Members
@@ -23,70 +25,88 @@ class SavedRun:
     checkpoints: list[Checkpoint | None]
 
     @classmethod
-    def find(cls, arguments: argparse.Namespace) -> "SavedRun":
-        """Read the run in the folder of --resume.
+    def find(cls, arguments: argparse.Namespace, lock: FolderLock) -> "SavedRun":
+        """Lock the folder of --resume and read the run in it.
 
-        Raises InputError where there is none, or a damaged one, and for a flag that a run in
-        progress can't take.
+        Raises InputError where there is none, or a damaged one, or one that another process
+        goes on with, and for a flag that a run in progress can't take.
         """
         _refuse_fixed_flags(arguments)
         path: Path = arguments.resume
+        if not is_run(path):
+            raise InputError(
+                f"{path} holds no run to resume: neither {CHECKPOINT} nor {CONFIG}; give the "
+                "folder that xpmlp train wrote"
+            )
+        lock_run(lock, path)
         if (path / CHECKPOINT).is_file():
             checkpoint = Checkpoint.load(path / CHECKPOINT)
             return cls(path, checkpoint.config, [checkpoint])
-        config = Config.load(path / CONFIG) if (path / CONFIG).is_file() else None
-        if config is None or not config.seeds:
-            raise InputError(
-                f"{path} holds no run to resume: neither {CHECKPOINT}, nor a {CONFIG} with seeds"
-            )
+        config = Config.load(path / CONFIG)
         members = [member.path for member in RunDirectory(path, config).members]
         return cls(path, config, [_checkpoint(member) for member in members])
 
     def resume(self, members: Members) -> None:
-        """Let the members go on from their checkpoints."""
+        """Let the members go on from their checkpoints, and say which begin again."""
+        anew = []
         for trainer, checkpoint in zip(members.trainers, self.checkpoints, strict=True):
             seed = trainer.config.seed
             try:
                 if checkpoint:
                     trainer.resume(checkpoint)
                 else:
-                    warn(f"note: seed {seed} has no checkpoint yet, so it starts anew")
+                    anew.append(seed)
             except InputError as error:
                 raise InputError(f"{self.path}, seed {seed}: {error}") from error
+        if len(anew) == len(members.trainers):
+            warn(f"note: {self.path} has no checkpoint yet, so it starts anew")
+        elif len(anew) == 1:
+            warn(f"note: seed {anew[0]} has no checkpoint yet, so it starts anew")
+        elif anew:
+            warn(f"note: seeds {named_seeds(anew)} have no checkpoint yet, so they start anew")
 
     def config_with(self, arguments: argparse.Namespace) -> Config:
         """Return the config of the run with what the flags change of it.
 
-        Raises InputError for a run that has all its epochs already or that stopped early.
+        Says so where nothing is left to train. Raises InputError for fewer epochs than were
+        done.
         """
         config = self.config.replace(**config_values(arguments))
-        longest = max(len(checkpoint.epochs) for checkpoint in self.checkpoints if checkpoint)
-        if all(checkpoint and _is_complete(checkpoint, config) for checkpoint in self.checkpoints):
-            self._refuse_complete(config)
+        known = [checkpoint for checkpoint in self.checkpoints if checkpoint]
+        longest = max((len(checkpoint.epochs) for checkpoint in known), default=0)
         if longest > config.epochs:
-            raise InputError(
-                f"a seed of {self.path} has done {longest} epochs, more than {config.epochs}; ask "
-                f"for at least {longest} with --epochs, or resume the others one by one"
-            )
-        if config.epochs != self.config.epochs and config.lr_schedule not in TIMELESS:
+            raise InputError(self._too_few(longest, config))
+        if all(checkpoint and _is_complete(checkpoint, config) for checkpoint in self.checkpoints):
+            warn(f"note: {self._what_was_done(known, config)}")
+        elif config.epochs != self.config.epochs and config.lr_schedule not in TIMELESS:
             warn(
                 f"note: the {config.lr_schedule} schedule depends on the number of epochs; from "
                 f"here on it is that of a run of {config.epochs} instead of {self.config.epochs}"
             )
         return config
 
-    def _refuse_complete(self, config: Config) -> None:
-        known = [checkpoint for checkpoint in self.checkpoints if checkpoint]
+    def _too_few(self, done: int, config: Config) -> str:
+        if self.config.seeds:
+            return (
+                f"a seed of {self.path} has done {done} epochs, more than {config.epochs}; ask "
+                f"for at least {done} with --epochs, or resume the others one by one"
+            )
+        return (
+            f"{self.path} has done {done} epochs, more than {config.epochs}; ask for at least "
+            f"{done} with --epochs"
+        )
+
+    def _what_was_done(self, known: list[Checkpoint], config: Config) -> str:
         shortest = min(known, key=lambda checkpoint: len(checkpoint.epochs))
         done = len(shortest.epochs)
         if done >= config.epochs:
-            raise InputError(
-                f"{self.path} has done {done} of {config.epochs} epochs, so there is nothing "
-                "to train; ask for more with --epochs"
-            )
-        raise InputError(
-            f"{self.path} stopped early after {done} epochs, the best of them "
-            f"{shortest.best_epoch}; to go on, give a larger --early-stopping"
+            came, remedy = f"has done {done} of {config.epochs} epochs", "more --epochs"
+        else:
+            came = f"stopped early after {done} epochs, the best of them {shortest.best_epoch}"
+            remedy = "a larger --early-stopping"
+        return (
+            f"{self.path} {came}, so there is nothing left to train; its results are written "
+            f"anew (to go on, give {remedy})"
         )
 
 
@@ -102,13 +122,13 @@ def _refuse_fixed_flags(arguments: argparse.Namespace) -> None:
 
 
 def _checkpoint(member: Path) -> Checkpoint | None:
-    """Return a seed's checkpoint, None where it was interrupted before its first."""
+    """Return a net's checkpoint, None where it was interrupted before its first."""
     if (member / CHECKPOINT).is_file():
         return Checkpoint.load(member / CHECKPOINT)
     if (member / MODEL).exists():
         raise InputError(
-            f"{member} holds {MODEL} but no {CHECKPOINT}, so it can't go on; move it away to let "
-            "this seed start anew"
+            f"{member} holds {MODEL} but no {CHECKPOINT}, so it can't go on; move it away to "
+            "start anew"
         )
     return None
 

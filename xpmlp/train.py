@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from xpmlp.data.dataset import Dataset
     from xpmlp.interrupt import StopRequest
     from xpmlp.runs.directory import RunDirectory
+    from xpmlp.runs.lock import FolderLock
     from xpmlp.runs.progress import Progress
     from xpmlp.training.fitting import Run
     from xpmlp.training.members import Members
@@ -80,9 +81,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_command(arguments: argparse.Namespace) -> int:
     """Train as the arguments say. Raises XpmlpError with a line for people."""
+    from xpmlp.runs.lock import FolderLock
+
+    with FolderLock() as lock:
+        return _run_in_folder(arguments, lock)
+
+
+def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock") -> int:
     from xpmlp.saved_run import SavedRun
 
-    saved = SavedRun.find(arguments) if arguments.resume else None
+    saved = SavedRun.find(arguments, lock) if arguments.resume else None
     config = saved.config_with(arguments) if saved else config_of(arguments)
 
     from xpmlp.backends.registry import select_backend
@@ -110,10 +118,11 @@ def run_command(arguments: argparse.Namespace) -> int:
     members = make_members(config.members(), data, selection.backend)
     if saved:
         saved.resume(members)
-        directory = RunDirectory(saved.path, config)
+        directory = RunDirectory(saved.path, config, lock)
         directory.save_config()
+        _save_checkpoints(directory, members)  # from here on of a run of this config
     else:
-        directory = RunDirectory.create(arguments.out, config)
+        directory = RunDirectory.create(arguments.out, config, lock)
     return _train(arguments, members, selection, directory)
 
 
@@ -221,9 +230,14 @@ def _run_epochs(
         if stop.requested:
             return
         if time.monotonic() >= next_save:
-            for problem in directory.save_checkpoints(members.trainers):
-                warn(f"warning: can't write {problem}")
+            _save_checkpoints(directory, members)
             next_save = time.monotonic() + SECONDS_BETWEEN_CHECKPOINTS
+
+
+def _save_checkpoints(directory: "RunDirectory", members: "Members") -> None:
+    """Save what has been learnt so far; what can't be written costs a warning, not the run."""
+    for problem in directory.save_checkpoints(members.trainers):
+        warn(f"warning: can't write {problem}")
 
 
 def _save_results(
@@ -237,14 +251,15 @@ def _save_results(
     from xpmlp.runs.seed_summary import seeds_text, summarize_seeds
     from xpmlp.runs.summary import summarize, summary_text
 
-    each, problems = [], []
+    each, problems = [], directory.begin_results()
     for run, place, failure in zip(runs, directory.members, failures, strict=True):
         each.append(summarize(run, selection, str(place.path), interrupted, failure))
         problems += place.save_results(run, each[-1])
     if not directory.config.seeds:
         return each[0], summary_text(runs[0], each[0]), problems
     figures = summarize_seeds(each, str(directory.path))
-    return figures, seeds_text(figures), [*problems, *directory.save_summary(figures)]
+    problems = problems or directory.save_summary(figures)
+    return figures, seeds_text(figures), problems
 
 
 def _joint_failure(failures: "list[RunError | None]", directory: "RunDirectory") -> RunError | None:

@@ -150,7 +150,7 @@ def test_data_that_changed_is_refused(tmp_path):
 
 
 def test_without_tables_and_summary(folder):
-    for name in ("history.csv", "steps.csv", "summary.json"):
+    for name in ("checkpoint.safetensors", "history.csv", "steps.csv", "summary.json"):
         (folder / name).unlink()
     run = xpmlp.load(folder)
     assert (run.history.epochs, run.summary, run.record, run.best_epoch) == ([], {}, None, None)
@@ -168,7 +168,8 @@ def test_the_best_epoch_without_a_summary(iris, tmp_path):
     from shutil import copytree
 
     copy = copytree(iris, tmp_path / "copy")
-    (copy / "summary.json").unlink()
+    for name in ("checkpoint.safetensors", "summary.json"):
+        (copy / name).unlink()
     run = xpmlp.load(copy)
     assert run.best_epoch == xpmlp.load(iris).best_epoch
     assert run.test_score is None
@@ -198,6 +199,8 @@ def test_several_seeds(tmp_path):
         (lambda f: (f / "config.toml").write_text("x ="), "config.toml is not a TOML file"),
         (lambda f: (f / "config.toml").write_text("hiden = [3]"), "unknown option 'hiden'"),
         (lambda f: (f / "summary.json").write_text("{"), "summary.json is not a whole JSON file"),
+        (lambda f: (f / "summary.json").unlink(), "holds no summary.json, as the run did not come"),
+        (lambda f: (f / "history.csv").unlink(), "or write all results anew: xpmlp train --resume"),
         (lambda f: (f / "summary.json").write_text("[]"), "summary.json must hold one JSON object"),
         (lambda f: (f / "history.csv").write_text("a,b"), "history.csv, line 1: expected the col"),
     ],
@@ -220,7 +223,7 @@ def test_what_is_no_run(folder, tmp_path):
             xpmlp.load(path)
     (folder / "checkpoint.safetensors").unlink()
     (folder / "model.safetensors").unlink()
-    with pytest.raises(InputError, match="did not come to its end; train it anew"):
+    with pytest.raises(InputError, match="did not come to its end; let it go on to its end"):
         xpmlp.load(str(folder))
 
 

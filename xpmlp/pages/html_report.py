@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from xpmlp import __version__
-from xpmlp.errors import InputError
 from xpmlp.files import write_whole
 from xpmlp.pages.parts import Markup, element, joined, picture, whole_page
 from xpmlp.pages.tables import (
@@ -21,7 +20,7 @@ from xpmlp.pages.tables import (
     settings_tables,
     values_tables,
 )
-from xpmlp.runs.directory import CONFIG, SUMMARY
+from xpmlp.runs.directory import CONFIG, SUMMARY, unfinished
 from xpmlp.runs.opened import OpenedRun, open_runs
 from xpmlp.runs.seed_summary import count, loss_text
 from xpmlp.training.config import Config
@@ -158,7 +157,7 @@ def write_report(run: str | Path | OpenedRun, path: str | Path | None = None) ->
     runs = [run] if isinstance(run, OpenedRun) else open_runs(folder)
     config = Config.load(folder / CONFIG)
     if not (folder / SUMMARY).is_file():
-        raise InputError(f"{folder} holds no {SUMMARY}, which a report needs")
+        raise unfinished(folder, SUMMARY)
     summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     pictures = read_pictures(sorted(folder.glob("*.png")))
     page = RunPage(runs, config, summary, pictures)

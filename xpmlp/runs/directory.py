@@ -1,15 +1,19 @@
 """The folder of a run: what is in it, and how it is kept from being overwritten."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from xpmlp.console import warn
 from xpmlp.errors import InputError
-from xpmlp.files import write_whole
+from xpmlp.files import clear_partials, write_whole
+from xpmlp.runs.lock import FolderInUseError, FolderLock
 from xpmlp.training.config import Config
 from xpmlp.training.fitting import Run
 from xpmlp.training.trainer import Trainer
@@ -19,6 +23,7 @@ CHECKPOINT = "checkpoint.safetensors"
 MODEL = "model.safetensors"
 SUMMARY = "summary.json"
 TABLES = ("history.csv", "steps.csv")
+WRITTEN = (CONFIG, CHECKPOINT, MODEL, SUMMARY, *TABLES)
 
 
 class RunDirectory:
@@ -26,28 +31,32 @@ class RunDirectory:
 
     A run of several seeds has config.toml, summary.json and pictures over all of them, and a
     folder seed-N for each. members: where each net's files go; of a single net, here.
+    places: these, and the folder itself. lock: of the folder, needed for writing there.
     """
 
-    def __init__(self, path: Path, config: Config) -> None:
-        self.path, self.config = path, config
-        own = [RunDirectory(path / f"seed-{c.seed}", c) for c in config.members() if config.seeds]
-        self.members = own or [self]
+    def __init__(self, path: Path, config: Config, lock: FolderLock | None = None) -> None:
+        self.config, self.lock = config, lock or FolderLock()
+        self._lay_out(path)
+
+    def _lay_out(self, path: Path) -> None:
+        members = self.config.members() if self.config.seeds else []
+        own = [RunDirectory(path / f"seed-{config.seed}", config) for config in members]
+        self.path, self.members, self.places = path, own or [self], [self, *own]
 
     @classmethod
-    def create(cls, out: Path | None, config: Config) -> "RunDirectory":
+    def create(cls, out: Path | None, config: Config, lock: FolderLock) -> "RunDirectory":
         """Make a new folder, by default runs/DATASET-TIME, and claim it with its config.toml.
 
-        The config reproduces the run. Raises InputError where the folder can't be written, or
-        holds a file that a run would write.
+        From then on it can be resumed. The config reproduces the run. Raises InputError where
+        the folder can't be written, is in use, or holds a file that a run would write.
         """
         path = out or _unused(Path("runs"), Path(config.dataset).stem)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            directory = cls(path, config)
-            for place in dict.fromkeys((directory, *directory.members)):
+            lock_run(lock, path)
+            directory = cls(path, config, lock)
+            for place in directory.places:
                 place._refuse_results()
-            with (path / CONFIG).open("x", encoding="utf-8") as file:
-                file.write(config.to_toml())
             directory.save_config()
         except OSError as error:
             culprit = error.filename or path
@@ -56,39 +65,94 @@ class RunDirectory:
 
     def _refuse_results(self) -> None:
         """Raise InputError where the folder holds a file that a run would write."""
-        for name in (CONFIG, CHECKPOINT, MODEL, SUMMARY, *TABLES):
-            if (self.path / name).exists():
-                raise InputError(
-                    f"{self.path} already holds {name}; choose another --out, or go on with that "
-                    f"run: --resume {self.path}"
-                )
+        held = [name for name in WRITTEN if (self.path / name).exists()]
+        if not held:
+            return
+        remedy = "choose another --out"
+        if is_run(self.path):
+            remedy += f", or go on with that run: --resume {self.path}"
+        raise InputError(f"{self.path} already holds {held[0]}; {remedy}")
+
+    def _keep(self) -> list[str]:
+        """Make anew what has gone away of the folder since the last write, and say so.
+
+        Where another run has its place by now, this one goes on beside it. Return what can't be
+        written.
+        """
+        try:
+            if not self.lock.is_held():
+                self._settle()
+            gone = [place for place in self.places if not (place.path / CONFIG).is_file()]
+            for place in gone:
+                place.path.mkdir(parents=True, exist_ok=True)
+                place._write_config()
+        except OSError as error:
+            return [f"{error.filename or self.path}: {error.strerror}"]
+        if gone:
+            warn(
+                f"warning: {gone[0].path} had gone away or lost its {CONFIG}; it was made anew, "
+                "with what is written from here on"
+            )
+        return []
+
+    def _settle(self) -> None:
+        """Lock the folder again where it is gone or free, else another beside it."""
+        for i in count(1):
+            path = self.path if i == 1 else Path(f"{self.path}-{i}")
+            path.mkdir(parents=True, exist_ok=True)
+            with suppress(FolderInUseError):
+                lock_run(self.lock, path)
+                if not is_run(path) or _is_config(path / CONFIG, self.config):
+                    break
+        if path != self.path:
+            warn(f"warning: {self.path} is another run's by now, so this one goes on in {path}")
+            self._lay_out(path)
 
     def save_config(self) -> None:
-        """Write the config, and those of the members; a run that goes on may have another."""
-        for place in dict.fromkeys((self, *self.members)):
+        """Write the config, and those of the members; a run that goes on may have another.
+
+        What a killed run has left unfinished is cleared away.
+        """
+        for place in self.places:
             place.path.mkdir(exist_ok=True)
-            write_whole(place.path / CONFIG, place.config.to_toml())
+            clear_partials(place.path)
+            place._write_config()
+
+    def _write_config(self) -> None:
+        write_whole(self.path / CONFIG, self.config.to_toml())
 
     def save_checkpoints(self, trainers: Sequence[Trainer]) -> list[str]:
         """Write what `--resume` needs of each member; return what could not be written."""
-        problems = []
+        problems = self._keep()
         for place, trainer in zip(self.members, trainers, strict=True):
             problems += place._attempt(
                 {CHECKPOINT: partial(_save_checkpoint, trainer, place.path / CHECKPOINT)}
             )
         return problems
 
+    def begin_results(self) -> list[str]:
+        """Take every summary.json away: each is the mark that the results beside it are whole.
+
+        Return what could not be done.
+        """
+        problems = self._keep()
+        for place in self.places:
+            file = place.path / SUMMARY
+            problems += place._attempt({SUMMARY: partial(file.unlink, missing_ok=True)})
+        return problems
+
     def save_results(self, run: Run, figures: dict[str, Any]) -> list[str]:
-        """Write one net's weights, summary and tables; return what could not be written."""
-        return [
-            *self._attempt(
-                {
-                    MODEL: lambda: run.model.save(self.path / MODEL),
-                    " and ".join(TABLES): lambda: run.history.write(self.path),
-                }
-            ),
-            *self.save_summary(figures),
-        ]
+        """Write one net's weights and tables, and the summary where these could be written.
+
+        Return what could not be.
+        """
+        problems = self._attempt(
+            {
+                MODEL: lambda: run.model.save(self.path / MODEL),
+                " and ".join(TABLES): lambda: run.history.write(self.path),
+            }
+        )
+        return problems or self.save_summary(figures)
 
     def save_summary(self, figures: dict[str, Any]) -> list[str]:
         """Write the figures as JSON; return what could not be written."""
@@ -123,10 +187,36 @@ def find_model(run: Path) -> Path:
         return run / MODEL if run.is_dir() else run
     seeds = [str(file.parent) for file in run.glob(f"seed-*/{MODEL}")]
     if not seeds:
-        raise InputError(f"{run} holds no {MODEL}; name the folder of a finished run")
+        raise unfinished(run, MODEL)
     names = sorted(seeds, key=lambda name: (len(name), name))
     shown = ", ".join(names) if len(names) <= 4 else f"{names[0]}, {names[1]}, … {names[-1]}"
     raise InputError(f"{run} holds a net for each of {len(names)} seeds; name one: {shown}")
+
+
+def unfinished(path: Path, name: str) -> InputError:
+    """Return the error for a folder without one of a run's results; its text says the remedy."""
+    if not is_run(path):
+        return InputError(f"{path} holds no {name}; name the folder of a finished run")
+    return InputError(
+        f"{path} holds no {name}, as the run did not come to its end; let it go on to its end: "
+        f"xpmlp train --resume {path}"
+    )
+
+
+def is_run(path: Path) -> bool:
+    """Tell whether a folder holds what `--resume` can begin with."""
+    return any((path / name).is_file() for name in (CONFIG, CHECKPOINT))
+
+
+def _is_config(path: Path, config: Config) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8") == config.to_toml()
+
+
+def lock_run(lock: FolderLock, path: Path) -> None:
+    """Lock the folder of a run, or of one of several seeds. Raises as `FolderLock.take`."""
+    folder = path.absolute()
+    is_seed = re.fullmatch(r"seed-\d+", folder.name) and (folder.parent / CONFIG).is_file()
+    lock.take(path, folder.parent if is_seed else None)
 
 
 def _save_checkpoint(trainer: Trainer, path: Path) -> None:

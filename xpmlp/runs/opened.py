@@ -10,7 +10,7 @@ import numpy as np
 
 from xpmlp.data.dataset import Dataset, Scaling
 from xpmlp.errors import InputError
-from xpmlp.runs.directory import CHECKPOINT, CONFIG, MODEL, SUMMARY, RunDirectory
+from xpmlp.runs.directory import CHECKPOINT, CONFIG, MODEL, SUMMARY, RunDirectory, unfinished
 from xpmlp.runs.seed_summary import named_seeds
 from xpmlp.training.config import Config
 from xpmlp.training.evaluation import Evaluation, Score
@@ -39,7 +39,8 @@ class OpenedRun(Shown):
     def open(cls, path: str | Path) -> "OpenedRun":
         """Open the run of a single net. No data is loaded.
 
-        Raises InputError where there is none, a damaged one, or one of several seeds.
+        Raises InputError where there is none, one whose results are not whole, a damaged one,
+        or one of several seeds.
         """
         path = Path(path).expanduser()
         config = _config(path)
@@ -49,7 +50,15 @@ class OpenedRun(Shown):
                 f"them, as {RunDirectory(path, config).members[0].path}, or all by "
                 "xpmlp.open_runs"
             )
-        return cls(path, config, _model(path), History.read(path), _summary(path))
+        _refuse_unfinished(path)
+        model = Model.load(path / MODEL)
+        try:
+            return cls(path, config, model, History.read(path), _summary(path))
+        except InputError as error:
+            if not (path / CHECKPOINT).is_file():
+                raise
+            remedy = f"or write all results anew: xpmlp train --resume {path}"
+            raise InputError(f"{error}; {remedy}") from error
 
     @property
     def title(self) -> str:
@@ -131,13 +140,16 @@ def _config(path: Path) -> Config:
     return Config.load(path / CONFIG)
 
 
-def _model(path: Path) -> Model:
-    if not (path / MODEL).exists():
-        remedy = "train it anew"
-        if (path / CHECKPOINT).is_file():
-            remedy = f"let it go on to its end: xpmlp train --resume {path}"
-        raise InputError(f"{path} holds no {MODEL}, as the run did not come to its end; {remedy}")
-    return Model.load(path / MODEL)
+def _refuse_unfinished(path: Path) -> None:
+    """Raise InputError where a run was ended before its results were whole.
+
+    Its summary is taken away before they are written, and written last. Without a checkpoint the
+    folder is what somebody kept of a run, and needs none.
+    """
+    needed = (MODEL, SUMMARY) if (path / CHECKPOINT).is_file() else (MODEL,)
+    for name in needed:
+        if not (path / name).exists():
+            raise unfinished(path, name)
 
 
 def _same_scaling(known: Scaling | None, found: Scaling | None) -> bool:
