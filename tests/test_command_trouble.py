@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -176,3 +178,49 @@ def test_ctrl_c_twice_stops_at_once(capsys, monkeypatch, tmp_path):
     assert code == 130
     assert "interrupted and saved" in err
     assert (tmp_path / "one/checkpoint.safetensors").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
+@pytest.mark.parametrize("when", ["drawing", "saving"])
+def test_a_wish_to_stop_skips_the_pictures(capsys, monkeypatch, tmp_path, when):
+    """While they are drawn it is heard at once; before, it is told to wait for the saving."""
+    from xpmlp.runs import drawing
+
+    drawn, save = [], Model.save
+
+    def epoch_curves(*arguments):
+        drawn.append("epochs")
+        os.kill(os.getpid(), signal.SIGTERM)
+        Event().wait(60)
+        drawn.append("heard late")
+
+    def pestered(self, path):
+        os.kill(os.getpid(), signal.SIGTERM)
+        save(self, path)
+
+    if when == "drawing":
+        monkeypatch.setattr(drawing, "epoch_curves", epoch_curves)
+    else:
+        monkeypatch.setattr(Model, "save", pestered)
+    code, _, err = run(capsys, *QUICK[:-1], "--out", "one")
+    assert code == 130
+    assert err.splitlines()[-1] == (
+        "xpmlp train: stopped before all pictures were drawn; the results are saved, and "
+        "--resume one draws them"
+    )
+    assert ("saving, which is not cut short; please wait" in err) == (when == "saving")
+    assert drawn == ["epochs"] * (when == "drawing")
+    assert not list((tmp_path / "one").glob(".*"))
+    assert not (tmp_path / "one/epochs.png").exists()
+    assert not json.loads((tmp_path / "one/summary.json").read_text())["interrupted"]
+
+
+def test_pictures_that_were_skipped_are_drawn_by_resuming(capsys, monkeypatch, tmp_path):
+    assert run(capsys, *QUICK, "--out", "one", "--quiet")[0] == 0
+    drawn = []
+    monkeypatch.setattr("xpmlp.runs.drawing.write", lambda named, path: drawn.append(path) or [])
+    code, _, err = run(capsys, "--resume", "one", "--quiet")
+    assert code == 0
+    assert "one has done 3 of 3 epochs, so there is nothing left to train; its results" in err
+    assert drawn == [Path("one")]
+    assert (tmp_path / "one/report.html").exists()

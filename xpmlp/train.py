@@ -179,9 +179,10 @@ def _train(
             failure = error
         finally:
             stop.saving = True
+            interrupted = stop.requested and not members.finished
+            stop.requested = False  # that wish is met: the epochs are over
             progress.close()
             problems += directory.save_checkpoints(trainers)
-        interrupted = stop.requested and not members.finished
         failures = [members.failures.get(i, failure) for i in range(len(trainers))]
         runs = [_finish(trainer, why) for trainer, why in zip(trainers, failures, strict=True)]
         figures, text, unsaved = _save_results(runs, selection, directory, interrupted, failures)
@@ -192,8 +193,9 @@ def _train(
         elif not arguments.quiet:
             show(text, stream)
         good = [run for run, reason in zip(runs, failures, strict=True) if not reason]
+        cut_short = False
         if good and not (problems or interrupted or arguments.no_plots):
-            _draw(good, figures, directory)
+            cut_short = _draw_until_stopped(good, figures, directory, stop)
     failed = _joint_failure(failures, directory)
     if interrupted:
         if failed:
@@ -204,6 +206,12 @@ def _train(
         raise failed
     if problems:
         raise RunError(f"can't write {'; '.join(problems)}")
+    if cut_short:
+        warn(
+            f"{PROGRAM}: stopped before all pictures were drawn; the results are saved, and "
+            f"--resume {directory.path} draws them"
+        )
+        return EXIT_INTERRUPTED
     return 0
 
 
@@ -273,6 +281,20 @@ def _joint_failure(failures: "list[RunError | None]", directory: "RunDirectory")
         return first
     failed = ", ".join(map(str, named))
     return RunError(f"{len(named)} of {len(seeds)} seeds failed ({failed}): {first}")
+
+
+def _draw_until_stopped(
+    runs: "list[Run]", figures: dict[str, Any], directory: "RunDirectory", stop: "StopRequest"
+) -> bool:
+    """Draw unless, or until, a stop is asked for; tell whether one was."""
+    try:
+        if not stop.requested:
+            stop.at_once, stop.saving = True, False
+            _draw(runs, figures, directory)
+            stop.saving = True
+    except KeyboardInterrupt:
+        pass
+    return stop.requested
 
 
 def _draw(runs: "list[Run]", figures: dict[str, Any], directory: "RunDirectory") -> None:

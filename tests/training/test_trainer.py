@@ -149,7 +149,7 @@ def test_early_stopping_counts_from_the_best_epoch():
     stopping, params = EarlyStopping(patience=2), ("weights",)
     stops = []
     for epoch, loss in enumerate([3.0, 2.0, 2.5, 1.0, 1.0, 1.5], start=1):
-        stopping.update(epoch, loss, (*params, epoch))
+        stopping = stopping.after(epoch, loss, (*params, epoch))
         stops.append(stopping.should_stop(epoch))
     assert stops == [False, False, False, False, False, True]
     assert (stopping.best_epoch, stopping.best_loss) == (4, 1.0)

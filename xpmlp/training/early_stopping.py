@@ -1,12 +1,12 @@
 """Stop when the validation loss no longer falls, and keep the best weights."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xpmlp.types import Params
 
 
-@dataclass
+@dataclass(frozen=True)
 class EarlyStopping:
     """The best epoch so far, and when to give up waiting for a better one.
 
@@ -19,10 +19,11 @@ class EarlyStopping:
     best_epoch: int = 0
     best_params: Params | None = None
 
-    def update(self, epoch: int, loss: float, params: Params) -> None:
-        """Take the validation loss of an epoch, counted from 1."""
-        if loss < self.best_loss:
-            self.best_loss, self.best_epoch, self.best_params = loss, epoch, params
+    def after(self, epoch: int, loss: float, params: Params) -> "EarlyStopping":
+        """Return it with the validation loss of an epoch, counted from 1, taken in."""
+        if not loss < self.best_loss:
+            return self
+        return replace(self, best_loss=loss, best_epoch=epoch, best_params=params)
 
     def should_stop(self, epoch: int) -> bool:
         """Tell whether the last `patience` epochs up to this one brought no better loss."""

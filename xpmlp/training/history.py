@@ -58,6 +58,12 @@ class History:
         self.rate_parts.append(rates)
         self.epochs.append(record)
 
+    def cut(self, epochs: int) -> "History":
+        """Drop what there is after so many epochs, and return what is left."""
+        for part in (self.epochs, self.step_parts, self.rate_parts):
+            del part[epochs:]
+        return self
+
     @property
     def steps(self) -> np.ndarray:
         """All steps, (S, M)."""

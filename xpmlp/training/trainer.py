@@ -1,7 +1,9 @@
 """The training loop: epochs of compiled steps, evaluation after each, and what came of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +24,18 @@ from xpmlp.training.problem import Problem
 from xpmlp.training.step import TrainState, metric_names
 from xpmlp.training.targets import check_rows
 from xpmlp.types import Hyper, Params
+
+
+class Standing(NamedTuple):
+    """Where a run stands after so many whole epochs: all that one more changes, but the history.
+
+    generator_state: of the generator that orders the batches.
+    """
+
+    epochs: int
+    state: TrainState
+    generator_state: Mapping[str, Any]
+    stopping: EarlyStopping | None
 
 
 class Trainer:
@@ -56,10 +70,8 @@ class Trainer:
         self.objective = self.problem.objective
         weights_seed, order_seed, masks_seed = np.random.SeedSequence(config.seed).spawn(3)
         self.generator = np.random.default_rng(order_seed)
-        self.generator_state = self.generator.bit_generator.state
         self.order, self.score_train = order, score_train
-        self.history = History(metric_names(self.objective, len(self.problem.sizes) - 1))
-        self.stopping = EarlyStopping(config.early_stopping) if config.early_stopping else None
+        self._history = History(metric_names(self.objective, len(self.problem.sizes) - 1))
         with backend.running():
             params = initial or self._draw(np.random.default_rng(weights_seed))
             self._check_shapes(params)
@@ -68,7 +80,9 @@ class Trainer:
             if self.objective.dropout:
                 (seed,) = masks_seed.generate_state(1).view(np.int32)
                 self.hyper = self.hyper._replace(seed=backend.asarray(seed))
-            self.state = self._initial_state(params, moments)
+            state = self._initial_state(params, moments)
+        stopping = EarlyStopping(config.early_stopping) if config.early_stopping else None
+        self._standing = Standing(0, state, self.generator.bit_generator.state, stopping)
 
     def _initial_state(self, params: Params, moments: tuple[Params, ...] | None) -> TrainState:
         state: TrainState = self.problem.start(*self.backend.put((params, np.asarray(0))))
@@ -76,6 +90,28 @@ class Trainer:
         if velocity and moments is None:
             moments = (map_leaves(lambda leaf: np.full(leaf.shape, velocity), params),)
         return state if moments is None else state._replace(moments=self.backend.put(moments))
+
+    @property
+    def state(self) -> TrainState:
+        """The parameters, the optimiser's moments and the count of steps, on the device."""
+        return self._standing.state
+
+    @state.setter
+    def state(self, state: TrainState) -> None:
+        self._standing = self._standing._replace(state=state)
+
+    @property
+    def stopping(self) -> EarlyStopping | None:
+        """The best epoch so far, where early stopping watches."""
+        return self._standing.stopping
+
+    @property
+    def history(self) -> History:
+        """What was recorded of the epochs that were taken.
+
+        An interrupt may have left more in it; that goes.
+        """
+        return self._history.cut(self._standing.epochs)
 
     @property
     def batch_size(self) -> int:
@@ -91,7 +127,7 @@ class Trainer:
     @property
     def finished(self) -> bool:
         """Whether all epochs are done, or early stopping says so."""
-        done = len(self.history.epochs)
+        done = self._standing.epochs
         stopped = self.stopping is not None and self.stopping.should_stop(done)
         return stopped or done >= self.config.epochs
 
@@ -114,8 +150,8 @@ class Trainer:
 
     def plan(self) -> EpochPlan:
         """Return the order of rows and the learning rates of the next epoch."""
-        epoch, order = len(self.history.epochs), None
-        self.generator.bit_generator.state = self.generator_state
+        epoch, order = self._standing.epochs, None
+        self.generator.bit_generator.state = self._standing.generator_state
         if self.order is not None:
             order = self._checked(self.order(epoch))
         elif self.steps_per_epoch > 1:
@@ -133,9 +169,11 @@ class Trainer:
     def accept(self, plan: EpochPlan, result: EpochResult) -> EpochRecord:
         """Take the result of the epoch that `plan` began; before this nothing of it is kept.
 
-        Raises RunError, and takes nothing, where a loss is not finite.
+        The last assignment takes it as a whole: an interrupt, wherever it falls, leaves the
+        epoch before or this one. Raises RunError, and takes nothing, where a loss is not finite.
         """
-        epoch, train, validation = len(self.history.epochs), result.train, result.validation
+        history, stopping = self.history, self.stopping
+        epoch, train, validation = self._standing.epochs, result.train, result.validation
         losses = [*result.metrics[:, 0], *(score.loss for score in (train, validation) if score)]
         self._refuse_divergence(epoch, losses)
         train = train or Score(float(result.metrics[:, 0].mean()), None)
@@ -149,11 +187,11 @@ class Trainer:
             seconds=result.seconds,
             images_per_second=len(self.data.train) / result.seconds,
         )
-        if self.stopping and validation:
-            self.stopping.update(epoch + 1, validation.loss, result.state.params)
-        self.state = result.state
-        self.generator_state = self.generator.bit_generator.state
-        self.history.append(record, result.metrics, plan.learning_rates)
+        if stopping and validation:
+            stopping = stopping.after(epoch + 1, validation.loss, result.state.params)
+        history.append(record, result.metrics, plan.learning_rates)
+        generator_state = self.generator.bit_generator.state
+        self._standing = Standing(epoch + 1, result.state, generator_state, stopping)
         return record
 
     def evaluate(self, rows: Rows) -> Evaluation:
@@ -197,8 +235,8 @@ class Trainer:
             config=self.config,
             fingerprint=self.problem.fingerprint,
             state=self.backend.fetch(self.state),
-            generator=dict(self.generator_state),
-            epochs=self.history.epochs,
+            generator=dict(self._standing.generator_state),
+            epochs=list(self.history.epochs),
             steps=self.history.steps.reshape(-1, self.steps_per_epoch, len(names)),
             rates=self.history.learning_rates.reshape(-1, self.steps_per_epoch),
             best_epoch=best.best_epoch,
@@ -222,17 +260,21 @@ class Trainer:
         if self.problem.fingerprint != saved.fingerprint:
             raise InputError(f"the rows of {self.data.name} are not those that the run began with")
         self._check_shapes(saved.state.params)
-        self.state = self.backend.put(saved.state)
-        self.generator_state = saved.generator
-        self.history.epochs = list(saved.epochs)
-        self.history.step_parts = list(saved.steps)
-        self.history.rate_parts = list(saved.rates)
-        if self.stopping and saved.best_loss is not None:
-            self.stopping.best_loss = saved.best_loss
-            self.stopping.best_epoch = saved.best_epoch
-            self.stopping.best_params = self.backend.put(saved.best_params)
-        elif self.stopping:
-            self.stopping.started = len(saved.epochs)
+        stopping, epochs = self.stopping, len(saved.epochs)
+        if stopping and saved.best_loss is not None:
+            best = self.backend.put(saved.best_params)
+            stopping = replace(
+                stopping,
+                best_loss=saved.best_loss,
+                best_epoch=saved.best_epoch,
+                best_params=best,
+            )
+        elif stopping:
+            stopping = replace(stopping, started=epochs)
+        names = self._history.metric_names
+        self._history = History(names, list(saved.epochs), list(saved.steps), list(saved.rates))
+        state = self.backend.put(saved.state)
+        self._standing = Standing(epochs, state, saved.generator, stopping)
 
     def _draw(self, rng: np.random.Generator) -> Params:
         return initialize(
