@@ -180,6 +180,23 @@ def test_ctrl_c_twice_stops_at_once(capsys, monkeypatch, tmp_path):
     assert (tmp_path / "one/checkpoint.safetensors").exists()
 
 
+def test_an_interrupted_run_is_not_said_to_be_saved_where_it_is_not(capsys, monkeypatch):
+    def full(self, path):
+        raise OSError(28, "No space left on device")
+
+    def stopped(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("xpmlp.training.checkpoint.Checkpoint.save", full)
+    monkeypatch.setattr("xpmlp.train._run_epochs", stopped)
+    code, _, err = run(capsys, *QUICK, "--out", "one", "--quiet")
+    assert code == 130
+    assert err.splitlines()[1:] == [
+        "xpmlp train: can't write one/checkpoint.safetensors: No space left on device",
+        "xpmlp train: interrupted; go on with --resume one",
+    ]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
 @pytest.mark.parametrize("when", ["drawing", "saving"])
 def test_a_wish_to_stop_skips_the_pictures(capsys, monkeypatch, tmp_path, when):

@@ -196,16 +196,21 @@ def _train(
         cut_short = False
         if good and not (problems or interrupted or arguments.no_plots):
             cut_short = _draw_until_stopped(good, figures, directory, stop)
+            if not directory.is_there():
+                problems += directory.save_checkpoints(trainers)
+                problems += _save_results(runs, selection, directory, interrupted, failures)[2]
     failed = _joint_failure(failures, directory)
+    unwritten = f"can't write {'; '.join(dict.fromkeys(problems))}" if problems else ""
     if interrupted:
-        if failed:
-            warn(f"{PROGRAM}: {failed}")
-        warn(f"{PROGRAM}: interrupted and saved; go on with --resume {directory.path}")
+        for line in filter(None, (failed, unwritten)):
+            warn(f"{PROGRAM}: {line}")
+        saved = "" if problems else " and saved"
+        warn(f"{PROGRAM}: interrupted{saved}; go on with --resume {directory.path}")
         return EXIT_INTERRUPTED
     if failed:
         raise failed
     if problems:
-        raise RunError(f"can't write {'; '.join(problems)}")
+        raise RunError(unwritten)
     if cut_short:
         warn(
             f"{PROGRAM}: stopped before all pictures were drawn; the results are saved, and "

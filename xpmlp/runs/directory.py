@@ -73,6 +73,13 @@ class RunDirectory:
             remedy += f", or go on with that run: --resume {self.path}"
         raise InputError(f"{self.path} already holds {held[0]}; {remedy}")
 
+    def is_there(self) -> bool:
+        """Tell whether the folder is still the one that was locked, and whole."""
+        return self.lock.is_held() and not self._gone()
+
+    def _gone(self) -> "list[RunDirectory]":
+        return [place for place in self.places if not (place.path / CONFIG).is_file()]
+
     def _keep(self) -> list[str]:
         """Make anew what has gone away of the folder since the last write, and say so.
 
@@ -82,7 +89,7 @@ class RunDirectory:
         try:
             if not self.lock.is_held():
                 self._settle()
-            gone = [place for place in self.places if not (place.path / CONFIG).is_file()]
+            gone = self._gone()
             for place in gone:
                 place.path.mkdir(parents=True, exist_ok=True)
                 place._write_config()
