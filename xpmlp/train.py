@@ -60,7 +60,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--out", type=path, metavar="DIR", help="folder of the run [runs/DATASET-TIME]"
     )
     results.add_argument(
-        "--resume", type=path, metavar="DIR", help="go on with the run in this folder"
+        "--resume", type=path, metavar="DIR", help="go on with the run in this folder, or complete its results"
     )
     results.add_argument(
         "--config", type=path, metavar="FILE", help="TOML file of options; flags override"
