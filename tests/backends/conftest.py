@@ -10,7 +10,9 @@ from tests.fake_cuda import install
 @pytest.fixture
 def cuda(monkeypatch):
     """The stand-in for CUDA, which counts and steers what is done on it."""
-    return install(monkeypatch)
+    cuda = install(monkeypatch)
+    yield cuda
+    cuda.finish()
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """CUDA without a GPU: kernels, graphs and cuBLAS calls run on the CPU, as they are written.
 
 `install` puts modules in place of CuPy's. Kernels are compiled by the C++ compiler; the threads
-of a block run as coroutines in a chosen order, blocks one after another. Work on a stream
-happens at once: this finds races between threads and blocks, not between streams.
+of a block run as coroutines in a chosen order, blocks one after another. Work on a stream is done
+when somebody waits for it, not sooner, and of streams that nothing orders the last asked comes
+first: this finds races between threads, between blocks, and between streams. What it can't show
+is memory of CuPy's pool that another stream takes too early: freed memory is never taken again.
 """
 
 import importlib

@@ -1,4 +1,7 @@
-"""Arrays in fake device memory: NumPy's, at known addresses that only the device may use."""
+"""Arrays in fake device memory: NumPy's, at known addresses that only the device may use.
+
+What CuPy does by kernels gets its memory at once, and its values when its stream has its turn.
+"""
 
 import ctypes
 import functools
@@ -8,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.fake_cuda.late import later, unowned, wait
 from tests.fake_cuda.library import runtime
 from tests.fake_cuda.state import MACHINE, compute
 
@@ -17,6 +21,10 @@ METHODS = (
     *("prod", "std", "var", "repeat", "cumsum", "fill", "clip", "any", "all", "round", "nonzero"),
 )
 ABOUT_FORMS = (np.shape, np.ndim, np.size, np.may_share_memory, np.shares_memory)
+AFTER_A_WAIT = (
+    *("nonzero", "argwhere", "flatnonzero", "unique", "unique_all", "unique_counts"),
+    *("unique_inverse", "unique_values", "allclose", "array_equal"),
+)
 DOWNLOADS = ("__float__", "__int__", "__bool__", "__index__", "__complex__", "item", "tolist")
 
 
@@ -40,15 +48,17 @@ class FakeArray(np.ndarray):
     def set(self, array: np.ndarray, stream: Any = None) -> None:
         compute("set")
         MACHINE.uploads.append(array.shape)
-        host(self)[...] = array
+        fill(self, array.copy(), None if stream is None else stream.ptr)
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=(), **options):
         compute(ufunc.__name__)
         refuse_host_arrays(ufunc.__name__, inputs)
-        if out:
-            options["out"] = tuple(map(host, out))
-        result = getattr(ufunc, method)(*map(host, inputs), **options)
-        return out[0] if len(out) == 1 else device(result)
+        function = getattr(ufunc, method)
+        if not out:
+            return deferred(function, inputs, options)
+        plain, places = on_loan(inputs), on_loan(out)
+        later(ufunc.__name__, lambda: function(*plain, out=places, **options))
+        return out[0] if len(out) == 1 else out
 
     def __array_function__(self, function, types, arguments, options):
         if function in ABOUT_FORMS:
@@ -64,12 +74,20 @@ class FakeArray(np.ndarray):
             keys = key if isinstance(key, tuple) else (key,)
             return device(plain[(*map(host, keys), ...)])
         compute("indexing by arrays")
-        return device(result)
+        keys = key if isinstance(key, tuple) else (key,)
+        if any(getattr(getattr(one, "dtype", None), "kind", "") == "b" for one in keys):
+            wait()
+        return deferred(lambda rows, at: rows[at], (self, key), {})
 
     def __setitem__(self, key, value) -> None:
         compute("assignment")
         refuse_host_arrays("assignment", (value,))
-        host(self)[host(key)] = host(value)
+        target, at, source = on_loan((self, key, value))
+
+        def assign():
+            target[at] = source
+
+        later("assignment", assign)
 
     def __repr__(self) -> str:
         return f"FakeArray({host(self)!r})"
@@ -86,16 +104,63 @@ def host(value: Any) -> Any:
     return value
 
 
+def on_loan(value: Any) -> Any:
+    """View device arrays as NumPy's for work that waits, in nested lists and tuples too."""
+    if isinstance(value, FakeArray):
+        return unowned(host(value))
+    if type(value) in (list, tuple):
+        return type(value)(map(on_loan, value))
+    return value
+
+
+def deferred(function: Any, arguments: Any, options: dict[str, Any], name: str = "") -> Any:
+    """Return what a NumPy function makes of device arrays; its values follow on the stream.
+
+    It is run once for the forms of its results, then for their values.
+    """
+    name = name or getattr(function, "__name__", "kernel")
+    if name in AFTER_A_WAIT:
+        wait()
+    with np.errstate(all="ignore"):
+        tried = function(*map(host, arguments), **{k: host(v) for k, v in options.items()})
+    result = device(tried)
+    if all(map(is_in_place, leaves_of(result), leaves_of(tried))):
+        return result
+    plain, named = on_loan(tuple(arguments)), {k: on_loan(v) for k, v in options.items()}
+    places = on_loan(tuple(leaves_of(result)))
+
+    def compute_values():
+        for place, value in zip(places, leaves_of(function(*plain, **named)), strict=True):
+            if isinstance(place, np.ndarray):
+                place[...] = value
+
+    later(name, compute_values)
+    return result
+
+
+def leaves_of(value: Any) -> list[Any]:
+    return [leaf for one in value for leaf in leaves_of(one)] if is_nested(value) else [value]
+
+
+def is_nested(value: Any) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def is_in_place(made: Any, tried: Any) -> bool:
+    """Tell whether a result is a view of what there was, or no array."""
+    return not isinstance(made, FakeArray) or np.may_share_memory(host(made), host(tried))
+
+
 def device(value: Any) -> Any:
-    """Put what NumPy returned into device memory, where it isn't there already."""
+    """Return device memory of the same form for what is not there already."""
     if isinstance(value, FakeArray):
         return value
     if isinstance(value, np.ndarray):
         if value.size and runtime().fake_is_live(value.ctypes.data):
             return value.view(FakeArray)
-        return to_new_memory(value)
+        return memory_like(value)
     if isinstance(value, np.generic):
-        return to_new_memory(np.asarray(value))
+        return memory_like(np.asarray(value))
     if isinstance(value, tuple):
         values = map(device, value)
         return type(value)(*values) if hasattr(value, "_fields") else tuple(values)
@@ -122,33 +187,45 @@ def new_memory(shape: Any, dtype: Any, strides: Any = None, order: str = "C") ->
     return np.ndarray(shape, dtype, buffer, strides=strides, order=order).view(FakeArray)
 
 
-def to_new_memory(array: np.ndarray) -> FakeArray:
-    array = array if array.flags.c_contiguous or array.flags.f_contiguous else array.copy("K")
+def memory_like(array: np.ndarray) -> FakeArray:
+    array = array if array.flags.forc else array.copy("K")
     array = array if array.flags.forc else np.ascontiguousarray(array)
-    result = new_memory(array.shape, array.dtype, array.strides if array.size else None)
-    host(result)[...] = array
-    return result
+    return new_memory(array.shape, array.dtype, array.strides if array.size else None)
+
+
+def fill(target: FakeArray, values: Any, stream: int | None = None) -> None:
+    """Have a stream write values of the host into an array."""
+    place = on_loan(target)
+    later("upload", lambda: np.copyto(place, values), stream)
 
 
 def asarray(a, dtype=None, order=None, *, copy=None, blocking=False) -> FakeArray:
     compute("asarray")
     if isinstance(a, FakeArray):
-        plain = host(a)
-        converted = np.array(plain, dtype=dtype, order=order or "K", copy=copy)
-        return a if converted is plain else device(converted)
+        plain, options = host(a), {"dtype": dtype, "order": order or "K", "copy": copy}
+        kept = np.array(plain, **options) is plain
+        return a if kept else deferred(np.array, (a,), options, "asarray")
     array = np.array(a, dtype=dtype, order=order or "K")
     MACHINE.uploads.append(array.shape)
-    return to_new_memory(array)
+    result = memory_like(array)
+    fill(result, array)
+    if blocking:
+        wait()
+    return result
 
 
 def asnumpy(a, stream=None, order="C", out=None, *, blocking=True) -> np.ndarray:
     compute("asnumpy")
-    if isinstance(a, FakeArray):
-        MACHINE.downloads.append(a.shape)
-    if out is None:
-        return np.array(host(a), order=order)
-    out[...] = host(a)
-    return out
+    if not isinstance(a, FakeArray):
+        return np.array(a, order=order)
+    MACHINE.downloads.append(a.shape)
+    order = order if order in "CF" else "F" if a.flags.fnc else "C"
+    target = np.empty(a.shape, a.dtype, order) if out is None else out
+    source, pointer = on_loan(a), None if stream is None else stream.ptr
+    later("download", lambda: np.copyto(target, source), pointer)
+    if blocking:
+        wait(pointer)
+    return target
 
 
 def empty(shape, dtype=float, order="C") -> FakeArray:
@@ -158,7 +235,7 @@ def empty(shape, dtype=float, order="C") -> FakeArray:
 
 def zeros(shape, dtype=float, order="C") -> FakeArray:
     result = empty(shape, dtype, order)
-    host(result)[...] = 0
+    fill(result, 0)
     return result
 
 
@@ -176,7 +253,8 @@ def copyto(dst, src, casting="same_kind", where=None) -> None:
             MACHINE.copy(dst.data.ptr, src.data.ptr, dst.nbytes)
         return
     compute("copyto between arrays that differ in form")
-    np.copyto(host(dst), host(src), casting=casting, **({} if where is None else {"where": where}))
+    target, source, mask = on_loan((dst, src, True if where is None else where))
+    later("copyto", lambda: np.copyto(target, source, casting=casting, where=mask))
 
 
 def on_device(name: str, function: Any) -> Any:
@@ -189,8 +267,7 @@ def on_device(name: str, function: Any) -> Any:
             dtype, copy = options.get("dtype"), options.get("copy")
             return asarray(*arguments, dtype=dtype, copy=copy)
         refuse_host_arrays(name, (*arguments, *options.values()))
-        options = {key: host(value) for key, value in options.items()}
-        return device(function(*map(host, arguments), **options))
+        return deferred(function, arguments, options, name)
 
     return checked
 
@@ -218,9 +295,10 @@ def method(name: str) -> Any:
 def view(name: str) -> Any:
     def viewed(self, *arguments, **options):
         result = getattr(host(self), name)(*arguments, **options)
-        if not np.may_share_memory(result, host(self)):
-            compute(name)
-        return device(result)
+        if np.may_share_memory(result, host(self)):
+            return device(result)
+        compute(name)
+        return deferred(getattr(np.ndarray, name), (self, *arguments), options, name)
 
     return viewed
 
@@ -229,6 +307,7 @@ def download(name: str) -> Any:
     def fetch(self, *arguments):
         compute(name)
         MACHINE.downloads.append(self.shape)
+        wait()
         return getattr(host(self), name)(*arguments)
 
     return fetch

@@ -2,7 +2,7 @@
 #pragma once
 #include <cmath>
 
-#include "graphs.hpp"
+#include "nodes.hpp"
 
 enum Status { SUCCESS = 0, NOT_INITIALIZED = 1, INVALID_VALUE = 7, EXECUTION_FAILED = 13,
               NOT_SUPPORTED = 15 };
@@ -122,8 +122,8 @@ inline Matrix matrix(const void* pointer, int rows, int columns, int ld, long lo
   return {Pointer(pointer, rows && columns ? last * bytes : 1), ld, stride};
 }
 
-template <class T> std::unique_ptr<Node> make_product(const Handle& h, const Request& r) {
-  auto product = std::make_unique<Product<T>>();
+template <class T> std::shared_ptr<Node> make_product(const Handle& h, const Request& r) {
+  auto product = std::make_shared<Product<T>>();
   product->name = "gemm";
   product->transposed_a = r.transa;
   product->transposed_b = r.transb;

@@ -12,6 +12,7 @@ def fake(monkeypatch):
     fake = install(monkeypatch)
     fake.enter(1)
     yield fake
+    fake.finish()
     fake.enter(-1)
     assert fake.depth == 0
 

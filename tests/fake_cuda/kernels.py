@@ -14,6 +14,8 @@ from tests.fake_cuda.state import MACHINE, compute
 BOUNDS = r"__launch_bounds__\s*\(\s*(\d+)[^)]*\)"
 KERNEL = re.compile(rf"__global__\s+(?:{BOUNDS}\s*)?void\s+(?:{BOUNDS}\s*)?(\w+)\s*\(")
 MOST_THREADS = 1024
+# The shim stands for the library that the check of alignments would be linked with.
+FLAGS = ("-O1", "-w", "-ffp-contract=off", "-fsanitize=alignment", "-nodefaultlibs")
 
 
 class CompileException(Exception):
@@ -62,7 +64,7 @@ class RawModule:
 
     def compile(self, log_stream: Any = None) -> None:
         try:
-            library = compiled(self._translation(), "-O1", "-w", "-ffp-contract=off")
+            library = compiled(self._translation(), *FLAGS)
         except CompilerError as error:
             raise CompileException(str(error), self.code, "kernels.cu", self.options) from error
         self.library = ctypes.CDLL(str(library))

@@ -22,7 +22,15 @@ struct Allocation {
   long id;
 };
 inline std::map<uintptr_t, Allocation> allocations;
-inline long allocations_made = 0;
+inline long allocations_made = 0, work_waiting = 0;
+inline std::vector<void*> freed;
+
+// CuPy's pool hands freed memory only to later work of the same stream: what waits may use it.
+inline void bury() {
+  if (work_waiting) return;
+  for (void* memory : freed) std::free(memory);
+  freed.clear();
+}
 
 inline const Allocation* owner(uintptr_t address) {
   auto next = allocations.upper_bound(address);
@@ -82,7 +90,8 @@ void* fake_allocate(size_t bytes) {
 }
 void fake_free(void* pointer) {
   allocations.erase(reinterpret_cast<uintptr_t>(pointer));
-  std::free(static_cast<unsigned char*>(pointer) - FENCE);
+  freed.push_back(static_cast<unsigned char*>(pointer) - FENCE);
+  bury();
 }
 int fake_is_live(const void* pointer) {
   return owner(reinterpret_cast<uintptr_t>(pointer)) != nullptr;

@@ -11,6 +11,8 @@ struct XpServices {
   void (*block_barrier)();
   // Hands `value` to the warp and receives the value of lane `source`, in place.
   void (*warp_exchange)(unsigned mask, void* value, size_t bytes, int source);
+  // Ends the kernel: a GPU loads and stores nothing that lies across its own size.
+  void (*misaligned)();
 };
 
 // kind: 'p' pointer, 'f' floating point, 'i' integer. element, element_bytes: of a pointer's

@@ -25,6 +25,10 @@ static XpServices* xp_services;
 #define gridDim (xp_services->grid_size)
 
 extern "C" void xp_bind(XpServices* services) { xp_services = services; }
+// What the compiler calls (-fsanitize=alignment) before it uses a pointer that is not aligned.
+extern "C" __attribute__((visibility("hidden"))) void __ubsan_handle_type_mismatch_v1(void*, void*) {
+  xp_services->misaligned();
+}
 extern "C" __attribute__((weak, visibility("hidden"))) char __start_xp_shared[];
 extern "C" __attribute__((weak, visibility("hidden"))) char __stop_xp_shared[];
 extern "C" char* xp_shared_begin() { return __start_xp_shared; }

@@ -91,6 +91,10 @@ class FakeCuda:
         check(runtime().fake_copy(self.stream, target, source, size))
         self.copies += not runtime().fake_is_capturing(self.stream)
 
+    def finish(self) -> None:
+        """Have done what waits on any stream. Raises FakeCudaError where something was wrong."""
+        check(runtime().fake_wait_for_all())
+
     def enter(self, levels: int) -> None:
         self.depth += levels
         runtime().fake_enter_device(levels)

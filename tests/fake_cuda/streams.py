@@ -33,10 +33,11 @@ class Device:
         MACHINE.enter(-1)
 
     def synchronize(self) -> None:
-        synchronize("Device.synchronize")
+        note_wait("Device.synchronize")
+        check(runtime().fake_wait_for_all())
 
 
-def synchronize(what: str) -> None:
+def note_wait(what: str) -> None:
     if runtime().fake_captures_running():
         runtime().fake_invalidate_captures()
         raise FakeCudaError(f"{what}: not permitted while a stream captures")
@@ -44,7 +45,7 @@ def synchronize(what: str) -> None:
 
 
 class Stream:
-    """A stream; work on it happens at once, unless it captures."""
+    """A stream; work on it is done when somebody waits for it."""
 
     null: ClassVar["Stream"]
 
@@ -55,7 +56,7 @@ class Stream:
         ptds: bool = False,
         priority: int | None = None,
     ) -> None:
-        self.ptr = 0 if null else runtime().fake_stream_create()
+        self.ptr = 0 if null else runtime().fake_stream_create(not non_blocking)
         self.is_non_blocking = non_blocking
         if self.ptr:
             weakref.finalize(self, runtime().fake_stream_destroy, self.ptr).atexit = False
@@ -72,11 +73,12 @@ class Stream:
         return self
 
     def synchronize(self) -> None:
-        synchronize("Stream.synchronize")
+        note_wait("Stream.synchronize")
+        check(runtime().fake_wait(self.ptr))
 
     @property
     def done(self) -> bool:
-        return True
+        return bool(runtime().fake_is_idle(self.ptr))
 
     def is_capturing(self) -> bool:
         return bool(runtime().fake_is_capturing(self.ptr))

@@ -86,18 +86,30 @@ def test_shared_memory_holds_nothing_yet(cupy, kernel):
 @pytest.mark.parametrize(
     ("name", "problem"), [("uneven", "threads that returned"), ("deadlocked", "lanes elsewhere")]
 )
-def test_barriers_that_not_all_reach(cupy, kernel, name, problem):
+def test_barriers_that_not_all_reach(fake, cupy, kernel, name, problem):
     x = cupy.zeros(32, "int32")
     for _ in range(2):
+        kernel(name)((1,), (32,), (x,))
         with pytest.raises(FakeCudaError, match=problem):
-            kernel(name)((1,), (32,), (x,))
+            fake.finish()
     kernel("scale")((1,), (32,), (cupy.zeros(32, "float32"), np.float32(1), 32))
+    fake.finish()
 
 
-def test_writes_beyond_an_array(cupy, kernel):
+def test_writes_beyond_an_array(fake, cupy, kernel):
     x = cupy.zeros(10, "float32")
+    kernel("scale")((1,), (32,), (x, np.float32(2), 11))
     with pytest.raises(FakeCudaError, match="wrote beyond"):
-        kernel("scale")((1,), (32,), (x, np.float32(2), 11))
+        fake.finish()
+
+
+@pytest.mark.parametrize("start", [1, 2])
+def test_vectors_that_are_not_aligned(fake, cupy, kernel, start):
+    x, out = cupy.asarray(random(36)), cupy.empty(36, "float32")
+    for one, other in ((x[start:], out), (x, out[start:])):
+        kernel("copy_four")((1,), (8,), (one, other))
+        with pytest.raises(FakeCudaError, match="copy_four: misaligned address"):
+            fake.finish()
 
 
 @pytest.mark.parametrize(

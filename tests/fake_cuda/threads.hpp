@@ -44,6 +44,7 @@ inline ucontext_t unused_link;
 inline bool aborted;
 inline void (*running_kernel)(void**);
 inline void** running_arguments;
+inline const std::string* running_name;
 
 __attribute__((noinline)) inline void to_scheduler(State state) {
   current->state = state;
@@ -72,7 +73,12 @@ inline void warp_exchange(unsigned mask, void* value, size_t bytes, int source) 
   std::memcpy(value, current->value, bytes);
 }
 
-inline XpServices services = {{}, {}, {}, {}, block_barrier, warp_exchange};
+inline void misaligned() {
+  aborted = !fail(*running_name + ": misaligned address");
+  to_scheduler(State::done);
+}
+
+inline XpServices services = {{}, {}, {}, {}, block_barrier, warp_exchange, misaligned};
 
 inline void prepare(Thread& thread) {
   static char* stacks = static_cast<char*>(mmap(nullptr, MOST_THREADS * STACK,

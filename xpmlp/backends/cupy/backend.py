@@ -21,6 +21,9 @@ COMPUTE_TYPES = {"full": "COMPUTE_TYPE_FP32", "tf32": "COMPUTE_TYPE_TF32"}
 class CupyBackend(CapturedBackend):
     """CuPy's arrays on one GPU, with all work on one stream of its own.
 
+    Nothing orders that stream and others, CuPy's default one included: what comes from them, or
+    goes to them, is waited for.
+
     Matrix products have the precision that was asked for, whatever CUPY_TF32 says: in graphs by
     cuBLAS calls of xpmlp's own, elsewhere by CuPy's setting, which is set back afterwards.
     """
@@ -43,21 +46,31 @@ class CupyBackend(CapturedBackend):
     def asarray(self, array: Any) -> Array:
         """Put a host array, or one of CuPy's, on the GPU.
 
-        What makes one of CuPy's may still be at work, on any stream: this waits for it.
+        What makes one of CuPy's may still be at work, on any stream: this waits for it. Where
+        another stream is current, as outside of `running`, this also waits for its own work.
         """
-        if not isinstance(array, cupy.ndarray):
-            with self.cupy_device, self.stream:
-                return cupy.asarray(self._host(array))
-        self.cupy_device.synchronize()
-        dtype = self.dtype if array.dtype.kind == "f" else None
+        given = isinstance(array, cupy.ndarray)
+        if given:
+            self.cupy_device.synchronize()
+        source = array if given else self._host(array)
+        dtype = self.dtype if given and array.dtype.kind == "f" else None
+        is_current = self._is_current()
         with self.cupy_device, self.stream:
-            return cupy.asarray(array, dtype, order="C")
+            placed = cupy.asarray(source, dtype, order="C")
+        if not is_current:
+            self.stream.synchronize()
+        return placed
 
     def to_numpy(self, array: Array) -> np.ndarray:
-        """Fetch an array; this waits for the GPU."""
+        """Fetch an array; this waits for the stream, and for all others where one is current."""
+        if not self._is_current():
+            self.cupy_device.synchronize()
         with self.cupy_device, self.stream:
             host: np.ndarray = cupy.asnumpy(array)
             return host
+
+    def _is_current(self) -> bool:
+        return bool(cupy.cuda.get_current_stream(self.cupy_device.id) == self.stream)
 
     @contextmanager
     def running(self) -> Iterator[None]:
