@@ -28,6 +28,10 @@ class BackendUnavailableError(InputError):
     """A backend or device that can't run here; the text says why and what would help."""
 
 
+class SurroundingsError(BackendUnavailableError):
+    """A backend that is installed well, where something around it is not; with its own remedy."""
+
+
 class RunError(XpmlpError, RuntimeError):
     """A run that started properly and failed, such as one that ran out of memory."""
 

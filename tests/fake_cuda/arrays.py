@@ -119,6 +119,8 @@ def deferred(function: Any, arguments: Any, options: dict[str, Any], name: str =
     It is run once for the forms of its results, then for their values.
     """
     name = name or getattr(function, "__name__", "kernel")
+    if name != "matmul":  # that is cuBLAS's
+        MACHINE.compile()
     if name in AFTER_A_WAIT:
         wait()
     with np.errstate(all="ignore"):

@@ -63,6 +63,7 @@ class RawModule:
         }
 
     def compile(self, log_stream: Any = None) -> None:
+        MACHINE.compile()
         try:
             library = compiled(self._translation(), *FLAGS)
         except CompilerError as error:

@@ -31,7 +31,8 @@ class FakeCuda:
     """One test's view of the machine.
 
     uploads, downloads: shapes. kernel_launches: names of kernels launched outside of graphs.
-    graphs: for each capture the names of its nodes. order: of threads and blocks, "forward",
+    graphs: for each capture the names of its nodes. no_compiler: the error of whoever has
+    something compiled, CuPy's own kernels included. order: of threads and blocks, "forward",
     "backward" or the seed of a random one.
     """
 
@@ -46,6 +47,7 @@ class FakeCuda:
         self.copies = self.synchronizations = self.graph_launches = 0
         self.captures = self.compilations = self.depth = 0
         self.streams: list[Any] = []
+        self.no_compiler: Exception | None = None
         self.chosen_order: str | int = "forward"
         self.out_of_memory: type[Exception] = MemoryError
 
@@ -90,6 +92,11 @@ class FakeCuda:
     def copy(self, target: int, source: int, size: int) -> None:
         check(runtime().fake_copy(self.stream, target, source, size))
         self.copies += not runtime().fake_is_capturing(self.stream)
+
+    def compile(self) -> None:
+        """Compile something. Raises what stands in the way."""
+        if self.no_compiler:
+            raise self.no_compiler
 
     def finish(self) -> None:
         """Have done what waits on any stream. Raises FakeCudaError where something was wrong."""

@@ -105,6 +105,12 @@ class Backend:
             metrics.append(values)
         return state, self.to_numpy(self.xp.stack(metrics))
 
+    def probe(self) -> None:
+        """Use in small whatever of the library training needs and a product does not show.
+
+        Raises what the library does where that fails, BackendUnavailableError where it errs.
+        """
+
     def prefers_ensembles(self, multiplications: int, shrinking: bool = False) -> bool:  # noqa: ARG002
         """Tell whether nets train faster as one ensemble than one after the other.
 

@@ -1,7 +1,7 @@
 """From the names of a backend and a device to a backend that works here.
 
 `auto` takes what is usable; a name is never replaced by another. A GPU counts as usable once
-it has computed a small matrix product correctly.
+it has computed a small matrix product correctly, and compiled what training has compiled.
 """
 
 import re
@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from xpmlp.backends.cuda_driver import Driver, query_driver
 from xpmlp.backends.cupy import install as cupy_install
-from xpmlp.errors import BackendUnavailableError, InputError, RunError, unknown_name
+from xpmlp.errors import (
+    BackendUnavailableError,
+    InputError,
+    RunError,
+    SurroundingsError,
+    XpmlpError,
+    unknown_name,
+)
 
 if TYPE_CHECKING:
     from xpmlp.backends.base import Backend
@@ -179,13 +186,16 @@ def _on_gpu(
         raise BackendUnavailableError(
             f"there is no GPU {number}; the driver shows {driver.gpus}, numbered from 0"
         )
-    reasons = []
+    reasons, has_remedy = [], False
     for name in CUDA_ORDER if backend == "auto" else (backend,):
         try:
             _refuse_unsuited(name, driver)
             return _probed(name, f"cuda:{number}", dtype, matmul_precision)
         except Exception as error:  # libraries fail in many ways on a GPU that they can't use
             reasons.append(f"{name}: {_reason(error)}")
+            has_remedy = has_remedy or isinstance(error, SurroundingsError)
+    if has_remedy:
+        raise BackendUnavailableError("; ".join(reasons))
     remedy = f"install one with: {_install('cupy' if backend == 'auto' else backend, driver)}"
     if driver.too_old_for(OLDEST_CUDA):
         remedy = f"update NVIDIA's driver ({DRIVERS}) to one for CUDA {OLDEST_CUDA} or newer"
@@ -200,6 +210,7 @@ def _refuse_unsuited(name: str, driver: Driver) -> None:
 
 def _probed(name: str, device: str, dtype: str, matmul_precision: str = "full") -> "Backend":
     backend = load(name, device, dtype, matmul_precision)
+    backend.probe()
     with backend.running():
         ones = backend.asarray([[1.0, 1.0], [1.0, 1.0]])
         product = backend.to_numpy(backend.compile(lambda xp: xp.matmul)(ones, ones))
@@ -239,4 +250,7 @@ def _reason(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
     if library := MISSING_LIBRARY.search(text):
         return f"the library {library[1] or library[2]} is missing"
-    return shorten(text.splitlines()[0].rstrip("."), LONGEST_REASON, placeholder=" …")
+    line = text.splitlines()[0].rstrip(".")
+    if isinstance(error, XpmlpError):
+        return line
+    return shorten(line, LONGEST_REASON, placeholder=" …")

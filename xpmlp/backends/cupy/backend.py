@@ -13,6 +13,7 @@ from cupy._core import _routines_linalg as linalg
 from xpmlp.backends.captured import CapturedBackend
 from xpmlp.backends.cupy.kernels import CupyKernels
 from xpmlp.compiler.plan import Call
+from xpmlp.errors import BackendUnavailableError, SurroundingsError
 from xpmlp.types import Array
 
 COMPUTE_TYPES = {"full": "COMPUTE_TYPE_FP32", "tf32": "COMPUTE_TYPE_TF32"}
@@ -92,6 +93,41 @@ class CupyBackend(CapturedBackend):
         graph = self.stream.end_capture()
         graph.upload(self.stream)
         return partial(graph.launch, self.stream)
+
+    def probe(self) -> None:
+        """Run a function of CuPy's, then a kernel and a product of xpmlp's from a graph.
+
+        CuPy compiles the first two, which takes NVIDIA's compiler and headers, and a folder that
+        keeps what was compiled. Raises SurroundingsError where that can't be written.
+        """
+        try:
+            found = self._captured_product()
+        except OSError as error:
+            if error.errno is None:  # a library that can't be loaded
+                raise
+            raise SurroundingsError(
+                f"its folder of compiled kernels can't be written ({error.strerror}: "
+                f"{error.filename}); set CUPY_CACHE_DIR to one that can, or CUPY_CACHE_IN_MEMORY=1"
+            ) from None
+        if found.tolist() != [[3.0, 3.0], [1.0, 1.0]]:
+            raise BackendUnavailableError("a small CUDA graph came out wrong on the GPU")
+
+    def _captured_product(self) -> np.ndarray:
+        """Return the rows of [[1, 1], [3, 3]], the last one first."""
+        with self.running():
+            kernels = self.kernels
+            ones = self.asarray(np.ones((2, 2)))
+            left = self.asarray([[1.0, 0.0], [1.0, 1.0]]) + self.asarray([[0.0, 0.0], [1.0, 0.0]])
+            taken, product = (kernels.empty((2, 2), self.dtype) for _ in range(2))
+            order = self.asarray(np.array([1, 0]))
+            calls = [
+                partial(kernels.gather, left, order, taken),
+                partial(kernels.cublas.product, taken, ones, product),
+            ]
+            for call in calls:
+                call()
+            self.capture(calls)()
+            return self.to_numpy(product)
 
     def synchronize(self, tree: Any) -> None:  # noqa: ARG002
         """Wait for the backend's stream."""
