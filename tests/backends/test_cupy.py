@@ -1,6 +1,7 @@
 """The CuPy backend without a GPU: its lines, kernels and cuBLAS calls run over a stand-in."""
 
 import importlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,6 +119,35 @@ def test_rows_of_any_width_are_gathered(cupy_backend, dtype, width):
         out = cupy_backend.kernels.empty((4, *width), dtype)
         cupy_backend.kernels.gather(rows, cupy_backend.asarray(index), out)
         np.testing.assert_array_equal(cupy_backend.to_numpy(out), host[index])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "uint8"])
+@pytest.mark.parametrize("start", [1, 2, 4])
+def test_rows_and_places_that_begin_anywhere(cupy_backend, dtype, start):
+    flat = np.arange(start + 16 * 9).astype(dtype)
+    with cupy_backend.running():
+        whole = importlib.import_module("cupy").asarray(flat)
+        rows = whole[start:].reshape(9, 16)
+        out = cupy_backend.kernels.empty(start + 16 * 3, dtype)
+        index = cupy_backend.asarray(np.array([8, 0, 3]))
+        for begin in (0, start):
+            taken = out[begin : begin + 16 * 3].reshape(3, 16)
+            cupy_backend.kernels.gather(rows, index, taken)
+            host = flat[start:].reshape(9, 16)[[8, 0, 3]]
+            np.testing.assert_array_equal(cupy_backend.to_numpy(taken), host)
+
+
+def test_an_epoch_on_rows_that_are_not_aligned(make_backend):
+    data, backend = make_dataset(dtype="float32"), make_backend("float32")
+    rows = data.train.x
+    with backend.running():
+        flat = importlib.import_module("cupy").asarray(np.append(np.float32(0), rows))
+    view = flat[1:].reshape(rows.shape)
+    assert view.data.ptr % 16 == 4
+    given = replace(data, train=replace(data.train, x=view))
+    config = SMALL.replace(dtype="float32")
+    ours, numpys = fit(config, given, backend), fit(config, data, load_or_skip("numpy", "float32"))
+    assert relative_distance(ours.model.params, numpys.model.params) < 1e-4
 
 
 def test_it_says_how_an_epoch_runs(cuda, cupy_backend, monkeypatch):
