@@ -23,6 +23,12 @@ def no_cupy(monkeypatch):
     monkeypatch.setattr(cupy_install, "installed_packages", dict)
 
 
+@pytest.fixture(autouse=True)
+def nothing_kept(monkeypatch):
+    """What stands for a backend in one test is not kept for the next."""
+    monkeypatch.setattr(registry, "KEPT", type(registry.KEPT)())
+
+
 @pytest.fixture
 def no_gpu(monkeypatch):
     monkeypatch.setattr(registry, "query_driver", lambda: NO_DRIVER)

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from tests.fake_cuda.library import FakeCudaError, compiler, runtime_path
+from xpmlp.backends import registry
 
 __all__ = ["FakeCudaError", "install"]
 
@@ -48,6 +49,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(array_api_compat, "cupy", namespace, raising=False)
     forget_backends(monkeypatch)
+    monkeypatch.setattr(registry, "KEPT", type(registry.KEPT)())
     return MACHINE
 
 

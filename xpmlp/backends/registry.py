@@ -6,6 +6,7 @@ it has computed a small matrix product correctly, and compiled what training has
 
 import re
 import sys
+import threading
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -83,7 +84,8 @@ def select_backend(
     """Return the backend for these names, falling back from CUDA to the CPU where allowed.
 
     device: `auto`, `cpu`, `cuda` or `cuda:N`. matmul_precision: `full`, or `tf32` for float32 on
-    a GPU; after a fallback to the CPU products are full. Raises InputError for names that are
+    a GPU; after a fallback to the CPU products are full. On a GPU the same names give a thread
+    the same backend again. Raises InputError for names that are
     unknown or don't go together, and BackendUnavailableError, with the reason and the remedy,
     for what can't run here.
     """
@@ -117,6 +119,32 @@ def load(name: str, device: str, dtype: str, matmul_precision: str = "full") -> 
         ) from error
     made: Backend = getattr(module, entry.class_name)(device, dtype, matmul_precision)
     return made
+
+
+class _Kept(threading.local):
+    """The backends on a GPU that a thread has, and which of them have passed their probe."""
+
+    def __init__(self) -> None:
+        self.backends: dict[tuple[str, ...], Backend] = {}
+        self.sound: set[Backend] = set()
+
+
+KEPT = _Kept()
+
+
+def kept(name: str, device: str, dtype: str, matmul_precision: str = "full") -> "Backend":
+    """Return the backend that this thread has by these names; make it where there is none.
+
+    On a GPU a backend has a stream, the memory that its library keeps for that, and a handle of
+    cuBLAS with its workspace: one of each is enough for a thread. Threads don't share one, as a
+    backend serves one at a time. On a CPU there is nothing to keep. Raises as `load` does.
+    """
+    names = (name, device, dtype, matmul_precision)
+    if not device.startswith("cuda"):
+        return load(*names)
+    if names not in KEPT.backends:
+        KEPT.backends[names] = load(*names)
+    return KEPT.backends[names]
 
 
 def pip_install(package: str) -> str:
@@ -209,13 +237,16 @@ def _refuse_unsuited(name: str, driver: Driver) -> None:
 
 
 def _probed(name: str, device: str, dtype: str, matmul_precision: str = "full") -> "Backend":
-    backend = load(name, device, dtype, matmul_precision)
+    backend = kept(name, device, dtype, matmul_precision)
+    if backend in KEPT.sound:
+        return backend
     backend.probe()
     with backend.running():
         ones = backend.asarray([[1.0, 1.0], [1.0, 1.0]])
         product = backend.to_numpy(backend.compile(lambda xp: xp.matmul)(ones, ones))
     if product.tolist() != [[2.0, 2.0], [2.0, 2.0]]:
         raise BackendUnavailableError("a small matrix product came out wrong on the GPU")
+    KEPT.sound.add(backend)
     return backend
 
 

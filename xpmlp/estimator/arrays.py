@@ -8,7 +8,7 @@ from array_api_compat import array_namespace, is_array_api_obj, is_numpy_array
 
 from xpmlp.backends.base import Backend
 from xpmlp.backends.locate import Home, locate
-from xpmlp.backends.registry import load
+from xpmlp.backends.registry import kept
 from xpmlp.errors import InputError
 
 
@@ -22,7 +22,7 @@ def home_of(x: Any) -> Home | None:
 
 def backend_at(home: Home, dtype: str) -> Backend:
     """Return the backend that computes there. Raises BackendUnavailableError where none can."""
-    return load(home.backend, home.device, dtype)
+    return kept(home.backend, home.device, dtype)
 
 
 def handed_over(backend: Backend, tree: Any) -> Any:
