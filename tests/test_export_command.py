@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from tests.commands import QUICK, runner
 from tests.commands import run as train
 from tests.test_export import answers, saved
-from xpmlp import export, onnx_export
+from xpmlp import export
+from xpmlp.leaves import map_leaves
+from xpmlp.onnx_export import nodes
 from xpmlp.training.model import Model
 
 __all__ = ["saved"]
@@ -46,6 +49,23 @@ def test_json_is_all_of_stdout(capsys, saved):
     assert [output["name"] for output in figures["outputs"]] == ["probabilities", "label"]
     assert figures["rows_from"] == "1,000 random rows"
     assert figures["largest_difference"] <= figures["allowed_difference"] == 1e-5
+
+
+def test_names_as_labels_and_float32_are_asked_for(capsys, saved, tmp_path):
+    wide = replace(saved[1], params=map_leaves(np.float64, saved[1].params))
+    wide.save(tmp_path / "wide.safetensors")
+    options = ["--onnx", "net.onnx", "--rows", "random", "--label-names", "--float32"]
+    code, out, err = run(capsys, "wide.safetensors", *options)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[2:4] == [
+        "output    probabilities: float32 (N, 3)",
+        "output    label: string (N)",
+    ]
+    code, out, err = run(capsys, saved[0], *options, "--force")
+    assert (code, out) == (2, "")
+    assert err == (
+        "xpmlp export: --float32: the net computes in float32 already; leave the option out\n"
+    )
 
 
 def test_rows_come_from_the_run_from_a_file_or_by_chance(capsys, saved, tmp_path):
@@ -98,7 +118,7 @@ def wrong_nodes(graph, z):
 def test_a_failed_check_leaves_everything_as_it_was(capsys, saved, tmp_path, monkeypatch):
     (tmp_path / "net.onnx").write_text("precious")
     before = sorted(tmp_path.iterdir())
-    monkeypatch.setitem(onnx_export.ACTIVATION_NODES, "tanh", wrong_nodes)
+    monkeypatch.setitem(nodes.ACTIVATION_NODES, "tanh", wrong_nodes)
     for name, force in (("net.onnx", ["--force"]), ("new.onnx", [])):
         code, out, err = run(capsys, saved[0], "--onnx", name, "--rows", "random", *force)
         assert (code, out) == (1, "")

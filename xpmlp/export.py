@@ -15,7 +15,7 @@ from xpmlp.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-    from xpmlp.onnx_export import Exported
+    from xpmlp.onnx_export.exporting import Exported
     from xpmlp.training.model import Model
 
 PROGRAM = "xpmlp export"
@@ -37,8 +37,9 @@ def make_parser() -> argparse.ArgumentParser:
         usage="%(prog)s RUN --onnx FILE [options]",
         description="Write a trained net, scaling included, as an ONNX file, once onnxruntime "
         "gives the net's own answers on real rows.",
-        epilog="exit codes: 0 done, 1 the check failed and nothing was written, 2 bad input, "
-        "130 interrupted",
+        epilog="OpenVINO computes in bfloat16 by default where the processor has it; compiled with "
+        "INFERENCE_PRECISION_HINT f32 it gives the answers that were checked. exit codes: 0 done, "
+        "1 the check failed and nothing was written, 2 bad input, 130 interrupted",
     )
     add = parser.add_argument
     add("run", type=path, metavar="RUN", help="folder of a run, or its model.safetensors")
@@ -54,7 +55,19 @@ def make_parser() -> argparse.ArgumentParser:
         "--input-dtype",
         default="float32",
         choices=DTYPES,
-        help="dtype of the features that the graph takes [float32]",
+        help="dtype of the features that the graph takes; OpenVINO and OpenCV 4 scale float64 ones "
+        "in float32 all the same [float32]",
+    )
+    add(
+        "--float32",
+        action="store_true",
+        help="write a net of float64 as a graph that computes in float32, for readers that take no "
+        "float64",
+    )
+    add(
+        "--label-names",
+        action="store_true",
+        help="give the label as the name of the class, a text, in place of its index",
     )
     add("--json", action="store_true", help="print one JSON object on stdout, and nothing else")
     return parser
@@ -69,7 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_command(arguments: argparse.Namespace) -> int:
     """Export as the arguments say. Raises XpmlpError with a line for people."""
     _refuse_target(arguments.onnx, force=arguments.force)
-    from xpmlp.onnx_export import export, require_packages
+    from xpmlp.onnx_export.exporting import export, require_packages
+    from xpmlp.onnx_export.graphs import Form
     from xpmlp.runs.directory import find_model
     from xpmlp.training.model import Model
 
@@ -77,7 +91,8 @@ def run_command(arguments: argparse.Namespace) -> int:
     file = find_model(arguments.run)
     model = Model.load(file)
     rows = find_rows(arguments.rows, model, file.parent)
-    exported = export(model, arguments.onnx, rows.x, arguments.input_dtype)
+    form = Form(arguments.input_dtype, arguments.float32, arguments.label_names)
+    exported = export(model, arguments.onnx, rows.x, form)
     if arguments.json:
         show(json.dumps(figures(exported, rows), indent=2, allow_nan=False), sys.stdout)
     else:
@@ -167,7 +182,7 @@ def figures(exported: "Exported", rows: RawRows) -> dict[str, Any]:
     """Return what --json prints; a free dimension is "N"."""
     import onnxruntime
 
-    from xpmlp.onnx_export import OPSET
+    from xpmlp.onnx_export.graphs import OPSET
 
     return {
         "file": str(exported.path),
@@ -187,7 +202,7 @@ def summary(exported: "Exported", rows: RawRows) -> str:
     """Return the lines for people."""
     import onnxruntime
 
-    from xpmlp.onnx_export import OPSET
+    from xpmlp.onnx_export.graphs import OPSET
 
     lines = [f"file      {exported.path}: {exported.bytes:,} bytes, opset {OPSET}"]
     for kind, values in (("input", exported.inputs), ("output", exported.outputs)):

@@ -1,0 +1,116 @@
+"""The graph's answers, as onnxruntime gives them, against those of the model itself."""
+
+from textwrap import shorten
+from typing import NamedTuple
+
+import numpy as np
+
+from xpmlp.errors import RunError
+from xpmlp.onnx_export.graphs import (
+    INPUT,
+    PLAIN,
+    Form,
+    computed,
+    has_several_labels,
+    in_dtype,
+    is_one_sided,
+)
+from xpmlp.onnx_export.nodes import PREDICTIONS, PROBABILITIES
+from xpmlp.training.model import Model
+
+TOLERANCE = 1e-5
+TOO_FINE = (
+    "; the features are too fine for float32: choose --input-dtype float64; OpenVINO and OpenCV 4 "
+    "scale in float32 all the same, so for these centre such columns before the training"
+)
+
+
+class Check(NamedTuple):
+    """The largest difference of the graph's answers from the model's, and what is allowed."""
+
+    difference: float
+    allowed: float
+
+
+def check(content: bytes, model: Model, rows: np.ndarray, form: Form = PLAIN) -> Check:
+    """Compare the answers of onnxruntime with those of the model, and return how they differ.
+
+    content: a serialised ONNX model of `to_onnx` with that form; rows: raw features (N, D), float,
+    N ≥ 1, which the graph gets in its input's dtype. Allowed is 1e-5, for values times the largest
+    of them where that is above one; or, where that is more, four times what rounding costs the
+    model itself: how far its answers with the parameters in the dtype of the graph are from those
+    with all in float64. A label may differ where two classes come equally close, or where a
+    probability of several labels comes equally close to 1/2. Raises RunError for more, and for a
+    graph that does not run.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        given = rows.astype(form.input_dtype)
+        expected = _expected(model, rows)
+        actual, labels = _answers(content, given)
+        difference = _largest_difference(actual, expected)
+        allowed = max(TOLERANCE * _unit(model, expected), 4.0 * _rounding(model, rows, form))
+        if not difference <= allowed:
+            rounded = _largest_difference(_expected(model, given), expected) > allowed
+            raise RunError(
+                f"onnxruntime's answers differ from the model's by up to {difference:.1e}, and "
+                f"{allowed:.1e} is allowed, so nothing was written" + rounded * TOO_FINE
+            )
+    if labels is not None and (_behind(labels, expected, model) > 2 * allowed).any():
+        raise RunError("onnxruntime gives other labels than the model, so nothing was written")
+    return Check(difference, allowed)
+
+
+def _unit(model: Model, expected: np.ndarray) -> float:
+    """Return 1 for probabilities; for values the largest finite one, where that is above 1."""
+    if PREDICTIONS[model.loss][0] == PROBABILITIES:
+        return 1.0
+    return max(1.0, float(np.abs(expected).max(initial=0.0, where=np.isfinite(expected))))
+
+
+def _rounding(model: Model, rows: np.ndarray, form: Form) -> float:
+    """Return the largest finite error of answers in the graph's dtype against those of float64."""
+    rounded = _expected(computed(model, form), rows)
+    error = np.abs(rounded - _expected(in_dtype(model, "float64"), rows))
+    return float(error.max(initial=0.0, where=np.isfinite(error)))
+
+
+def _expected(model: Model, rows: np.ndarray) -> np.ndarray:
+    """Return the answers of the model itself, in two columns where the graph has two."""
+    outputs = model.predict_outputs(model.scale_inputs(rows))
+    return np.hstack([1.0 - outputs, outputs]) if is_one_sided(model) else outputs
+
+
+def _answers(content: bytes, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the first output (N, C) and the labels (N,), from one row alone and then the rest."""
+    import onnx
+    from onnxruntime import InferenceSession, SessionOptions
+
+    options = SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    try:
+        onnx.checker.check_model(content, full_check=True)
+        session = InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        pieces = [session.run(None, {INPUT: piece}) for piece in (rows[:1], rows[1:]) if len(piece)]
+    except Exception as error:  # both packages raise classes of their own for anything wrong
+        reason = shorten(str(error), 200, placeholder=" …")
+        raise RunError(f"the ONNX graph does not run, so nothing was written: {reason}") from error
+    outputs = [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
+    return outputs[0], outputs[1] if len(outputs) > 1 else None
+
+
+def _largest_difference(actual: np.ndarray, expected: np.ndarray) -> float:
+    """Return the largest |actual - expected|, which is 0 where both are the same infinity."""
+    return float(np.where(actual == expected, 0.0, np.abs(actual - expected)).max(initial=0.0))
+
+
+def _behind(labels: np.ndarray, expected: np.ndarray, model: Model) -> np.ndarray:
+    """Return by how much each label's value falls behind that of the model's own choice."""
+    if has_several_labels(model):
+        return np.where(labels == (expected > 0.5), 0.0, np.abs(2.0 * expected - 1.0))
+    if labels.dtype == object:
+        places = {name: place for place, name in enumerate(model.class_names)}
+        labels = np.array([places[name] for name in labels])
+    chosen = np.take_along_axis(expected, labels[:, None], axis=1)[:, 0]
+    behind: np.ndarray = expected.max(axis=1) - chosen
+    return behind
