@@ -3,12 +3,12 @@
 #          text, only in blocks and on several threads.
 # Instead: a decimal constant is float64 and makes the whole expression so, result included; a
 #          whole number doesn't. A constant that is a np.float32 keeps float32.
-# Seen:    numexpr 2.14.1, NumPy 2.4.6: float64; NumPy by itself, "2 * w", and np.float32: float32
+# Seen:    numexpr 2.14.2, NumPy 2.4.6: float64; NumPy by itself, "2 * w", and np.float32: float32
 # Source:  https://numexpr.readthedocs.io/en/latest/user_guide.html, "Casting rules";
 #          numexpr/expressions.py, getKind and ConstantNode
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
-source "$here/environment" numpy==2.4.6 numexpr==2.14.1
+source "$here/environment" numpy==2.4.6 numexpr==2.14.2
 
 "$python" - <<'PY'
 import numexpr
