@@ -37,7 +37,7 @@ def test_an_unexpected_error_is_one_line_and_exit_code_1(capsys, monkeypatch):
     def broken(*arguments, **options):
         raise ZeroDivisionError("a bug\nof two lines")
 
-    monkeypatch.setattr("xpmlp.training.fitting.load_dataset", broken)
+    monkeypatch.setattr("xpmlp.training.setup.load_dataset", broken)
     code, _, err = run(capsys, *QUICK)
     assert code == 1
     assert err == (

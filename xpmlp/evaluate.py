@@ -96,7 +96,8 @@ def _evaluated(arguments: argparse.Namespace) -> "Report | SeedReports":
 
 def _draw(report: "Report | SeedReports", arguments: argparse.Namespace) -> Path:
     """Write the pictures, those of each seed in a folder of its own; return the folder."""
-    from xpmlp.runs.drawing import OUTCOMES, write
+    from xpmlp.evaluation.drawing import OUTCOMES
+    from xpmlp.pictures.writing import write_figures
 
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     folder = arguments.run.parent if arguments.run.is_file() else arguments.run
@@ -104,7 +105,7 @@ def _draw(report: "Report | SeedReports", arguments: argparse.Namespace) -> Path
     out: Path = arguments.out or folder / named
     try:
         for name, single in report.by_folder.items():
-            written = write(single.pictures(), out / name)
+            written = write_figures(single.pictures(), out / name)
             for stale in {f"{outcome}.png" for outcome in OUTCOMES} - {p.name for p in written}:
                 (out / name / stale).unlink(missing_ok=True)
     except OSError as error:

@@ -144,7 +144,7 @@ def run_rows(folder: Path, model: "Model") -> RawRows:
     """
     from xpmlp.runs.directory import CONFIG
     from xpmlp.training.config import Config
-    from xpmlp.training.fitting import load_for
+    from xpmlp.training.setup import load_for
 
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder} has no {CONFIG} that names a data set")

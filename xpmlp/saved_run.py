@@ -10,10 +10,10 @@ from xpmlp.errors import InputError
 from xpmlp.optim.schedules import TIMELESS
 from xpmlp.runs.directory import CHECKPOINT, CONFIG, MODEL, RunDirectory, is_run, lock_run
 from xpmlp.runs.lock import FolderLock
-from xpmlp.runs.seed_summary import named_seeds
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import RESUMABLE, Config
 from xpmlp.training.members import Members
+from xpmlp.training.texts import named_seeds
 
 
 @dataclass(frozen=True)

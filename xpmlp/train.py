@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from xpmlp.data.dataset import Dataset
     from xpmlp.interrupt import StopRequest
     from xpmlp.runs.directory import RunDirectory
+    from xpmlp.runs.fitting import Run
     from xpmlp.runs.lock import FolderLock
     from xpmlp.runs.progress import Progress
-    from xpmlp.training.fitting import Run
     from xpmlp.training.members import Members
     from xpmlp.training.trainer import Trainer
 
@@ -60,7 +60,10 @@ def make_parser() -> argparse.ArgumentParser:
         "--out", type=path, metavar="DIR", help="folder of the run [runs/DATASET-TIME]"
     )
     results.add_argument(
-        "--resume", type=path, metavar="DIR", help="go on with the run in this folder, or complete its results"
+        "--resume",
+        type=path,
+        metavar="DIR",
+        help="go on with the run in this folder, or complete its results",
     )
     results.add_argument(
         "--config", type=path, metavar="FILE", help="TOML file of options; flags override"
@@ -95,7 +98,7 @@ def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock") -> int:
 
     from xpmlp.backends.registry import select_backend
     from xpmlp.runs.directory import RunDirectory
-    from xpmlp.training.fitting import load_for, make_members
+    from xpmlp.training.setup import load_for, make_members
 
     selection = select_backend(
         config.backend,
@@ -222,7 +225,7 @@ def _train(
 
 def _finish(trainer: "Trainer", failure: RunError | None) -> "Run":
     """Return the run; after a failure without its test rows where they fail as well."""
-    from xpmlp.training.fitting import finish
+    from xpmlp.runs.fitting import finish
 
     try:
         return finish(trainer)

@@ -7,8 +7,8 @@ from tests.conftest import CPU_BACKENDS, load_or_skip
 from tests.problems import make_dataset, note_steps, relative_distance
 from xpmlp.backends.base import Backend, EpochPlan
 from xpmlp.backends.planned import PlannedBackend
+from xpmlp.runs.fitting import fit
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit
 
 TWO_HUNDRED_STEPS = {"epochs": 20, "batch_size": 32, "lr_schedule": "cosine", "dtype": "float64"}
 RUNS = {

@@ -11,8 +11,8 @@ from tests.problems import make_dataset, relative_distance
 from xpmlp.backends import captured
 from xpmlp.backends.base import EpochPlan
 from xpmlp.backends.captured import CapturedBackend, Part, parts
+from xpmlp.runs.fitting import fit
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit
 from xpmlp.types import Batch
 
 

@@ -15,8 +15,8 @@ from xpmlp.backends import captured
 from xpmlp.errors import RunError
 from xpmlp.nn.activations import ACTIVATIONS, Activation
 from xpmlp.nn.initializers import initialize
+from xpmlp.runs.fitting import fit, fit_many
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit, fit_many
 from xpmlp.training.gradient_check import check_gradients
 from xpmlp.types import Batch
 

@@ -12,8 +12,8 @@ from tests.problems import make_dataset, make_regression
 from xpmlp.backends.registry import load
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import InputError
+from xpmlp.runs.fitting import fit
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit
 from xpmlp.training.problem import Problem
 
 SMALL = Config(hidden=(5,), epochs=2, batch_size=7, learning_rate=0.01, dtype="float64")

@@ -14,8 +14,8 @@ from xpmlp.backends.base import EpochPlan
 from xpmlp.backends.cuda_driver import Driver
 from xpmlp.backends.registry import select_backend
 from xpmlp.errors import InputError
+from xpmlp.runs.fitting import fit
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit
 from xpmlp.types import Batch, Hyper
 
 

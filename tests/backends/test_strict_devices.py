@@ -16,8 +16,8 @@ from xpmlp.nn.activations import ACTIVATIONS
 from xpmlp.nn.initializers import initialize
 from xpmlp.nn.losses import LOSSES
 from xpmlp.optim import OPTIMIZERS
+from xpmlp.runs.fitting import fit, fit_many
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit, fit_many
 from xpmlp.training.gradient_check import check_gradients
 from xpmlp.training.step import initial_state, make_step
 from xpmlp.types import Batch

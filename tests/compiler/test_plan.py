@@ -23,8 +23,8 @@ from xpmlp.nn.dropout import dropout_rates
 from xpmlp.nn.initializers import initialize
 from xpmlp.nn.losses import LOSSES
 from xpmlp.optim import OPTIMIZERS
+from xpmlp.runs.fitting import fit
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit
 from xpmlp.training.step import Objective, initial_state, make_step
 from xpmlp.types import Affine, Batch, Hyper
 

@@ -5,8 +5,8 @@ import numpy as np
 from tests.cuda.devices import numpy_backend
 from xpmlp.backends.base import Backend
 from xpmlp.data.dataset import Dataset, Rows
+from xpmlp.runs.fitting import fit
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit
 from xpmlp.types import Affine
 
 SIDE = 512

@@ -9,8 +9,8 @@ from tests.cuda import devices
 from tests.problems import make_dataset, relative_distance
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import RunError
+from xpmlp.runs.fitting import fit
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit
 
 pytestmark = pytest.mark.cuda
 

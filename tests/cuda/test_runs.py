@@ -10,9 +10,9 @@ from tests.backends.test_agreement import RUNS, TWO_HUNDRED_STEPS
 from tests.cuda.devices import numpy_backend
 from tests.problems import make_dataset, relative_distance
 from xpmlp.backends.captured import CapturedEpoch
+from xpmlp.runs.fitting import finish, fit, fit_many
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import finish, fit, fit_many
 from xpmlp.training.trainer import Trainer
 
 pytestmark = pytest.mark.cuda

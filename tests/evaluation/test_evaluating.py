@@ -12,8 +12,8 @@ from tests.problems import make_dataset, make_regression
 from xpmlp.data.dataset import Rows
 from xpmlp.errors import InputError
 from xpmlp.evaluation.evaluating import evaluate, evaluate_seeds
+from xpmlp.runs.fitting import fit, fit_many
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit, fit_many
 
 OPTIONS = {"hidden": (4,), "epochs": 2, "device": "cpu", "batch_size": 8}
 

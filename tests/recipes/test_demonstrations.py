@@ -18,8 +18,8 @@ from xpmlp.recipes.demonstrations import (
     gradient_table,
     untrained,
 )
+from xpmlp.runs.fitting import fit
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit
 from xpmlp.training.gradient_check import ArrayCheck
 
 

@@ -15,7 +15,7 @@ from xpmlp.recipes import toronto_notmnist as toronto
 from xpmlp.recipes.base import Property, Published, Results, Setting, train
 from xpmlp.recipes.formulas import plain_gradient, small_net, small_rows
 from xpmlp.recipes.verdicts import judge
-from xpmlp.training.fitting import fit
+from xpmlp.runs.fitting import fit
 
 WITHOUT_DATA = [
     check

@@ -24,7 +24,7 @@ from xpmlp.recipes.vu_scalar_to_batched import (
     every_epoch,
     pixels_were_raw,
 )
-from xpmlp.training.fitting import load_for
+from xpmlp.training.setup import load_for
 
 
 def few_rows(config):

@@ -17,8 +17,8 @@ from xpmlp.runs.drawing import (
     write_pictures,
     write_seed_pictures,
 )
+from xpmlp.runs.fitting import Run, finish, fit
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import Run, finish, fit
 from xpmlp.training.trainer import Trainer
 
 CURVES = ["loss-per-step.png", "epochs.png", "gradient-magnitude.png"]

@@ -10,8 +10,8 @@ from tests.commands import QUICK
 from xpmlp import train
 from xpmlp.errors import DataUnavailableError, InputError
 from xpmlp.runs.drawing import pictures
+from xpmlp.runs.fitting import fit
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit
 
 CURVES = ["loss-per-step", "epochs", "gradient-magnitude"]
 IRIS = {

@@ -7,9 +7,9 @@ import pytest
 
 from tests.conftest import load_or_skip
 from tests.problems import make_dataset
+from xpmlp.runs.fitting import fit
 from xpmlp.training.config import Config
 from xpmlp.training.epoch import train_epoch
-from xpmlp.training.fitting import fit
 from xpmlp.training.trainer import Trainer
 
 CONFIG = Config(

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from tests.problems import make_dataset
 from xpmlp.errors import InputError
+from xpmlp.runs.fitting import fit
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit
 
 
 @settings(deadline=None, max_examples=50)

@@ -12,8 +12,8 @@ from xpmlp.nn.dropout import masks
 from xpmlp.nn.initializers import initialize
 from xpmlp.nn.losses import softmax
 from xpmlp.nn.network import forward, loss_and_grads
+from xpmlp.runs.fitting import fit, fit_many
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit, fit_many
 from xpmlp.training.trainer import Trainer
 from xpmlp.types import Batch
 

@@ -18,9 +18,9 @@ from tests.problems import make_dataset
 from xpmlp.data.registry import load_dataset
 from xpmlp.errors import InputError, RunError
 from xpmlp.files import clear_partials
+from xpmlp.runs.fitting import fit
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit
 from xpmlp.training.model import Model
 from xpmlp.training.tensors import read_tensors, write_tensors
 from xpmlp.training.trainer import Trainer

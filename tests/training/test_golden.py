@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from xpmlp.data.dataset import Dataset, Rows
+from xpmlp.runs.fitting import fit
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit
 from xpmlp.types import Affine
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from tests.problems import make_dataset, relative_distance
 from xpmlp.errors import InputError
+from xpmlp.runs.fitting import fit, fit_many
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit, fit_many
 from xpmlp.training.trainer import Trainer
 
 CONFIG = Config(hidden=(5,), epochs=3, l2=2.0, learning_rate=0.05, dtype="float64")

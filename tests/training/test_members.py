@@ -8,8 +8,9 @@ from tests.problems import make_dataset, make_regression, note_steps, relative_d
 from xpmlp.backends.base import Backend
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import InputError, RunError
+from xpmlp.runs.fitting import fit, fit_many
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit, fit_many, make_members
+from xpmlp.training.setup import make_members
 from xpmlp.training.trainer import Trainer
 
 BASE = Config(hidden=(6,), epochs=4, batch_size=8, dtype="float64", learning_rate=0.05)

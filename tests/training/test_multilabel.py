@@ -8,8 +8,8 @@ import pytest
 from tests.problems import make_dataset, relative_distance
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import DivergenceError, InputError
+from xpmlp.runs.fitting import fit
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit
 from xpmlp.training.problem import Problem
 
 CONFIG = Config(hidden=(8,), epochs=30, batch_size=10, learning_rate=0.2, dtype="float64")

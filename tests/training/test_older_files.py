@@ -5,9 +5,9 @@ import tomli_w
 
 from tests.conftest import load_or_skip
 from tests.problems import make_dataset
+from xpmlp.runs.fitting import fit
 from xpmlp.training.checkpoint import FORMAT, Checkpoint
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit
 from xpmlp.training.tensors import read_tensors, write_tensors
 from xpmlp.training.trainer import Trainer
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tests.problems import make_dataset
+from xpmlp.runs.fitting import fit
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit
 
 EPOCHS, BATCH, HIDDEN = 3, 8, 6
 RATE, MOMENTUM, L2, L1, SMOOTHING, CLIP, STD, BIAS_STD = 0.02, 0.8, 0.05, 0.01, 0.1, 0.7, 0.5, 0.3

@@ -8,8 +8,8 @@ import pytest
 from tests.problems import make_dataset, make_regression, relative_distance
 from xpmlp.data.splits import resplit
 from xpmlp.errors import InputError
+from xpmlp.runs.fitting import fit, fit_many
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit, fit_many
 
 FULL_BATCH = Config(
     hidden=(5,), epochs=20, batch_size=0, optimizer="momentum", learning_rate=0.05, dtype="float64"

@@ -13,8 +13,8 @@ from tests.problems import make_dataset, make_regression
 from tests.training.test_multilabel import make_labels
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import InputError
+from xpmlp.runs.fitting import fit
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit
 from xpmlp.training.model import Model
 from xpmlp.training.targets import resolve_loss
 

@@ -8,10 +8,10 @@ from tests.problems import make_dataset, make_regression, relative_distance
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import InputError, RunError
 from xpmlp.nn.initializers import initialize
+from xpmlp.runs.fitting import finish, fit
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import Config
 from xpmlp.training.early_stopping import EarlyStopping
-from xpmlp.training.fitting import finish, fit
 from xpmlp.training.trainer import Trainer
 from xpmlp.types import Affine
 

@@ -1,7 +1,7 @@
 """Evaluation of finished runs and saved models, on their own rows or on others."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,12 @@ from xpmlp.data.registry import AUTO, dataset_names
 from xpmlp.errors import InputError
 from xpmlp.evaluation.reports import ClassReport, Report, ValueReport
 from xpmlp.evaluation.rows import EvaluationRows, other_rows, part_of
-from xpmlp.runs.opened import OpenedRun
-from xpmlp.runs.seed_summary import loss_text, spread
 from xpmlp.training.config import Config
 from xpmlp.training.finished import FinishedRun
 from xpmlp.training.model import Model
 from xpmlp.training.scoring import evaluate_model
-from xpmlp.training.spread import spread_of
+from xpmlp.training.spread import spread_figures, spread_of
+from xpmlp.training.texts import loss_text
 
 TITLES = {"r2": "R²", "mean_absolute_error": "absolute error"}
 
@@ -73,11 +72,12 @@ class SeedReports:
     def figures(self) -> dict[str, Any]:
         """Return each measure's mean, standard deviation and extremes, and the reports' figures."""
         members = [report.figures() for report in self.reports]
+        measures = self.reports[0].measures
         shared = ("dataset", "part", "rows", "loss_function")
         return {
             **{name: members[0][name] for name in shared},
             "seeds": self.seeds,
-            **{name: spread([m[name] for m in members]) for name in self.reports[0].measures},
+            **{name: spread_figures([m[name] for m in members]) for name in measures},
             "members": [{"seed": s, **m} for s, m in zip(self.seeds, members, strict=True)],
         }
 
@@ -128,9 +128,7 @@ def _rows(
         return other_rows(run, str(name), part, config)
     config = run.config.replace(data_dir=_text(data_dir)) if data_dir else run.config
     if dataset is None or _is_same(str(dataset), run):
-        if data_dir and isinstance(run, OpenedRun):
-            run = replace(run, config=config)
-        return part_of(run.data, part)
+        return part_of(run.data_in(_text(data_dir)), part)
     return other_rows(run.model, str(dataset), part, config)
 
 

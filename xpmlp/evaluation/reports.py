@@ -12,10 +12,9 @@ import numpy as np
 from xpmlp.evaluation.intervals import Interval, wilson_interval
 from xpmlp.evaluation.rows import EvaluationRows
 from xpmlp.nn.losses import LOSSES
-from xpmlp.runs.describing import net_text
-from xpmlp.runs.seed_summary import count, loss_text
 from xpmlp.training.evaluation import Evaluation
 from xpmlp.training.model import Model, decide
+from xpmlp.training.texts import count, loss_text, net_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,7 +94,7 @@ class Report(ABC):
 
         Of a model of values it is the predicted against the true ones.
         """
-        from xpmlp.runs.drawing import outcome_drawings
+        from xpmlp.evaluation.drawing import outcome_drawings
 
         source, logits = self.source, self.evaluation.logits
         for name, draw in outcome_drawings(self.model, source.rows, logits, source.kind):

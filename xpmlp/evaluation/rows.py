@@ -12,10 +12,10 @@ from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.data.registry import dataset_names, load_dataset
 from xpmlp.data.tabular import read_table
 from xpmlp.errors import InputError, unknown_name
-from xpmlp.runs.seed_summary import count
 from xpmlp.training.config import Config
 from xpmlp.training.model import Model
 from xpmlp.training.scoring import check_inputs
+from xpmlp.training.texts import count
 
 PARTS = ("test", "validation", "train")
 LISTED = 12

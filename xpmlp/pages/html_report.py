@@ -22,9 +22,9 @@ from xpmlp.pages.tables import (
 )
 from xpmlp.runs.directory import CONFIG, SUMMARY, unfinished
 from xpmlp.runs.opened import OpenedRun, open_runs
-from xpmlp.runs.seed_summary import count, loss_text
 from xpmlp.training.config import Config
 from xpmlp.training.finished import FinishedRun
+from xpmlp.training.texts import count, loss_text
 
 REPORT = "report.html"
 PICTURES = {

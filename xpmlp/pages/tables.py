@@ -14,11 +14,11 @@ from xpmlp.nn.losses import LOSSES
 from xpmlp.pages.parts import Markup, Row, element, joined, table
 from xpmlp.pictures.outcomes import worst_mistakes
 from xpmlp.pictures.regions import chosen_outputs
-from xpmlp.runs.seed_summary import PARTS, loss_text
-from xpmlp.runs.setting_texts import setting_text
+from xpmlp.runs.seed_summary import PARTS
 from xpmlp.training.config import Config
 from xpmlp.training.finished import FinishedRun
 from xpmlp.training.model import Model, decide
+from xpmlp.training.texts import loss_text, setting_text
 
 SHOWN_SEEDS = 200
 SHOWN_MISTAKES = 10

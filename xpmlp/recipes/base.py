@@ -12,8 +12,9 @@ import numpy as np
 from xpmlp.backends.base import Backend
 from xpmlp.backends.registry import select_backend
 from xpmlp.data.dataset import Dataset
+from xpmlp.runs.fitting import OnEpoch, Run, fit_many
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import OnEpoch, Run, fit_many, load_for
+from xpmlp.training.setup import load_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,8 +9,8 @@ from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.nn.network import loss_and_grads
 from xpmlp.recipes.base import Results
 from xpmlp.recipes.demonstrations import Checks
+from xpmlp.runs.fitting import fit
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit
 from xpmlp.training.gradient_check import check_gradients
 from xpmlp.types import Affine, Batch, Params
 

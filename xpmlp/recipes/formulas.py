@@ -18,8 +18,8 @@ from xpmlp.nn.network import forward, loss_and_grads
 from xpmlp.recipes.base import Results
 from xpmlp.recipes.demonstrations import distance
 from xpmlp.recipes.numbers import error_text
+from xpmlp.runs.fitting import fit
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit
 from xpmlp.training.gradient_check import check_gradients
 from xpmlp.types import Batch, Params
 

@@ -26,8 +26,8 @@ from xpmlp.recipes.demonstrations import (
 )
 from xpmlp.recipes.numbers import error_text
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import load_for
 from xpmlp.training.gradient_check import TOLERANCE
+from xpmlp.training.setup import load_for
 from xpmlp.training.spread import spread_text
 from xpmlp.types import Affine
 

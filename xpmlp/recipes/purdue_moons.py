@@ -12,8 +12,8 @@ from xpmlp.nn.network import backward, forward, loss_and_grads
 from xpmlp.recipes.base import Picture, Property, Published, Recipe, Results, Training, values
 from xpmlp.recipes.demonstrations import distance, epoch_curve, untrained
 from xpmlp.recipes.numbers import error_text
+from xpmlp.runs.fitting import Run, fit
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import Run, fit
 from xpmlp.types import Affine, Batch
 
 if TYPE_CHECKING:

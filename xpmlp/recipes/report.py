@@ -8,7 +8,7 @@ from xpmlp.recipes.reproduction import Reproduction, now, versions
 from xpmlp.recipes.running import Outcome, Plan
 from xpmlp.recipes.tables import escape, markdown_table
 from xpmlp.recipes.verdicts import Row, count_text
-from xpmlp.runs.seed_summary import named_seeds
+from xpmlp.training.texts import named_seeds
 
 PICTURE = "verdicts.png"
 HEAD = ("quantity", "published", "ours", "verdict")

@@ -23,8 +23,8 @@ from xpmlp.recipes.base import (
 )
 from xpmlp.recipes.progress import Progress
 from xpmlp.recipes.verdicts import NO_DATA, Row, judge
-from xpmlp.runs.seed_summary import count
 from xpmlp.training.history import EpochRecord
+from xpmlp.training.texts import count
 
 
 class Plan(NamedTuple):

@@ -19,8 +19,8 @@ from xpmlp.nn.network import Gradients, forward, loss_and_grads
 from xpmlp.recipes import scalar_network
 from xpmlp.recipes.base import Check, Golden, Property, Results
 from xpmlp.recipes.numbers import error_text
+from xpmlp.runs.fitting import fit
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import fit
 from xpmlp.types import Affine, Array, Batch, Params
 
 LAST_DIGITS = 1e-13

@@ -20,9 +20,10 @@ from xpmlp.recipes.base import (
 )
 from xpmlp.recipes.demonstrations import epoch_curve
 from xpmlp.recipes.scalar_to_batched import CHECKS
+from xpmlp.runs.fitting import Run
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import Run, load_for
 from xpmlp.training.model import decide
+from xpmlp.training.setup import load_for
 from xpmlp.training.spread import spread_text
 
 if TYPE_CHECKING:

@@ -13,10 +13,9 @@ from xpmlp.errors import InputError
 from xpmlp.pictures.compared_curves import compared_curves
 from xpmlp.pictures.curves import Curve, stack_runs
 from xpmlp.runs.opened import OpenedRun, open_runs
-from xpmlp.runs.seed_summary import loss_text, spread
-from xpmlp.runs.setting_texts import UNKNOWN, setting_text
 from xpmlp.training.config import Config
-from xpmlp.training.spread import spread_of
+from xpmlp.training.spread import spread_figures, spread_of
+from xpmlp.training.texts import UNKNOWN, loss_text, setting_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -146,7 +145,7 @@ class ComparedRun:
             "interrupted": self.interrupted,
             "failures": list(self.failures),
             **{
-                name: spread(values) if several else next(iter(values), None)
+                name: spread_figures(values) if several else next(iter(values), None)
                 for name, values in figures.items()
             },
         }

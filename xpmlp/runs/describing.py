@@ -3,35 +3,9 @@
 from collections.abc import Iterator
 from html import escape
 
-from xpmlp.runs.seed_summary import count, loss_text
-from xpmlp.training.config import Config
 from xpmlp.training.evaluation import Score
 from xpmlp.training.finished import FinishedRun
-from xpmlp.training.model import Model
-
-
-def net_text(model: Model) -> str:
-    """Return widths, activations, the count of parameters and the loss of a net in a line."""
-    net = "-".join(map(str, model.sizes))
-    activations = " ".join(dict.fromkeys(model.activations)) or "no hidden layer"
-    return f"{net}, {activations}, {model.n_parameters:,} parameters, {model.loss}"
-
-
-def training_text(config: Config, batch: str) -> str:
-    """Return optimiser, rate, penalties and epochs in a line. batch: the rows of a step."""
-    penalties = [
-        f"{name} {value:g}" for name, value in (("l2", config.l2), ("l1", config.l1)) if value
-    ]
-    if any(config.dropout):
-        penalties.append("dropout " + " ".join(f"{p:g}" for p in config.dropout))
-    return ", ".join(
-        [
-            f"{config.optimizer}, learning rate {config.learning_rate:g} ({config.lr_schedule})",
-            *penalties,
-            f"batch {batch}",
-            count(config.epochs, "epoch"),
-        ]
-    )
+from xpmlp.training.texts import loss_text, net_text, training_text
 
 
 def run_text(run: FinishedRun) -> str:

@@ -13,9 +13,9 @@ from typing import Any
 from xpmlp.console import warn
 from xpmlp.errors import InputError
 from xpmlp.files import clear_partials, write_whole
+from xpmlp.runs.fitting import Run
 from xpmlp.runs.lock import FolderInUseError, FolderLock
 from xpmlp.training.config import Config
-from xpmlp.training.fitting import Run
 from xpmlp.training.trainer import Trainer
 
 CONFIG = "config.toml"

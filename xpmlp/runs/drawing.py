@@ -1,6 +1,6 @@
-"""Which pictures a run gets, and the files they go to."""
+"""Which pictures a run gets."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xpmlp.errors import unknown_name
-from xpmlp.files import put_in_place
+from xpmlp.evaluation.drawing import Drawings, outcome_drawings
 from xpmlp.pictures.curves import (
     Curve,
     epoch_curves,
@@ -16,54 +16,32 @@ from xpmlp.pictures.curves import (
     loss_per_step,
     stack_runs,
 )
-from xpmlp.pictures.outcomes import (
-    confusion_matrix,
-    misclassified,
-    mistake_caption,
-    predicted_against_true,
-    worst_mistakes,
-)
-from xpmlp.pictures.regions import Panel, chosen_outputs, decision_panels, decision_regions
-from xpmlp.pictures.style import save
+from xpmlp.pictures.regions import Panel, decision_panels, decision_regions
 from xpmlp.pictures.weights import first_layer_weights
+from xpmlp.pictures.writing import write_figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from xpmlp.data.dataset import Rows
     from xpmlp.training.finished import FinishedRun
     from xpmlp.training.history import History
     from xpmlp.training.model import Model
 
 Named = Iterator[tuple[str, "Figure"]]
-Drawings = Iterator[tuple[str, Callable[[], "Figure"]]]
 
 DRAWN_SEEDS = 6
-OUTCOMES = ("predicted-against-true", "confusion-matrix", "misclassified")
 _PARTS = {"train": "training", "validation": "validation"}
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def write_pictures(run: "FinishedRun", directory: Path) -> list[Path]:
     """Write every picture that applies to a run as PNG into a folder, and return the paths."""
-    return write(pictures(run), directory)
+    return write_figures(pictures(run), directory)
 
 
 def write_seed_pictures(runs: "Sequence[FinishedRun]", directory: Path) -> list[Path]:
     """Write the pictures of several seeds together as PNG into a folder; return the paths."""
-    return write(seed_pictures(runs), directory)
-
-
-def write(named: Named, directory: Path) -> list[Path]:
-    """Write figures as NAME.png into a folder, made where it is missing; return the paths."""
-    directory.mkdir(parents=True, exist_ok=True)
-    return [_write_whole(figure, directory / f"{name}.png") for name, figure in named]
-
-
-def _write_whole(figure: "Figure", path: Path) -> Path:
-    with put_in_place(path) as unfinished:
-        save(figure, unfinished)
-    return path
+    return write_figures(seed_pictures(runs), directory)
 
 
 def pictures(run: "FinishedRun") -> Named:
@@ -157,47 +135,3 @@ def _network(run: "FinishedRun") -> Drawings:
 
 def _classifies_a_plane(model: "Model") -> bool:
     return bool(model.class_names) and model.sizes[0] == 2 and not model.image_shape
-
-
-def outcome_drawings(
-    model: "Model", rows: "Rows", logits: np.ndarray, part: str = "test"
-) -> Drawings:
-    """Yield name and drawing of what a model makes of rows, from its logits (N, C) over them.
-
-    part: what the pictures call the rows; may be empty.
-    """
-    from xpmlp.nn.losses import LOSSES
-    from xpmlp.training.model import decide
-
-    outputs = LOSSES[model.loss].predict(np, logits)
-    if not model.class_names:
-        yield "predicted-against-true", partial(predicted_against_true, rows.y, outputs, part)
-        return
-    classes = decide(logits)
-    yield (
-        "confusion-matrix",
-        partial(confusion_matrix, rows.y, classes, model.class_names, part),
-    )
-    if model.image_shape and (classes != rows.y).any():
-        certainty = chosen_outputs(outputs, classes)
-        yield "misclassified", partial(_mistakes, model, rows, classes, certainty, part)
-
-
-def _mistakes(
-    model: "Model", rows: "Rows", classes: np.ndarray, certainty: np.ndarray, part: str
-) -> "Figure":
-    """Draw the images that a model is most certainly wrong about."""
-    assert model.image_shape
-    worst = worst_mistakes(rows.y, classes, certainty)
-    measure = "p" if model.loss.endswith("cross_entropy") else "output"
-    names = model.class_names
-    captions = [
-        mistake_caption(names[rows.y[i]], names[classes[i]], certainty[i], measure) for i in worst
-    ]
-    wrong = int(np.sum(rows.y != classes))
-    return misclassified(
-        np.asarray(rows.x[worst]).reshape(-1, *model.image_shape),
-        captions,
-        f"{len(worst)} of {wrong:,} misclassified {f'{part} rows'.lstrip()}, most certain first: "
-        "true → predicted",
-    )

@@ -1,7 +1,7 @@
 """Runs that are opened again: what was trained, read back from its folder."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,14 @@ import numpy as np
 from xpmlp.data.dataset import Dataset, Scaling
 from xpmlp.errors import InputError
 from xpmlp.runs.directory import CHECKPOINT, CONFIG, MODEL, SUMMARY, RunDirectory, unfinished
-from xpmlp.runs.seed_summary import named_seeds
+from xpmlp.runs.shown import Shown
 from xpmlp.training.config import Config
 from xpmlp.training.evaluation import Evaluation, Score
-from xpmlp.training.finished import Shown
-from xpmlp.training.fitting import load_for
 from xpmlp.training.history import EpochRecord, History
 from xpmlp.training.model import Model
 from xpmlp.training.scoring import evaluate_model
+from xpmlp.training.setup import load_for
+from xpmlp.training.texts import named_seeds
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -102,6 +102,12 @@ class OpenedRun(Shown):
                 "XPMLP_DATA_DIR, names the folder of the right ones"
             )
         return data
+
+    def data_in(self, folder: str | None) -> Dataset:
+        """Return `data`, with known sets looked for in a folder first. Raises as `data` does."""
+        if folder is None:
+            return self.data
+        return replace(self, config=self.config.replace(data_dir=folder)).data
 
     @cached_property
     def test(self) -> Evaluation | None:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TextIO
 
 from xpmlp.console import show
-from xpmlp.runs.seed_summary import loss_text
 from xpmlp.runs.summary import epoch_line, mean_record
 from xpmlp.training.history import EpochRecord
+from xpmlp.training.texts import loss_text
 from xpmlp.training.trainer import Trainer
 
 

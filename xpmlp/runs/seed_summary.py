@@ -1,11 +1,11 @@
 """What a run of several seeds came to: mean, standard deviation and extremes over them."""
 
-import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from xpmlp.training.spread import spread_of
+from xpmlp.training.spread import spread_figures
+from xpmlp.training.texts import loss_text
 
 SHARED = (
     "dataset",
@@ -45,25 +45,11 @@ def summarize_seeds(members: Sequence[dict[str, Any]], run_dir: str) -> dict[str
         "failed_seeds": {str(m["seed"]): m["failure"] for m in members if m["failure"]},
         "epochs": max(member["epochs"] for member in members),
         "interrupted": members[0]["interrupted"],
-        **{name: spread([member[name] for member in good]) for name in SPREAD},
+        **{name: spread_figures([member[name] for member in good]) for name in SPREAD},
         "seconds_per_epoch": statistics.mean(seconds) if seconds else None,
         "images_per_second": statistics.mean(rates) if rates else None,
         "run_dir": run_dir,
         "members": list(members),
-    }
-
-
-def spread(values: Sequence[float | None]) -> dict[str, float | None] | None:
-    """Return mean, sample standard deviation, lowest and highest; None where a value is None."""
-    known = [value for value in values if value is not None]
-    if not known or len(known) < len(values):
-        return None
-    mean, sd, lowest, highest = spread_of(known)
-    return {
-        "mean": mean,
-        "std": None if math.isnan(sd) else sd,
-        "lowest": lowest,
-        "highest": highest,
     }
 
 
@@ -101,20 +87,3 @@ def _cell(figure: dict[str, float] | None) -> str:
         return ""
     mean, std, *ends = (None if v is None else loss_text(v) for v in figure.values())
     return f"{mean}" if std is None else f"{mean} ± {std}  ({' to '.join(map(str, ends))})"
-
-
-def loss_text(value: float) -> str:
-    """Return a loss, or an accuracy, to four decimals; a huge one in powers of ten."""
-    return f"{value:.4f}" if abs(value) < 1e5 else f"{value:.3e}"
-
-
-def count(number: int, noun: str) -> str:
-    """Return `1 seed`, `2 seeds`."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
-def named_seeds(seeds: Sequence[int]) -> str:
-    """Return `0 to 9` for a range of seeds, else the list `0, 3, 7`."""
-    if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
-        return f"{seeds[0]} to {seeds[-1]}"
-    return ", ".join(map(str, seeds))

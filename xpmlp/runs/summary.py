@@ -12,10 +12,9 @@ import numpy as np
 from xpmlp import __version__
 from xpmlp.backends.registry import Selection
 from xpmlp.errors import RunError
-from xpmlp.runs.describing import net_text, training_text
-from xpmlp.runs.seed_summary import loss_text, named_seeds
-from xpmlp.training.fitting import Run
+from xpmlp.runs.fitting import Run
 from xpmlp.training.history import EpochRecord
+from xpmlp.training.texts import loss_text, named_seeds, net_text, training_text
 from xpmlp.training.trainer import Trainer
 
 

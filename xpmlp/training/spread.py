@@ -56,6 +56,20 @@ def spread_text(values: Sequence[float] | np.ndarray) -> str:
     return f"{spread} ({spread.lowest:{form}} to {spread.highest:{form}})"
 
 
+def spread_figures(values: Sequence[float | None]) -> dict[str, float | None] | None:
+    """Return mean, sample standard deviation, lowest and highest; None where a value is None."""
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values):
+        return None
+    mean, sd, lowest, highest = spread_of(known)
+    return {
+        "mean": mean,
+        "std": None if math.isnan(sd) else sd,
+        "lowest": lowest,
+        "highest": highest,
+    }
+
+
 def _decimals(sd: float) -> int:
     """Return the decimals that show two significant digits of a standard deviation."""
     return max(0, 1 - math.floor(math.log10(sd)))

@@ -1,23 +1,18 @@
 """`fit`: from a config to a finished run in one call."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from xpmlp.backends.base import Backend
-from xpmlp.backends.registry import select_backend
 from xpmlp.data.dataset import Dataset
-from xpmlp.data.registry import load_dataset
-from xpmlp.errors import InputError
+from xpmlp.runs.shown import Shown
 from xpmlp.training.config import Config
 from xpmlp.training.evaluation import Evaluation, Score
-from xpmlp.training.finished import Shown
 from xpmlp.training.history import EpochRecord, History
-from xpmlp.training.members import Members
 from xpmlp.training.model import Model
-from xpmlp.training.problem import Problem, net_of
-from xpmlp.training.targets import require_dataset, with_counts
+from xpmlp.training.setup import backend_for, load_for, make_members, refuse_seeds
+from xpmlp.training.targets import require_dataset
 from xpmlp.training.trainer import Trainer
 
 OnEpoch = Callable[[list[EpochRecord]], None]
@@ -52,6 +47,10 @@ class Run(Shown):
         """The rows it was trained on, and those it is tested on."""
         return self.trainer.data
 
+    def data_in(self, folder: str | None) -> Dataset:  # noqa: ARG002
+        """Return the rows that it has, wherever they are from."""
+        return self.data
+
     @property
     def best_epoch(self) -> int | None:
         """The epoch of the lowest validation loss, from 1; None without early stopping."""
@@ -74,8 +73,8 @@ def fit(
 
     Raises InputError for what can't be trained, RunError for a loss that diverges.
     """
-    _refuse_seeds(config)
-    backend = backend or _select(config)
+    refuse_seeds(config)
+    backend = backend or backend_for(config)
     trainer = Trainer(config, _data_of(config, data), backend, **start)
     for _ in trainer.epochs():
         pass
@@ -96,7 +95,7 @@ def fit_many(
 
     Raises InputError for what can't be trained, RunError where a loss diverges.
     """
-    backend = backend or _select(configs[0])
+    backend = backend or backend_for(configs[0])
     members = make_members(configs, _data_of(configs[0], data), backend)
     for records in members.epochs():
         if on_epoch:
@@ -104,54 +103,6 @@ def fit_many(
     for failure in members.failures.values():
         raise failure
     return [finish(trainer) for trainer in members.trainers]
-
-
-def make_members(configs: Sequence[Config], data: Dataset, backend: Backend) -> Members:
-    """Return a trainer for each config; those with the same net share one problem."""
-    problems: dict[Any, Problem] = {}
-    trainers = []
-    for config in configs:
-        _refuse_seeds(config)
-        net = net_of(config, data)
-        if net not in problems:
-            problems[net] = Problem(config, data, backend)
-        trainers.append(Trainer(config, data, backend, problem=problems[net]))
-    return Members(trainers)
-
-
-def _refuse_seeds(config: Config) -> None:
-    if config.seeds:
-        raise InputError("a config trains one net; for seeds, pass config.members() to fit_many")
-
-
-def _select(config: Config) -> Backend:
-    selection = select_backend(
-        config.backend,
-        config.device,
-        config.dtype,
-        matmul_precision=config.matmul_precision,
-    )
-    if selection.fallback_reason:
-        reason = f"no CUDA: {selection.fallback_reason}; training on the CPU"
-        warnings.warn(reason, RuntimeWarning, stacklevel=3)
-    return selection.backend
-
-
-def _data_of(config: Config, data: Dataset | None) -> Dataset:
-    return load_for(config) if data is None else require_dataset(data)
-
-
-def load_for(config: Config) -> Dataset:
-    """Load the data set that a config names, split and scaled as it says."""
-    data = load_dataset(
-        config.dataset,
-        data_dir=config.data_dir,
-        validation=config.validation,
-        scale=config.scale,
-        seed=config.data_seed,
-        dtype=config.dtype,
-    )
-    return with_counts(data) if config.loss == "poisson" else data
 
 
 def finish(trainer: Trainer, *, evaluate: bool = True) -> Run:
@@ -164,3 +115,7 @@ def finish(trainer: Trainer, *, evaluate: bool = True) -> Run:
     test = trainer.data.test
     evaluation = trainer.evaluate(test) if evaluate and len(test) else None
     return Run(trainer.model(), trainer.history, trainer, record, evaluation)
+
+
+def _data_of(config: Config, data: Dataset | None) -> Dataset:
+    return load_for(config) if data is None else require_dataset(data)

@@ -1,0 +1,65 @@
+"""Which pictures there are of what a model makes of rows."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xpmlp.data.dataset import Rows
+from xpmlp.nn.losses import LOSSES
+from xpmlp.pictures.outcomes import (
+    confusion_matrix,
+    misclassified,
+    mistake_caption,
+    predicted_against_true,
+    worst_mistakes,
+)
+from xpmlp.pictures.regions import chosen_outputs
+from xpmlp.training.model import Model, decide
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Drawings = Iterator[tuple[str, Callable[[], "Figure"]]]
+
+OUTCOMES = ("predicted-against-true", "confusion-matrix", "misclassified")
+
+
+def outcome_drawings(model: Model, rows: Rows, logits: np.ndarray, part: str = "test") -> Drawings:
+    """Yield name and drawing of what a model makes of rows, from its logits (N, C) over them.
+
+    part: what the pictures call the rows; may be empty.
+    """
+    outputs = LOSSES[model.loss].predict(np, logits)
+    if not model.class_names:
+        yield "predicted-against-true", partial(predicted_against_true, rows.y, outputs, part)
+        return
+    classes = decide(logits)
+    yield (
+        "confusion-matrix",
+        partial(confusion_matrix, rows.y, classes, model.class_names, part),
+    )
+    if model.image_shape and (classes != rows.y).any():
+        certainty = chosen_outputs(outputs, classes)
+        yield "misclassified", partial(_mistakes, model, rows, classes, certainty, part)
+
+
+def _mistakes(
+    model: Model, rows: Rows, classes: np.ndarray, certainty: np.ndarray, part: str
+) -> "Figure":
+    """Draw the images that a model is most certainly wrong about."""
+    assert model.image_shape
+    worst = worst_mistakes(rows.y, classes, certainty)
+    measure = "p" if model.loss.endswith("cross_entropy") else "output"
+    names = model.class_names
+    captions = [
+        mistake_caption(names[rows.y[i]], names[classes[i]], certainty[i], measure) for i in worst
+    ]
+    wrong = int(np.sum(rows.y != classes))
+    return misclassified(
+        np.asarray(rows.x[worst]).reshape(-1, *model.image_shape),
+        captions,
+        f"{len(worst)} of {wrong:,} misclassified {f'{part} rows'.lstrip()}, most certain first: "
+        "true → predicted",
+    )

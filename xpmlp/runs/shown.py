@@ -1,0 +1,54 @@
+"""How a finished run shows itself: pictures, an evaluation, texts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xpmlp.runs.describing import run_html, run_text
+from xpmlp.training.finished import FinishedRun
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from xpmlp.evaluation.reports import Report
+
+
+class Shown:
+    """Gives a `FinishedRun` its pictures, and the texts that Python and notebooks show of it."""
+
+    def plot(self: FinishedRun, name: str = "epochs") -> "Figure":
+        """Draw one picture of the run, as matplotlib's figure.
+
+        Raises InputError, with the names of the pictures that this run has, for another name.
+        """
+        from xpmlp.runs.drawing import picture
+
+        return picture(self, name)
+
+    def pictures(self: FinishedRun) -> "Iterator[tuple[str, Figure]]":
+        """Yield name and figure of every picture that applies to the run, one at a time."""
+        from xpmlp.runs.drawing import pictures
+
+        return pictures(self)
+
+    def evaluate(
+        self: FinishedRun,
+        dataset: str | Path | None = None,
+        *,
+        part: str | None = None,
+        data_dir: str | Path | None = None,
+    ) -> "Report":
+        """Return the `Report` of the model over the test rows of its training or any other rows.
+
+        The options are those of `xpmlp.evaluation.evaluating.evaluate`. Raises InputError where
+        the data can't be had, or does not fit the model.
+        """
+        from xpmlp.evaluation.evaluating import evaluate
+
+        return evaluate(self, dataset, part=part, data_dir=data_dir)
+
+    def __repr__(self: FinishedRun) -> str:
+        return run_text(self)
+
+    def _repr_html_(self: FinishedRun) -> str:
+        return run_html(self)

@@ -1,0 +1,62 @@
+"""From a config to what trains: its data, its backend, a trainer for each net."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from xpmlp.backends.base import Backend
+from xpmlp.backends.registry import select_backend
+from xpmlp.data.dataset import Dataset
+from xpmlp.data.registry import load_dataset
+from xpmlp.errors import InputError
+from xpmlp.training.config import Config
+from xpmlp.training.members import Members
+from xpmlp.training.problem import Problem, net_of
+from xpmlp.training.targets import with_counts
+from xpmlp.training.trainer import Trainer
+
+
+def load_for(config: Config) -> Dataset:
+    """Load the data set that a config names, split and scaled as it says."""
+    data = load_dataset(
+        config.dataset,
+        data_dir=config.data_dir,
+        validation=config.validation,
+        scale=config.scale,
+        seed=config.data_seed,
+        dtype=config.dtype,
+    )
+    return with_counts(data) if config.loss == "poisson" else data
+
+
+def backend_for(config: Config) -> Backend:
+    """Return the backend that a config names; a fallback to the CPU is a RuntimeWarning."""
+    selection = select_backend(
+        config.backend,
+        config.device,
+        config.dtype,
+        matmul_precision=config.matmul_precision,
+    )
+    if selection.fallback_reason:
+        reason = f"no CUDA: {selection.fallback_reason}; training on the CPU"
+        warnings.warn(reason, RuntimeWarning, stacklevel=3)
+    return selection.backend
+
+
+def make_members(configs: Sequence[Config], data: Dataset, backend: Backend) -> Members:
+    """Return a trainer for each config; those with the same net share one problem."""
+    problems: dict[Any, Problem] = {}
+    trainers = []
+    for config in configs:
+        refuse_seeds(config)
+        net = net_of(config, data)
+        if net not in problems:
+            problems[net] = Problem(config, data, backend)
+        trainers.append(Trainer(config, data, backend, problem=problems[net]))
+    return Members(trainers)
+
+
+def refuse_seeds(config: Config) -> None:
+    """Raise InputError for a config of several seeds where one net is trained."""
+    if config.seeds:
+        raise InputError("a config trains one net; for seeds, pass config.members() to fit_many")
