@@ -10,7 +10,7 @@ MOST_EPOCHS = 100
 
 
 def start_figures(row: Row, eager: Row | None) -> dict[str, Any]:
-    """Return what capture or compilation cost, and the epochs after which a row is ahead.
+    """Return what the first epoch cost once, and the epochs after which a row is ahead.
 
     eager: the row of PyTorch's plain loop on the same device, None where it was not measured.
     """

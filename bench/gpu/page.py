@@ -79,7 +79,7 @@ def _details(part: Figures) -> Iterator[str]:
         )
     elif part["name"] == "profile" and figures:
         yield table(
-            ["profile", "capture s", "µs/step", "kernels, copies/step", "their share", "epochs"],
+            ["profile", "first +s", "µs/step", "kernels, copies/step", "their share", "epochs"],
             (_profile_row(name, one) for name, one in figures.items()),
         )
 
@@ -121,7 +121,7 @@ def _profile_row(name: str, one: Figures) -> list[str]:
     per_step = f"{launches / one['steps']:.1f}" if launches else UNKNOWN
     epoch = one.get("later_epoch_seconds")
     share = f"{100 * busy / sorted(epoch)[len(epoch) // 2]:.0f} %" if busy and epoch else UNKNOWN
-    times = [_number(one, key) for key in ("capture_seconds", "microseconds_per_step")]
+    times = [_number(one, key) for key in ("first_epoch_extra_seconds", "microseconds_per_step")]
     return [name, *times, per_step, share, _cell(one.get("how", UNKNOWN))]
 
 

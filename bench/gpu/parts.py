@@ -57,24 +57,34 @@ Part = Callable[[Task], Outcome]
 def tests(task: Task) -> Outcome:
     """Run the tests that need a GPU, those of each library in a process of its own.
 
-    So a library that takes its process down leaves the others; all run at the same time.
+    So a library that takes its process down leaves the others. Each is alone on the GPU, and
+    what one leaves of its time goes to those after it.
     """
     if not find_spec("pytest"):
         return Outcome(SKIPPED, "pytest is not installed")
     others = " and ".join(f"not {name}" for name in LIBRARIES)
     flags = " ".join([*os.environ.get("XLA_FLAGS", "").split(), NO_AUTOTUNING])
     groups = {**{name: name for name in LIBRARIES}, "commands": others}
-    with tempfile.TemporaryDirectory() as scratch:
-        files = {name: Path(scratch, f"{name}.jsonl") for name in groups}
-        programs = [_pytest(groups[name], files[name], task.quick) for name in groups]
-        ended = task.runner.run(programs, task.limit, {**FOR_JAX, "XLA_FLAGS": flags})
-        figures = {name: read_outcomes(file) for name, file in files.items()}
-    for name, end in zip(groups, ended, strict=True):
-        figures[name] |= {"seconds": end.seconds, "exit_code": end.code, "stopped": end.stopped}
-        if end.stopped:  # the test that was cut short has not failed
-            bad = figures[name]["bad"]
-            figures[name]["bad"] = {test: why for test, why in bad.items() if why != CRASHED}
+    variables = {**FOR_JAX, "XLA_FLAGS": flags}
+    figures: dict[str, Any] = {}
+    left = task.limit
+    for i, (name, selected) in enumerate(groups.items()):
+        figures[name] = _run_tests(task, selected, left / (len(groups) - i), variables)
+        left -= figures[name]["seconds"]
+        if task.runner.stop.requested:
+            break
     return Outcome(*_verdict_of_tests(figures), figures)
+
+
+def _run_tests(task: Task, names: str, limit: float, variables: dict[str, str]) -> dict[str, Any]:
+    """Return the outcomes of the tests of some names, and how their process ended."""
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch, "outcomes.jsonl")
+        (end,) = task.runner.run([_pytest(names, file, task.quick)], limit, variables)
+        found = read_outcomes(file)
+    if end.stopped:  # the test that was cut short has not failed
+        found["bad"] = {test: why for test, why in found["bad"].items() if why != CRASHED}
+    return {**found, "seconds": end.seconds, "exit_code": end.code, "stopped": end.stopped}
 
 
 def _pytest(names: str, file: Path, quick: bool) -> list[str]:

@@ -43,7 +43,7 @@ def profile(backend: str, quick: bool, tell: Callable[[dict[str, Any]], None]) -
         "prepare_seconds": prepare,
         "first_epoch_seconds": seconds[0],
         "later_epoch_seconds": seconds[1:],
-        "capture_seconds": seconds[0] - middle,
+        "first_epoch_extra_seconds": seconds[0] - middle,
         "microseconds_per_step": 1e6 * middle / case.steps,
         "peak_memory_bytes": contender.peak_memory(),
         "how": contender.how_it_ran,

@@ -13,6 +13,7 @@ from bench.processes import ROOT
 from xpmlp.interrupt import StopRequest
 
 GRACE = 20.0
+KERNELS = {"CUPY_CACHE_DIR": str(ROOT / ".kernels")}  # kept from one check to the next
 PAUSE = 0.05
 
 
@@ -38,7 +39,7 @@ class _Running:
             self.process = subprocess.Popen(
                 words,
                 cwd=ROOT,
-                env={**os.environ, **variables},
+                env={**KERNELS, **os.environ, **variables},
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,

@@ -114,6 +114,7 @@ def test_numbers_on_the_device_are_read_when_a_graph_runs(cupy, make, stream):
     out, host = matrix(cupy, (5, 3), transposed=False, seed=2)
     one, momentum = (cupy.asarray(np.array(value)) for value in (1.0, 0.5))
     cublas = make()
+    cublas.product(a, b, cupy.empty((5, 3), "float64"), one, momentum)
     stream.begin_capture()
     cublas.product(a, b, out, one, momentum)
     graph = stream.end_capture()

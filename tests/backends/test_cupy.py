@@ -77,6 +77,18 @@ def test_batches_of_any_size(cuda, cupy_backend, batch_size):
     assert_same_run(*run_both(SMALL.replace(batch_size=batch_size), cupy_backend))
 
 
+def test_steps_whose_rows_are_aligned_differently(cuda, make_backend):
+    """cuBLAS chooses by alignment, and must not load what it chooses within a capture."""
+    data, config = make_dataset(features=3, dtype="float32"), SMALL.replace(dtype="float32")
+    backend = make_backend("float32")
+    ours, numpys = (
+        fit(config.replace(batch_size=3), data, one)
+        for one in (backend, load_or_skip("numpy", "float32"))
+    )
+    assert relative_distance(ours.model.params, numpys.model.params) < 1e-4
+    assert cuda.captures == 1
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
 def test_ensembles_train_in_one_graph(cuda, cupy_backend, optimizer):
     config = SMALL.replace(seeds=(0, 1, 2), optimizer=optimizer, record="loss", l2=0.01)
@@ -247,6 +259,17 @@ def test_what_cannot_be_captured_runs_step_by_step_and_says_so(cuda, cupy_backen
         ours, numpys = run_both(SMALL, cupy_backend)
     assert_same_run(ours, numpys)
     assert cuda.captures == 0
+
+
+def test_a_capture_compiles_nothing(cuda, cupy_backend):
+    gather = importlib.import_module("xpmlp.backends.cupy.kernels").GATHER
+    with cupy_backend.running():
+        cupy_backend.kernels._known(gather)
+        rows, index = cupy_backend.asarray(np.eye(3)), cupy_backend.asarray(np.array([2, 0]))
+        out = cupy_backend.kernels.empty((2, 3), "float64")
+        launch = cupy_backend.capture([lambda: cupy_backend.kernels.gather(rows, index, out)])
+        launch()
+        np.testing.assert_array_equal(cupy_backend.to_numpy(out), np.eye(3)[[2, 0]])
 
 
 def test_a_capture_that_breaks_off_is_ended(cuda, cupy_backend):

@@ -64,7 +64,7 @@ def test_the_tests_of_each_library_are_counted_apart(tmp_path, monkeypatch):
     assert list(outcome.figures) == ["cupy", "torch", "jax", "commands"]
     assert outcome.figures["torch"]["bad"] == {"b": "assert 1 == 2"}
     assert outcome.figures["jax"]["counts"]["passed"] == 1
-    assert len(asked.runner.limits) == 1
+    assert len(asked.runner.limits) == 4  # one after the other
     assert all(after(words, "-m") == "pytest" for words in asked.runner.programs)
     words = asked.runner.programs[0]
     assert words.index("tests/cuda") == words.index("tests") - 1
@@ -268,7 +268,11 @@ def test_the_profiler_says_why_it_saw_nothing():
 
 def test_the_page_invents_no_figure():
     run = {"dataset": None, "epochs": None, "epoch_seconds": [], "wall_seconds": 3.0}
-    profile = {"steps": 469, "later_epoch_seconds": [0.2, 0.1, 0.3], "capture_seconds": 2.0}
+    profile = {
+        "steps": 469,
+        "later_epoch_seconds": [0.2, 0.1, 0.3],
+        "first_epoch_extra_seconds": 2.0,
+    }
     seen = {"kernel_launches": 938, "kernel_seconds": 0.1, "how": "as written: a | reason"}
     tests = {"cupy": {"counts": {"passed": 3, "failed": 1}, "bad": {"t::a": "x | y\nz"}}}
     parts = [

@@ -27,6 +27,7 @@ struct Logged {
   long long stride_a, stride_b, stride_c;
 };
 inline std::vector<Logged> products;
+inline std::set<std::vector<long long>> loaded;
 
 struct Matrix {
   Pointer pointer;
@@ -175,6 +176,14 @@ inline Status multiply(const char* function, Handle* h, const Request& r) {
     return failed("gemm: captured without a workspace of the caller's");
   if (h->pointer_mode == HOST && (fake_is_live(r.alpha) || fake_is_live(r.beta)))
     return failed("gemm: device pointers to alpha or beta in host pointer mode");
+  const auto alignment = [](const void* at) {
+    return std::gcd((long long)(reinterpret_cast<uintptr_t>(at)), 16ll);
+  };
+  const std::vector<long long> form = {r.transa, r.transb, r.m, r.n, r.k, r.batch, r.compute_type,
+                                       alignment(r.a), alignment(r.b), alignment(r.c)};
+  if (captured && !loaded.count(form))
+    return failed("gemm: loads a kernel during the capture; one of its form has not run before");
+  loaded.insert(form);
   auto node = single ? make_product<float>(*h, r) : make_product<double>(*h, r);
   return issue(h->stream, std::move(node)) ? SUCCESS : EXECUTION_FAILED;
 }

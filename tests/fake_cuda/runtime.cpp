@@ -6,6 +6,7 @@ extern "C" {
 void fake_reset() {
   problems.clear();
   products.clear();
+  loaded.clear();
   device_depth = 0;
   captures_running = 0;
   null_stream.queue.clear();

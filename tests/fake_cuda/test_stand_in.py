@@ -282,6 +282,7 @@ def test_factors_on_the_device_are_read_by_each_launch(fake, cupy, stream):
     blas = Blas(stream.ptr)
     blas.set("SetWorkspace_v2", ctypes.c_void_p(workspace.data.ptr), ctypes.c_size_t(4096))
     blas.set("SetPointerMode_v2", 1)
+    assert blas.gemm(0, 0, (4, 4, 4), alpha, put, put, beta, fortran(cupy, np.ones((4, 4)))) == 0
     stream.begin_capture()
     assert blas.gemm(0, 0, (4, 4, 4), alpha, put, put, beta, c) == 0
     graph = stream.end_capture()
@@ -292,7 +293,7 @@ def test_factors_on_the_device_are_read_by_each_launch(fake, cupy, stream):
     graph.launch()
     np.testing.assert_allclose(cupy.asnumpy(c), 8 * a @ a)
     assert graph.nodes == ["gemm"]
-    logged = fake.gemms[0]
+    logged = fake.gemms[-1]
     assert (logged["stream"], logged["pointer_mode"], logged["captured"]) == (stream.ptr, 1, 1)
     assert (logged["workspace"], logged["workspace_bytes"]) == (workspace.data.ptr, 4096)
     del workspace
@@ -305,6 +306,7 @@ def test_factors_on_the_host_are_read_by_the_call(fake, cupy, stream):
     workspace, alpha = cupy.empty(256, "uint8"), ctypes.c_double(5)
     blas = Blas(stream.ptr)
     blas.set("SetWorkspace_v2", ctypes.c_void_p(workspace.data.ptr), ctypes.c_size_t(256))
+    assert blas.gemm(0, 0, (2, 2, 2), 1.0, a, a, 0.0, c) == 0
     stream.begin_capture()
     pointers = [ctypes.c_void_p(m.data.ptr) for m in (a, a, c)]
     status = blas.library.cublasGemmEx(
@@ -315,6 +317,18 @@ def test_factors_on_the_host_are_read_by_the_call(fake, cupy, stream):
     alpha.value = 7
     stream.end_capture().launch()
     np.testing.assert_array_equal(cupy.asnumpy(c), 5 * np.eye(2))
+
+
+def test_a_capture_loads_no_kernel_of_cublas(fake, cupy, stream):
+    a, c = fortran(cupy, np.eye(2)), fortran(cupy, np.zeros((4, 2)))
+    workspace, blas = cupy.empty(256, "uint8"), Blas(stream.ptr)
+    blas.set("SetWorkspace_v2", ctypes.c_void_p(workspace.data.ptr), ctypes.c_size_t(256))
+    assert blas.gemm(0, 0, (2, 2, 2), 1.0, a, a, 0.0, c[:2], lds=(2, 2, 4)) == 0
+    stream.begin_capture()
+    assert blas.gemm(0, 0, (2, 2, 2), 1.0, a, a, 0.0, c[1:3], lds=(2, 2, 4)) == EXECUTION_FAILED
+    assert "loads a kernel during the capture" in fake.errors[-1]
+    with pytest.raises(FakeCudaError, match="invalidated"):
+        stream.end_capture()
 
 
 def test_a_captured_product_needs_a_workspace_of_ones_own(fake, cupy, stream):

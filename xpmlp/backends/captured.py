@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
+from math import gcd
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from xpmlp.types import Array, Batch, Hyper
 
 STEPS_OF_A_GRAPH = 512
 BYTES_OF_A_GRAPH = 2**29  # of rows
+ALIGNMENT = 256  # bytes; nothing is chosen by more
 
 
 class CapturedBackend(PlannedBackend):
@@ -116,9 +118,10 @@ class CapturedEpoch:
         }
         made = next(iter(self.plans.values())).metrics
         self.metrics = self._empty((steps, *made.shape), made.dtype)
-        bound = {part.sizes: self._calls(plan, part.sizes) for part in self.parts}
-        for planned in self.plans.values():
-            planned.run()
+        bound = {part.sizes: list(self._calls(plan, part.sizes)) for part in self.parts}
+        for calls in self._first_of_each_form(bound):
+            for call in calls:
+                call()
         with without_garbage_collection():
             self.graphs = {
                 sizes: backend.capture([call for calls in steps for call in calls])
@@ -199,6 +202,27 @@ class CapturedEpoch:
             batch = self._batch(plan, row, size)
             yield self.plans[size].bound(batch, self.rates[i, ...], self.metrics[i, ...])
             row += size
+
+    def _first_of_each_form(
+        self, bound: dict[tuple[int, ...], list[list[Call]]]
+    ) -> list[list[Call]]:
+        """Return the calls of the first step of each size and alignment of its rows.
+
+        Libraries choose among kernels by both, and load one when it is first called, which a
+        capture may not survive.
+        """
+        first: dict[Any, list[Call]] = {}
+        for sizes, steps in bound.items():
+            for size, row, calls in zip(sizes, accumulate(sizes, initial=0), steps, strict=False):
+                first.setdefault((size, self._alignment(row)), calls)
+        return list(first.values())
+
+    def _alignment(self, row: int) -> tuple[int, ...]:
+        """Return what the bytes up to a row of the window can be divided by, up to ALIGNMENT."""
+        return tuple(
+            gcd(row * self.members * (array.nbytes // array.shape[0]), ALIGNMENT)
+            for array in leaves(self.window)
+        )
 
 
 @contextmanager

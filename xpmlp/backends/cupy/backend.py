@@ -82,6 +82,7 @@ class CupyBackend(CapturedBackend):
 
     def capture(self, calls: Sequence[Call]) -> Call:
         """Return the launch of a CUDA graph of all these calls."""
+        self.kernels.compile()
         self.stream.begin_capture()
         try:
             for call in calls:

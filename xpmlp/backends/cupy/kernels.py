@@ -149,7 +149,7 @@ class CupyKernels:
 
     def _launch(self, name: str, blocks: int, *arguments: Any) -> None:
         if name not in self.functions:
-            self._compile()
+            self.compile()
         self.functions[name]((blocks,), (THREADS,), arguments)
 
     def _known(self, text: str) -> str:
@@ -159,8 +159,10 @@ class CupyKernels:
             self.pending[name] = text.replace(NAME, name)
         return name
 
-    def _compile(self) -> None:
-        """Compile all kernels that wait for it."""
+    def compile(self) -> None:
+        """Compile all kernels that wait for it, which nothing may do within a capture."""
+        if not self.pending:
+            return
         module = cupy.RawModule(code="\n".join([PRELUDE, *self.pending.values()]))
         self.functions |= {name: module.get_function(name) for name in self.pending}
         self.pending.clear()
