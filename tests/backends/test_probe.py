@@ -64,6 +64,28 @@ def test_auto_then_takes_the_next_library(gpu, monkeypatch, trouble):
     assert select_backend("auto", "auto").backend is torch
 
 
+def test_cupy_loads_its_own_cublas_first(gpu):
+    select_backend("cupy", "cuda")
+    assert gpu.loads[0] == "cupy"
+
+
+def test_a_cublas_for_another_cuda_is_refused(gpu, monkeypatch):
+    cupy = importlib.import_module("cupy")
+    monkeypatch.setattr(cupy.cuda.runtime, "runtimeGetVersion", lambda: 12090)
+    with pytest.raises(BackendUnavailableError) as caught:
+        select_backend("cupy", "cuda")
+    line = str(caught.value)
+    assert "cupy: CuPy is for CUDA 12, and this process has cuBLAS 13 (" in line
+    assert line.endswith(
+        "install both for the same CUDA, or use CuPy in a process without the other"
+    )
+    torch, load = load_or_skip("torch"), registry.load
+    monkeypatch.setattr(
+        registry, "load", lambda name, *rest: torch if name == "torch" else load(name, *rest)
+    )
+    assert select_backend("auto", "auto").backend is torch
+
+
 def test_a_graph_that_errs_is_refused(gpu, monkeypatch):
     cublas = importlib.import_module("xpmlp.backends.cupy.cublas").Cublas
     monkeypatch.setattr(cublas, "product", lambda *_: None)

@@ -91,6 +91,7 @@ def fake_cupy() -> types.ModuleType:
         Stream=streams.Stream,
         Graph=streams.Graph,
         get_current_stream=streams.get_current_stream,
+        device=types.SimpleNamespace(get_cublas_handle=lambda: MACHINE.loads.append("cupy")),
         memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
         compiler=types.SimpleNamespace(CompileException=kernels.CompileException),
         runtime=types.SimpleNamespace(
@@ -120,9 +121,12 @@ def fake_products() -> tuple[types.ModuleType, types.ModuleType]:
 
 
 def fake_pathfinder() -> tuple[types.ModuleType, types.ModuleType]:
+    from tests.fake_cuda.state import MACHINE
+
     def load_nvidia_dynamic_lib(libname: str) -> types.SimpleNamespace:
         if libname != "cublas":
             raise RuntimeError(f"{libname} can't be found")
+        MACHINE.loads.append("pathfinder")
         return types.SimpleNamespace(abs_path=str(runtime_path()), found_via="fake")
 
     cuda, pathfinder = types.ModuleType("cuda"), types.ModuleType("cuda.pathfinder")

@@ -31,9 +31,9 @@ class FakeCuda:
     """One test's view of the machine.
 
     uploads, downloads: shapes. kernel_launches: names of kernels launched outside of graphs.
-    graphs: for each capture the names of its nodes. no_compiler: the error of whoever has
-    something compiled, CuPy's own kernels included. order: of threads and blocks, "forward",
-    "backward" or the seed of a random one.
+    loads: who loaded cuBLAS, in order. graphs: for each capture the names of its nodes.
+    no_compiler: the error of whoever has something compiled, CuPy's own kernels included.
+    order: of threads and blocks, "forward", "backward" or the seed of a random one.
     """
 
     def __init__(self) -> None:
@@ -47,6 +47,7 @@ class FakeCuda:
         self.copies = self.synchronizations = self.graph_launches = 0
         self.captures = self.compilations = self.depth = 0
         self.streams: list[Any] = []
+        self.loads: list[str] = []
         self.no_compiler: Exception | None = None
         self.chosen_order: str | int = "forward"
         self.out_of_memory: type[Exception] = MemoryError

@@ -21,11 +21,13 @@ from ctypes import (
 from typing import Any, NamedTuple
 
 from xpmlp.compiler.recording import NotRecordable
+from xpmlp.errors import SurroundingsError
 from xpmlp.types import Array
 
 WORKSPACE_BYTES = 32 * 2**20  # what NVIDIA recommends for Hopper
 HOST, DEVICE = 0, 1
 DEFAULT_ALGORITHM = -1
+MAJOR_VERSION = 0
 REAL = {"float32": (0, c_float), "float64": (1, c_double)}  # CUDA_R_32F, CUDA_R_64F
 COMPUTE = {
     ("float32", "full"): 68,  # CUBLAS_COMPUTE_32F
@@ -146,6 +148,18 @@ class Cublas:
         if status:
             text = (self.library.cublasGetStatusString(status) or b"").decode()
             raise CublasError(f"{name} failed: {text or 'unknown'} (status {status})")
+
+
+def check_version(path: str, major: int) -> None:
+    """Raise SurroundingsError unless the library is of this major version, which is CUDA's."""
+    found = c_int()
+    status = ctypes.CDLL(path).cublasGetProperty(MAJOR_VERSION, byref(found))
+    if status or found.value != major:
+        raise SurroundingsError(
+            f"CuPy is for CUDA {major}, and this process has cuBLAS {found.value} ({path}), as "
+            f"from another library; install both for the same CUDA, or use CuPy in a process "
+            "without the other"
+        )
 
 
 def check_product(a: Array, b: Array, out: Array) -> None:

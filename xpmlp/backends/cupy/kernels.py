@@ -11,7 +11,7 @@ import cupy
 import numpy as np
 from cuda import pathfinder
 
-from xpmlp.backends.cupy.cublas import WORKSPACE_BYTES, Cublas, check_product
+from xpmlp.backends.cupy.cublas import WORKSPACE_BYTES, Cublas, check_product, check_version
 from xpmlp.compiler.cuda_source import PRELUDE, THREADS, kernel
 from xpmlp.compiler.grouping import KERNEL, group, overwrites_in_kernel
 from xpmlp.compiler.plan import Call, overwrites_element_wise
@@ -54,7 +54,9 @@ class CupyKernels:
     """
 
     def __init__(self, stream: int, precision: str) -> None:
+        cupy.cuda.device.get_cublas_handle()  # CuPy loads its own first, where none is loaded
         path = pathfinder.load_nvidia_dynamic_lib("cublas").abs_path
+        check_version(path, cupy.cuda.runtime.runtimeGetVersion() // 1000)
         workspace = cupy.empty(WORKSPACE_BYTES, np.uint8)
         self.cublas = Cublas(path, stream, workspace, precision)
         self.pending: dict[str, str] = {}
