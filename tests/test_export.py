@@ -136,6 +136,19 @@ def test_several_labels_and_one_versus_rest_have_a_probability_each():
         assert found["probabilities"].shape == (ROWS, 4)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_faint_probabilities_keep_their_digits(dtype):
+    model = make_model(loss="binary_cross_entropy", outputs=4, class_names=(), dtype=dtype)
+    faint = np.array([-15.0, -20.0, -40.0, -80.0], dtype=dtype)
+    last = model.params[-1]
+    model = replace(model, params=(*model.params[:-1], last._replace(W=last.W * 0, b=faint)))
+    rows = raw_rows(model)
+    expected = model.predict_outputs(model.scale_inputs(rows))
+    np.testing.assert_allclose(expected[0], np.exp(faint) / (1 + np.exp(faint)), rtol=1e-6)
+    found = answers(to_onnx(model).SerializeToString(), rows)["probabilities"]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_several_labels_are_1_where_their_logit_is_above_zero():
     model = make_model(loss="binary_cross_entropy", outputs=4, class_names=(), hidden=())
     model = replace(model, scaling=None)

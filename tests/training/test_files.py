@@ -42,6 +42,14 @@ def test_a_model_comes_back(run, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
 
 
+def test_arrays_come_back_however_they_lie_in_memory(tmp_path):
+    grid = np.arange(24.0).reshape(4, 6)
+    arrays = {"turned": grid.T, "strided": grid[::2, 1::3], "number": np.array(7), "none": grid[:0]}
+    write_tensors(tmp_path / "f", arrays, "some", {})
+    for name, array in read_tensors(tmp_path / "f", "some", lambda tensors, _: tensors).items():
+        np.testing.assert_array_equal(array, arrays[name], strict=True)
+
+
 @pytest.mark.parametrize("scale", ["none", "unit", "standard"])
 def test_a_model_scales_raw_rows_as_its_training_did(scale, tmp_path):
     rng = np.random.default_rng(0)

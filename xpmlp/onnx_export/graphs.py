@@ -12,7 +12,13 @@ from xpmlp.backends.registry import DTYPES
 from xpmlp.data.dataset import Scaling
 from xpmlp.errors import InputError, unknown_name
 from xpmlp.leaves import leaves, map_leaves
-from xpmlp.onnx_export.nodes import ACTIVATION_NODES, PREDICTIONS, Graph, tensor_type
+from xpmlp.onnx_export.nodes import (
+    ACTIVATION_NODES,
+    PREDICTIONS,
+    Graph,
+    add_sigmoid,
+    tensor_type,
+)
 from xpmlp.training.model import Model
 
 if TYPE_CHECKING:
@@ -174,7 +180,10 @@ def _add_outputs(graph: Graph, model: Model, z: str, form: Form) -> None:
     if is_one_sided(model):
         half = graph.add("Mul", graph.number(0.5), z)
         z, operator = graph.add("Concat", graph.add("Neg", half), half, axis=1), "Softmax"
-    graph.add(operator, z, output=output)
+    if operator == "Sigmoid":
+        add_sigmoid(graph, z, output)
+    else:
+        graph.add(operator, z, output=output)
     if has_several_labels(model):
         _add_several_labels(graph, z)
     elif model.class_names:

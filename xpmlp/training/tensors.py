@@ -19,7 +19,7 @@ Built = TypeVar("Built")
 def pack(prefix: str, params: Params) -> Tensors:
     """Return {"prefix.0.W": …, "prefix.0.b": …, …}."""
     return {
-        f"{prefix}.{i}.{leaf}": np.ascontiguousarray(getattr(layer, leaf))
+        f"{prefix}.{i}.{leaf}": getattr(layer, leaf)
         for i, layer in enumerate(params)
         for leaf in Affine._fields
     }
@@ -39,12 +39,14 @@ def write_tensors(
     """Write a safetensors file in one piece: an interrupted write leaves the old file.
 
     `about` goes into the metadata as JSON under a single key, since the library writes several
-    keys in a random order: the same arrays give the same bytes.
+    keys in a random order: the same arrays give the same bytes. Release 0.8.0 writes the memory
+    of an array, not its entries, so all are laid out row by row first.
     """
     from safetensors.numpy import save
 
     metadata = json.dumps({"format": file_format, **about})
-    write_whole(Path(path), save(tensors, {METADATA_KEY: metadata}))
+    rows = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
+    write_whole(Path(path), save(rows, {METADATA_KEY: metadata}))
 
 
 def read_tensors(
