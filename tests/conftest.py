@@ -8,6 +8,7 @@ tests that are not for a GPU see none, so that they do what they do everywhere.
 
 import gc
 import os
+import signal
 import sys
 from itertools import compress
 from pathlib import Path
@@ -44,6 +45,18 @@ def pytest_collection_modifyitems(config, items):
     marked = [item.get_closest_marker("thorough") is not None for item in items]
     config.hook.pytest_deselected(items=list(compress(items, marked)))
     items[:] = [item for item, late in zip(items, marked, strict=True) if not late]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heard_signals():
+    """Hear Ctrl-C and its kin, also in programs that tests start, where the suite was told not to.
+
+    A shell's `&` has SIGINT ignored, `nohup` SIGHUP, and a run leaves what is ignored so.
+    """
+    ignored = [name for name in signal.valid_signals() if signal.getsignal(name) == signal.SIG_IGN]
+    for name in {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)} & set(ignored):
+        interrupt = signal.default_int_handler if name == signal.SIGINT else signal.SIG_DFL
+        signal.signal(name, interrupt)
 
 
 @pytest.fixture(scope="module", autouse=True)
