@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.thorough import VARIABLE, runs_all
 from xpmlp.backends import registry
 from xpmlp.backends.base import Backend
 from xpmlp.backends.cuda_driver import Driver, query_driver
@@ -38,9 +39,12 @@ def pytest_addoption(parser):
     parser.addoption("--all", action="store_true", help="run the tests marked thorough too")
 
 
+def pytest_configure(config):
+    os.environ[VARIABLE] = "1" if runs_all(config) else ""
+
+
 def pytest_collection_modifyitems(config, items):
-    named = config.args_source is pytest.Config.ArgsSource.ARGS
-    if config.getoption("--all") or named:
+    if runs_all(config):
         return
     marked = [item.get_closest_marker("thorough") is not None for item in items]
     config.hook.pytest_deselected(items=list(compress(items, marked)))

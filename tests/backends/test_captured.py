@@ -8,6 +8,7 @@ from tests.backends.test_agreement import RUNS, TWO_HUNDRED_STEPS
 from tests.compiler.test_plan import assert_replays, problems
 from tests.conftest import load_or_skip
 from tests.problems import make_dataset, relative_distance
+from tests.thorough import examples
 from xpmlp.backends import captured
 from xpmlp.backends.base import EpochPlan
 from xpmlp.backends.captured import CapturedBackend, Part, parts
@@ -35,7 +36,7 @@ def recording_backend(dtype="float64"):
     return backend
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100, few=5), deadline=None)
 @given(problem=problems())
 def test_captured_steps_are_the_step(problem):
     assert_replays(recording_backend(problem[-1]), problem, captured.CapturedEpoch)

@@ -11,6 +11,7 @@ from tests.backends.test_agreement import RUNS, TWO_HUNDRED_STEPS
 from tests.compiler.test_plan import assert_replays, problems
 from tests.conftest import load_or_skip
 from tests.problems import make_dataset, relative_distance
+from tests.thorough import examples
 from xpmlp.backends import captured
 from xpmlp.errors import RunError
 from xpmlp.nn.activations import ACTIVATIONS, Activation
@@ -36,7 +37,9 @@ def assert_same_run(ours, numpys):
 
 
 @settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(50, few=5),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(problem=problems())
 def test_graphs_are_the_step(cuda, make_backend, problem):

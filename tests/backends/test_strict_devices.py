@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from tests.compiler.test_plan import problems
 from tests.conftest import load_or_skip
 from tests.problems import make_dataset, make_regression, relative_distance
+from tests.thorough import examples
 from xpmlp.backends.base import Backend
 from xpmlp.backends.registry import load, select_backend
 from xpmlp.errors import InputError
@@ -68,7 +69,7 @@ def test_ensembles_train_as_on_numpy(device1, optimizer):
         assert_same(one, other)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40, few=10), deadline=None)
 @given(problem=problems())
 def test_steps_of_any_kind(problem):
     """With row weights, members with orders and rates of their own, penalties, dropout."""

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.thorough import examples
 from xpmlp.compiler.grouping import KERNEL, group, overwrites_in_kernel
 from xpmlp.compiler.recording import VIEWS, Node, NotRecordable, Recorded, RecordingNamespace, Tape
 from xpmlp.leaves import map_tree
@@ -97,7 +98,7 @@ def run(operations, given):
     return known
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400, few=100), deadline=None)
 @given(case=programs())
 def test_groups_read_nothing_that_their_own_launch_computes_elsewhere(case):
     program, results = case

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import load_or_skip
 from tests.problems import make_dataset
+from tests.thorough import examples
 from xpmlp.backends.base import Backend, EpochPlan
 from xpmlp.backends.numpy.kernels import NumpyKernels
 from xpmlp.compiler.plan import Plan
@@ -108,7 +109,7 @@ def problems(draw):
     return objective, params, rows, EpochPlan(order, batch_size, rates), hyper, dtype
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150, few=40), deadline=None)
 @given(problem=problems())
 @pytest.mark.parametrize("name", PLANNED)
 def test_a_replay_is_the_step(name, problem):

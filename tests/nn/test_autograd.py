@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import load_or_skip
 from tests.nn.samples import TARGET_KINDS, distance, leaves, random_params, random_targets
+from tests.thorough import examples
 from xpmlp.nn.activations import ACTIVATIONS
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import forward, loss_and_grads
@@ -221,12 +222,12 @@ def jax_oracle():
 
 
 @given(case=cases())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200, few=30), deadline=None)
 def test_gradients_are_those_of_torch(torch_oracle, case):
     check(case, *torch_oracle(case))
 
 
 @given(case=cases())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200, few=10), deadline=None)
 def test_gradients_are_those_of_jax(jax_oracle, case):
     check(case, *jax_oracle(case))
