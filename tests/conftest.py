@@ -1,22 +1,21 @@
 """Fixtures of all tests: every installed backend, one comparison, and where the data is.
 
-Tests that are marked `thorough` run with `--all`, or where a file or folder is named.
+Tests that are thorough run with `--all`, or where a file or folder is named.
 
 Where the driver shows a GPU, the backends that know CUDA take part a second time, on it; the
 tests that are not for a GPU see none, so that they do what they do everywhere.
 """
 
-import gc
 import os
 import signal
-import sys
 from itertools import compress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.thorough import VARIABLE, runs_all
+from tests.memory import let_go
+from tests.thorough import VARIABLE, is_thorough, runs_all
 from xpmlp.backends import registry
 from xpmlp.backends.base import Backend
 from xpmlp.backends.cuda_driver import Driver, query_driver
@@ -36,7 +35,7 @@ if DRIVER.gpus:
 
 
 def pytest_addoption(parser):
-    parser.addoption("--all", action="store_true", help="run the tests marked thorough too")
+    parser.addoption("--all", action="store_true", help="run the thorough tests too")
 
 
 def pytest_configure(config):
@@ -46,9 +45,9 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(config, items):
     if runs_all(config):
         return
-    marked = [item.get_closest_marker("thorough") is not None for item in items]
-    config.hook.pytest_deselected(items=list(compress(items, marked)))
-    items[:] = [item for item, late in zip(items, marked, strict=True) if not late]
+    thorough = list(map(is_thorough, items))
+    config.hook.pytest_deselected(items=list(compress(items, thorough)))
+    items[:] = [item for item, late in zip(items, thorough, strict=True) if not late]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -65,13 +64,9 @@ def heard_signals():
 
 @pytest.fixture(scope="module", autouse=True)
 def small_process():
-    """Let go what libraries keep of a module's tests: figures, and the programs of JAX."""
+    """Let go what libraries keep of a module's tests."""
     yield
-    if pyplot := sys.modules.get("matplotlib.pyplot"):
-        pyplot.close("all")
-    if jax := sys.modules.get("jax"):
-        jax.clear_caches()
-    gc.collect()
+    let_go()
 
 
 def is_for_gpus(path: Path, marked: bool) -> bool:

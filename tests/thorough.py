@@ -1,16 +1,56 @@
-"""How much is tried: everything with --all, or where a file is named; else what is quick."""
+"""What runs with --all, or where a file is named, and not in the three minutes of `scripts/test`.
+
+The short suite keeps what a user must be able to trust: the mathematics against central
+differences and autograds, the agreement of the libraries, data, files, resuming, the commands.
+"""
 
 import os
+from fnmatch import fnmatchcase
 
 import pytest
 
 VARIABLE = "XPMLP_TEST_ALL"
+THOROUGH = (
+    "backends/test_captured.py*",
+    "backends/test_cublas.py*",
+    "backends/test_cupy*.py*",
+    "backends/test_device_rows.py*",
+    "backends/test_kernels.py::test_an_operation*",
+    "backends/test_matmul_precision.py*",
+    "backends/test_probe.py*",
+    "bench/*",
+    "compiler/test_cuda_source.py*",
+    "cuda/*",
+    "estimator/test_arrays.py*",
+    "estimator/test_asked_for.py*",
+    "estimator/test_checks.py*",
+    "estimator/test_going_on.py*",
+    "fake_cuda/*",
+    "pages/*",
+    "pictures/*",
+    "recipes/*",
+    "runs/test_drawing.py*",
+    "test_compare.py*",
+    "test_evaluate.py*",
+    "test_export_readers.py*",
+    "test_pages.py::test_snippets*",
+    "test_reproduce.py*",
+    "test_wheel.py*",
+    "training/*[[]*jax*",  # each compiles a net or more; JAX is in the mathematics and agreement
+)
 
 
 def runs_all(config: pytest.Config) -> bool:
-    """Tell whether the tests marked `thorough` run."""
+    """Tell whether the tests that are thorough run."""
     named = config.args_source is pytest.Config.ArgsSource.ARGS
     return named or bool(config.getoption("--all"))
+
+
+def is_thorough(item: pytest.Item) -> bool:
+    """Tell whether a test is in the table, or is marked."""
+    name = item.nodeid.removeprefix("tests/")
+    marked = item.get_closest_marker("thorough") is not None
+    return marked or any(fnmatchcase(name, pattern) for pattern in THOROUGH)
 
 
 def examples(number: int, few: int) -> int:

@@ -6,6 +6,7 @@ all units that lead to a weight are dropped or in the far tail of an activation,
 cancellation left, in every library.
 """
 
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import load_or_skip
+from tests.memory import let_go
 from tests.nn.samples import TARGET_KINDS, distance, leaves, random_params, random_targets
 from tests.thorough import examples
 from xpmlp.nn.activations import ACTIVATIONS
@@ -174,6 +176,7 @@ def jax_oracle():
     import jax.numpy as jnp
     from jax.scipy.special import xlogy
 
+    calls = count(1)
     functions = {
         "identity": lambda z: z,
         "sigmoid": jax.nn.sigmoid,
@@ -214,6 +217,8 @@ def jax_oracle():
             absolutes = sum(jnp.abs(W).sum() for W, _ in params)
             return loss + 0.5 * (case.l2 or 0.0) * squares + (case.l1 or 0.0) * absolutes
 
+        if next(calls) % 25 == 0:
+            let_go()
         params = [[jnp.asarray(leaf) for leaf in layer] for layer in case.params]
         value, grads = jax.value_and_grad(objective)(params)
         return float(value), [np.asarray(leaf) for layer in grads for leaf in layer]
