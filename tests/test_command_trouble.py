@@ -235,7 +235,9 @@ def test_a_wish_to_stop_skips_the_pictures(capsys, monkeypatch, tmp_path, when):
 def test_pictures_that_were_skipped_are_drawn_by_resuming(capsys, monkeypatch, tmp_path):
     assert run(capsys, *QUICK, "--out", "one", "--quiet")[0] == 0
     drawn = []
-    monkeypatch.setattr("xpmlp.runs.drawing.write", lambda named, path: drawn.append(path) or [])
+    monkeypatch.setattr(
+        "xpmlp.runs.drawing.write_figures", lambda named, path: drawn.append(path) or []
+    )
     code, _, err = run(capsys, "--resume", "one", "--quiet")
     assert code == 0
     assert "one has done 3 of 3 epochs, so there is nothing left to train; its results" in err

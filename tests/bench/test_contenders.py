@@ -377,7 +377,8 @@ def test_a_library_that_is_not_installed(name, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
     for module in ("torch_rows", "jax_row"):
         monkeypatch.delitem(sys.modules, f"bench.contenders.{module}", raising=False)
-    monkeypatch.delitem(sys.modules, f"xpmlp.backends.{library}_backend", raising=False)
+    for module in ("torch.backend", "torch.kernels", "jax_backend"):
+        monkeypatch.delitem(sys.modules, f"xpmlp.backends.{module}", raising=False)
     with pytest.raises(Unavailable, match=f"install it with: .*pip install {library}"):
         CONTENDERS[name](make_case(), make_problem(), "cpu")
 
