@@ -203,6 +203,21 @@ def _train(
                 problems += directory.save_checkpoints(trainers)
                 problems += _save_results(runs, selection, directory, interrupted, failures)[2]
     failed = _joint_failure(failures, directory)
+    return _end(directory, failed, problems, interrupted=interrupted, cut_short=cut_short)
+
+
+def _end(
+    directory: "RunDirectory",
+    failed: RunError | None,
+    problems: list[str],
+    *,
+    interrupted: bool,
+    cut_short: bool,
+) -> int:
+    """Return the exit code of a run that is saved as far as it can be, and say what to do.
+
+    Raises RunError where it failed, or where something could not be written.
+    """
     unwritten = f"can't write {'; '.join(dict.fromkeys(problems))}" if problems else ""
     if interrupted:
         for line in filter(None, (failed, unwritten)):
