@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.memory import let_go
+from tests.memory import Memory
 from tests.thorough import VARIABLE, is_thorough, runs_all
 from xpmlp.backends import registry
 from xpmlp.backends.base import Backend
@@ -62,11 +62,16 @@ def heard_signals():
         signal.signal(name, interrupt)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_process():
-    """Let go what libraries keep of a module's tests."""
+@pytest.fixture(scope="session")
+def memory():
+    return Memory()
+
+
+@pytest.fixture(autouse=True)
+def small_process(memory):
+    """Let go what libraries keep of the tests before."""
     yield
-    let_go()
+    memory.keep_small()
 
 
 def is_for_gpus(path: Path, marked: bool) -> bool:

@@ -2,6 +2,8 @@
 
 The short suite keeps what a user must be able to trust: the mathematics against central
 differences and autograds, the agreement of the libraries, data, files, resuming, the commands.
+JAX, which compiles each operation for each shape, takes part by its autograd, in activations,
+worked and published nets, and in whole trainings beside NumPy's.
 """
 
 import os
@@ -26,6 +28,14 @@ THOROUGH = (
     "estimator/test_checks.py*",
     "estimator/test_going_on.py*",
     "fake_cuda/*",
+    "nn/test_dropout.py*[[]jax*",
+    "nn/test_losses.py*[[]jax*",
+    "nn/test_metrics.py*[[]jax*",
+    "nn/test_network.py::test_ensemble*[[]jax*",
+    "nn/test_network.py::test_mean*[[]jax*",
+    "nn/test_network.py::test_no_argument*[[]jax*",
+    "nn/test_regularizers.py*[[]jax*",
+    "optim/*[[]jax*",
     "pages/*",
     "pictures/*",
     "recipes/*",
@@ -36,7 +46,7 @@ THOROUGH = (
     "test_pages.py::test_snippets*",
     "test_reproduce.py*",
     "test_wheel.py*",
-    "training/*[[]*jax*",  # each compiles a net or more; JAX is in the mathematics and agreement
+    "training/*[[]*jax*",
 )
 
 

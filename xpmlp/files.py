@@ -24,7 +24,7 @@ def put_in_place(path: Path) -> Iterator[Path]:
     machine that loses its power may have the new name and neither content. A block that fails
     takes its file away. Raises OSError.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(6).hex()}.partial")
+    partial = path.with_name(f".{path.name[:60]}.{os.getpid()}-{os.urandom(6).hex()}.partial")
     try:
         yield partial
         _flush(partial)

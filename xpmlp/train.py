@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from xpmlp.training.trainer import Trainer
 
 PROGRAM = "xpmlp train"
-SECONDS_BETWEEN_CHECKPOINTS = 10.0
+SECONDS_BETWEEN_CHECKPOINTS, LEAST_SHARE = 10.0, 10.0  # of training, to one of saving
 GROUPS = {
     "data": "data",
     "net": "net",
@@ -122,8 +122,10 @@ def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock") -> int:
     if saved:
         saved.resume(members)
         directory = RunDirectory(saved.path, config, lock)
+        if config.seeds:  # whose config is read from its file, a single net's from its checkpoint
+            directory.save_config()
+        _save_checkpoints(directory, members)
         directory.save_config()
-        _save_checkpoints(directory, members)  # from here on of a run of this config
     else:
         directory = RunDirectory.create(arguments.out, config, lock)
     return _train(arguments, members, selection, directory)
@@ -261,8 +263,10 @@ def _run_epochs(
         if stop.requested:
             return
         if time.monotonic() >= next_save:
+            begun = time.monotonic()
             _save_checkpoints(directory, members)
-            next_save = time.monotonic() + SECONDS_BETWEEN_CHECKPOINTS
+            saved = time.monotonic()
+            next_save = saved + max(SECONDS_BETWEEN_CHECKPOINTS, LEAST_SHARE * (saved - begun))
 
 
 def _save_checkpoints(directory: "RunDirectory", members: "Members") -> None:
@@ -311,10 +315,10 @@ def _draw_until_stopped(
 ) -> bool:
     """Draw unless, or until, a stop is asked for; tell whether one was."""
     try:
+        stop.at_once, stop.saving = True, False
         if not stop.requested:
-            stop.at_once, stop.saving = True, False
             _draw(runs, figures, directory)
-            stop.saving = True
+        stop.saving = True
     except KeyboardInterrupt:
         pass
     return stop.requested

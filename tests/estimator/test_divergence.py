@@ -95,6 +95,22 @@ def test_a_warm_start_that_diverges_keeps_the_best_of_before_and_can_go_on():
     np.testing.assert_array_equal(np.isnan(model.loss_curve_), np.arange(11) == 5)
 
 
+def test_what_follows_a_divergence_goes_on_from_the_best():
+    model, x, y = diverging("regression", learning_rate_init=0.01, max_iter=5, warm_start=True)
+    with pytest.warns(ConvergenceWarning, match="Maximum iterations"):
+        model.fit(x, y)
+    model.set_params(learning_rate_init=0.5)
+    with pytest.warns(ConvergenceWarning, match=KEPT.format(r"\d+") + ".*below 0[.]5"):
+        model.fit(x, y)
+    assert model.n_iter_ > 1, "else the weights were not lost before the last epoch"
+    kept = model.best_validation_score_
+    model.set_params(learning_rate_init=0.01)
+    with pytest.warns(ConvergenceWarning, match="Maximum iterations"):
+        model.fit(x, y)
+    assert model.n_iter_ == 5
+    assert model.best_validation_score_ > kept
+
+
 @pytest.mark.parametrize("kind", ["multiclass", "several values"])
 def test_partial_fits_that_diverge_keep_the_best_and_come_to_an_end(kind):
     model, x, y = diverging(kind, n_iter_no_change=60)

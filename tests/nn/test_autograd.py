@@ -15,7 +15,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import load_or_skip
-from tests.memory import let_go
 from tests.nn.samples import TARGET_KINDS, distance, leaves, random_params, random_targets
 from tests.thorough import examples
 from xpmlp.nn.activations import ACTIVATIONS
@@ -170,7 +169,7 @@ def torch_oracle():
 
 
 @pytest.fixture(scope="module")
-def jax_oracle():
+def jax_oracle(memory):
     load_or_skip("jax")
     import jax
     import jax.numpy as jnp
@@ -218,7 +217,7 @@ def jax_oracle():
             return loss + 0.5 * (case.l2 or 0.0) * squares + (case.l1 or 0.0) * absolutes
 
         if next(calls) % 25 == 0:
-            let_go()
+            memory.keep_small()
         params = [[jnp.asarray(leaf) for leaf in layer] for layer in case.params]
         value, grads = jax.value_and_grad(objective)(params)
         return float(value), [np.asarray(leaf) for layer in grads for leaf in layer]
@@ -233,6 +232,6 @@ def test_gradients_are_those_of_torch(torch_oracle, case):
 
 
 @given(case=cases())
-@settings(max_examples=examples(200, few=10), deadline=None)
+@settings(max_examples=examples(200, few=6), deadline=None)
 def test_gradients_are_those_of_jax(jax_oracle, case):
     check(case, *jax_oracle(case))

@@ -89,7 +89,17 @@ def test_several_seeds_are_locked_as_one_and_one_by_one(capsys, tmp_path):
             for name in ("seed-1", "."):
                 with pytest.raises(FolderInUseError):
                     lock_run(third, many / name)
-    assert not list(tmp_path.rglob(LOCK))
+    assert list(tmp_path.rglob(LOCK)) == [many / LOCK], "other seeds may be about to share it"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+def test_a_seed_by_another_name_is_a_seed(capsys, tmp_path):
+    assert run(capsys, *QUICK, "--quiet", "--seeds", "2", "--out", "many")[0] == 0
+    (tmp_path / "latest").symlink_to(tmp_path / "many" / "seed-0")
+    with FolderLock() as whole, FolderLock() as seed:
+        lock_run(whole, tmp_path / "many")
+        with pytest.raises(FolderInUseError):
+            lock_run(seed, tmp_path / "latest")
 
 
 def test_a_folder_that_is_no_seeds_locks_nothing_around_it(tmp_path):

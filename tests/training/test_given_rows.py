@@ -48,7 +48,8 @@ def masked(array):
         (sparse, "got csr_array; give {}.toarray()"),
         (masked, "got MaskedArray; fill what is masked"),
         (matrix, "got matrix; numpy.asarray({})"),
-        (np.sum, "64; numpy.asarray({})"),
+        (np.sum, "64; numpy.atleast_1d({})"),
+        (lambda a: np.array(a.sum()), "ndarray; numpy.atleast_1d({})"),
     ],
 )
 def test_what_is_no_array_is_refused_with_a_remedy(part, make, said):

@@ -50,7 +50,9 @@ def _require_array(name: str, value: Any, on_host: bool = True) -> None:
     known = isinstance(value, np.ndarray) if on_host else is_array_api_obj(value)
     if known and value.ndim and not isinstance(value, np.matrix | np.ma.MaskedArray):
         return
-    if isinstance(value, np.ma.MaskedArray):
+    if getattr(value, "ndim", None) == 0:
+        remedy = f"numpy.atleast_1d({name}) makes one of a single entry"
+    elif isinstance(value, np.ma.MaskedArray):
         remedy = "fill what is masked, or leave these rows out"
     elif hasattr(value, "toarray"):
         remedy = f"give {name}.toarray()"
@@ -107,6 +109,12 @@ class Dataset:
                 )
         for names in ("class_names", "feature_names"):
             object.__setattr__(self, names, self._texts(names))
+
+        if self.task == "multilabel" and self.class_names:
+            raise InputError(
+                f"{self.name}: class_names are of classes, one for each row; leave them out for "
+                "multilabel"
+            )
 
     def _texts(self, names: str) -> tuple[str, ...]:
         given = getattr(self, names)

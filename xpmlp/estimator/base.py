@@ -263,8 +263,8 @@ class BaseMLP(FittedNet):
         if lost or not all(np.isfinite(leaf).all() for leaf in leaves(progress.shown)):
             raise ValueError(NOT_FINITE) from run.diverged
         if run.diverged is not None:
-            epoch, rate = len(progress.history["loss"]), progress.learning_rate
-            warn_of_divergence(epoch, progress.best_score, rate)
+            epoch = len(progress.history["loss"])
+            warn_of_divergence(epoch, progress.best_score, self.learning_rate_init)
         elif not (part or self.converged_ or run.interrupted):
             warn_of_the_last_epoch(self.max_iter)
 
@@ -355,6 +355,8 @@ class BaseMLP(FittedNet):
         progress.best_params = self._fetched(backend, progress.best_params)
         self._progress, best = progress, progress.best_params
         progress.scored = scored and best is not None
+        if run.diverged is not None and progress.scored:  # what follows goes on from the best
+            progress.state = TrainState(best, (), np.asarray(0))
         shown = map_leaves(np.array, progress.shown)
         self._take_params(self._at(home, backend.dtype, shown))
         self.n_iter_, self.t_ = run.done, progress.samples

@@ -131,6 +131,8 @@ def _refuse_senseless(model: Model, form: Form) -> None:
             "--float32 with --input-dtype float64: the graph scales nothing, so it would round "
             "the features to float32 at once; choose one of the two"
         )
+    if form.label_names and len(set(model.class_names)) < len(model.class_names):
+        raise InputError("--label-names: two classes have the same name; leave the option out")
     if form.label_names and not model.class_names:
         raise InputError(
             "--label-names: the net has no classes, and so no names of them; leave the option out"

@@ -86,6 +86,7 @@ class RunDirectory:
         Where another run has its place by now, this one goes on beside it. Return what can't be
         written.
         """
+        before = self.path
         try:
             if not self.lock.is_held():
                 self._settle()
@@ -95,7 +96,7 @@ class RunDirectory:
                 place._write_config()
         except OSError as error:
             return [f"{error.filename or self.path}: {error.strerror}"]
-        if gone:
+        if gone and self.path == before:
             warn(
                 f"warning: {gone[0].path} had gone away or lost its {CONFIG}; it was made anew, "
                 "with what is written from here on"
@@ -109,7 +110,7 @@ class RunDirectory:
             path.mkdir(parents=True, exist_ok=True)
             with suppress(FolderInUseError):
                 lock_run(self.lock, path)
-                if not is_run(path) or _is_config(path / CONFIG, self.config):
+                if _is_config(path / CONFIG, self.config) or not _is_taken(path):
                     break
         if path != self.path:
             warn(f"warning: {self.path} is another run's by now, so this one goes on in {path}")
@@ -216,12 +217,17 @@ def is_run(path: Path) -> bool:
 
 
 def _is_config(path: Path, config: Config) -> bool:
-    return path.is_file() and path.read_text(encoding="utf-8") == config.to_toml()
+    return path.is_file() and path.read_bytes() == config.to_toml().encode()
+
+
+def _is_taken(path: Path) -> bool:
+    """Tell whether a folder holds a file that a run would write, or a seed's folder."""
+    return any((path / name).exists() for name in WRITTEN) or any(path.glob("seed-*"))
 
 
 def lock_run(lock: FolderLock, path: Path) -> None:
     """Lock the folder of a run, or of one of several seeds. Raises as `FolderLock.take`."""
-    folder = path.absolute()
+    folder = path.resolve()
     is_seed = re.fullmatch(r"seed-\d+", folder.name) and (folder.parent / CONFIG).is_file()
     lock.take(path, folder.parent if is_seed else None)
 

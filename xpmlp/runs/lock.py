@@ -29,6 +29,7 @@ class FolderLock:
 
     def __init__(self) -> None:
         self._files: list[tuple[Path, BinaryIO]] = []
+        self._around: BinaryIO | None = None
 
     def take(self, folder: Path, around: Path | None = None) -> None:
         """Lock a folder instead of the one so far.
@@ -41,14 +42,20 @@ class FolderLock:
         self.release()
         self._files.append((folder / LOCK, _locked(folder / LOCK)))
         if around:
-            self._files.append((around / LOCK, _locked(around / LOCK, shared=True)))
+            self._around = _locked(around / LOCK, shared=True)
 
     def is_held(self) -> bool:
         """Tell whether the folder that was locked is still there, under its name."""
         return bool(self._files) and _is_at(*self._files[0])
 
     def release(self) -> None:
-        """Let go of the folder, and take the file away where nobody else has locked it."""
+        """Let go of the folder, and take its file away.
+
+        That of several seeds stays, as another seed may be about to share it.
+        """
+        if self._around:
+            self._around.close()
+            self._around = None
         while self._files:
             path, file = self._files.pop()
             with file, suppress(OSError, FolderInUseError):
@@ -71,7 +78,7 @@ class FolderLock:
 def _locked(path: Path, *, shared: bool = False) -> BinaryIO:
     """Open and lock a file; again where whoever had it took it away in between."""
     while True:
-        file = path.open("ab")
+        file = path.open("a+b")  # NFS shares a lock only among those that may read
         try:
             _lock(file, shared=shared)
         except FolderInUseError:
