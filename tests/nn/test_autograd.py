@@ -15,6 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import load_or_skip
+from tests.memory import let_go
 from tests.nn.samples import TARGET_KINDS, distance, leaves, random_params, random_targets
 from tests.thorough import examples
 from xpmlp.nn.activations import ACTIVATIONS
@@ -25,6 +26,7 @@ from xpmlp.types import Batch, Params
 AGREEMENT = 1e-10
 NEAR_A_KINK = 1e-6
 FAR_TAIL = 1e-4
+LOST_SLOPE = 1e-14  # of gelu, where another library's tanh is -1 and its slope 0
 
 
 class Case(NamedTuple):
@@ -110,7 +112,10 @@ def check(case: Case, value: float, gradients: list[np.ndarray]) -> None:
     objective = ours.loss + (0.0 if ours.penalty is None else ours.penalty)
     assert distance(objective, value) < AGREEMENT
     for mine, theirs in zip(leaves(ours.grads), gradients, strict=True):
-        assume(not 0.0 < np.linalg.norm(theirs) < FAR_TAIL)
+        if not theirs.any():
+            assert np.abs(mine).max() < LOST_SLOPE
+            continue
+        assume(np.linalg.norm(theirs) >= FAR_TAIL)
         assert distance(mine, theirs) < AGREEMENT
 
 
@@ -169,13 +174,13 @@ def torch_oracle():
 
 
 @pytest.fixture(scope="module")
-def jax_oracle(memory):
+def jax_oracle():
     load_or_skip("jax")
     import jax
     import jax.numpy as jnp
     from jax.scipy.special import xlogy
 
-    calls = count(1)
+    calls = count()
     functions = {
         "identity": lambda z: z,
         "sigmoid": jax.nn.sigmoid,
@@ -216,8 +221,8 @@ def jax_oracle(memory):
             absolutes = sum(jnp.abs(W).sum() for W, _ in params)
             return loss + 0.5 * (case.l2 or 0.0) * squares + (case.l1 or 0.0) * absolutes
 
-        if next(calls) % 25 == 0:
-            memory.keep_small()
+        if next(calls) % 10 == 0:
+            let_go()
         params = [[jnp.asarray(leaf) for leaf in layer] for layer in case.params]
         value, grads = jax.value_and_grad(objective)(params)
         return float(value), [np.asarray(leaf) for layer in grads for leaf in layer]
