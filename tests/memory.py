@@ -5,7 +5,7 @@ import gc
 import sys
 from pathlib import Path
 
-GROWTH = 150 * 2**20
+GROWTH = 120 * 2**20
 PAGE = 4096
 
 
