@@ -28,7 +28,7 @@ class FolderLock:
     """
 
     def __init__(self) -> None:
-        self._files: list[tuple[Path, BinaryIO]] = []
+        self._own: tuple[Path, BinaryIO] | None = None
         self._around: BinaryIO | None = None
 
     def take(self, folder: Path, around: Path | None = None) -> None:
@@ -40,13 +40,13 @@ class FolderLock:
         be made.
         """
         self.release()
-        self._files.append((folder / LOCK, _locked(folder / LOCK)))
+        self._own = folder / LOCK, _locked(folder / LOCK)
         if around:
             self._around = _locked(around / LOCK, shared=True)
 
     def is_held(self) -> bool:
         """Tell whether the folder that was locked is still there, under its name."""
-        return bool(self._files) and _is_at(*self._files[0])
+        return self._own is not None and _is_at(*self._own)
 
     def release(self) -> None:
         """Let go of the folder, and take its file away.
@@ -56,8 +56,9 @@ class FolderLock:
         if self._around:
             self._around.close()
             self._around = None
-        while self._files:
-            path, file = self._files.pop()
+        if self._own:
+            path, file = self._own
+            self._own = None
             with file, suppress(OSError, FolderInUseError):
                 _lock(file)
                 if _is_at(path, file):
