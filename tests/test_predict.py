@@ -374,6 +374,28 @@ def test_ctrl_c_while_rows_come_in(folder):
     assert not [name for name in os.listdir(folder) if "partial" in name]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
+def test_ctrl_c_while_texts_become_numbers():
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    values = np.random.default_rng(0).standard_normal((200_000, 3)).astype(np.float32)
+    texts = values.astype(str)
+    previous = signal.signal(signal.SIGALRM, interrupt)
+
+    class Late(np.ndarray):
+        def astype(self, dtype):
+            signal.setitimer(signal.ITIMER_REAL, 0.001)
+            return texts if dtype is str else super().astype(dtype)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            write_predictions([Predictions(values.view(Late), None)], VALUES, "csv", io.StringIO())
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
 def test_help_loads_no_library():
     code = "import sys, xpmlp.predict as p; p.make_parser(); print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -54,9 +54,11 @@ def _numbers(model: "Model", batch: "Predictions") -> list[list[float]]:
 
 
 def _shortest(values: "np.ndarray") -> list[list[float]]:
-    """Return floats whose text is the shortest that gives the values again in their dtype."""
-    rows: list[list[float]] = values.astype(str).astype(float).tolist()
-    return rows
+    """Return floats whose text is the shortest that gives the values again in their dtype.
+
+    Each text is read by itself: NumPy's cast from texts to numbers swallows a Ctrl-C.
+    """
+    return [list(map(float, row)) for row in values.astype(str).tolist()]
 
 
 def _csv(model: "Model", stream: TextIO) -> Write:
