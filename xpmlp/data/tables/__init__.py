@@ -1,0 +1,1 @@
+"""Tables of one's own: read, typed, understood, and turned into the numbers that a net takes."""
