@@ -56,9 +56,11 @@ def guarded(program: str, run: Callable[[], int]) -> int:
 
 
 def add_config_flags(parser: argparse.ArgumentParser, groups: dict[str, str]) -> None:
-    """Add a flag per config field, in groups; flags that aren't given leave no trace."""
+    """Add a flag per config field of these groups; flags that aren't given leave no trace."""
     sections = {name: parser.add_argument_group(title) for name, title in groups.items()}
     for item in fields(Config):
+        if item.metadata["group"] not in sections:
+            continue
         sections[item.metadata["group"]].add_argument(
             "--" + item.name.replace("_", "-"),
             default=argparse.SUPPRESS,
@@ -77,7 +79,7 @@ def _help(item: Field[Any]) -> str:
     parts = [str(item.metadata["help"])]
     if choices := item.metadata.get("choices"):
         parts.append(": " + ", ".join(choices))
-    default = item.default
+    default = item.metadata["usual"]
     if default not in (None, 0.0, ()) or item.name.endswith("seed"):
         shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
         parts.append(f" [{shown}]")
@@ -87,7 +89,7 @@ def _help(item: Field[Any]) -> str:
 def _shape(item: Field[Any]) -> dict[str, Any]:
     about = item.metadata
     shape = {"type": about.get("parse", about["kind"]), "metavar": about.get("metavar", "NAME")}
-    return shape | ({"nargs": about.get("nargs", "*")} if isinstance(item.default, tuple) else {})
+    return shape | ({"nargs": about.get("nargs", "*")} if isinstance(about["usual"], tuple) else {})
 
 
 def path(text: str) -> Path:

@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_command(arguments: argparse.Namespace) -> int:
     """Evaluate as the arguments say. Raises XpmlpError with a line for people."""
     report = _evaluated(arguments)
-    if note := report.source.data.note:
+    for note in report.source.data.note.splitlines():
         warn(f"note: {note}")
     if arguments.json:
         figures = {"run": str(arguments.run), **report.figures()}

@@ -36,6 +36,7 @@ PROGRAM = "xpmlp train"
 SECONDS_BETWEEN_CHECKPOINTS, LEAST_SHARE = 10.0, 10.0  # of training, to one of saving
 GROUPS = {
     "data": "data",
+    "table": "tables of your own",
     "net": "net",
     "training": "training",
     "machine": "machine",
@@ -115,19 +116,20 @@ def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock") -> int:
     if selection.backend.matmul_precision != config.matmul_precision:
         warn("note: TF32 needs a GPU; the matrix products of this run are in full float32")
     data = load_for(config)
-    if data.note:
-        warn(f"note: {data.note}")
+    for note in data.note.splitlines():
+        warn(f"note: {note}")
     config = _resolved(config, selection, data)
+    assumed = data.about.text() if data.about else ""
     members = make_members(config.members(), data, selection.backend)
     if saved:
         saved.resume(members)
-        directory = RunDirectory(saved.path, config, lock)
+        directory = RunDirectory(saved.path, config, lock, assumed)
         if config.seeds:  # whose config is read from its file, a single net's from its checkpoint
             directory.save_config()
         _save_checkpoints(directory, members)
         directory.save_config()
     else:
-        directory = RunDirectory.create(arguments.out, config, lock)
+        directory = RunDirectory.create(arguments.out, config, lock, assumed)
     return _train(arguments, members, selection, directory)
 
 
@@ -142,10 +144,14 @@ def _resolved(config: Config, selection: "Selection", data: "Dataset") -> Config
     """Return the config with every `auto` replaced by what it came to, and absolute paths."""
     from xpmlp.data.places import places
     from xpmlp.data.registry import dataset_names
+    from xpmlp.training.defaults import filled
     from xpmlp.training.targets import resolve_loss
 
     named = config.dataset in dataset_names()
     folder = places(config.data_dir).data_dir
+    config = filled(config, data)
+    if data.about:
+        config = config.replace(**data.about.wishes())
     return config.replace(
         dataset=data.name if named else str(Path(config.dataset).expanduser().resolve()),
         data_dir=str(folder.resolve()) if folder else None,

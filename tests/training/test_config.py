@@ -50,7 +50,7 @@ def test_one_word_stands_for_one_layer():
         ({"epochs": 2.5}, "epochs can't be 2.5"),
         ({"epochs": True}, "epochs can't be True"),
         ({"batch_size": -1}, "batch_size is -1; it must be 1 or more, or 0 for all rows"),
-        ({"early_stopping": 0}, "early_stopping is 0; it must be 1 or more"),
+        ({"early_stopping": -1}, "early_stopping is -1; it must be 0 or more"),
         ({"early_stopping": 3, "validation": 0}, "early_stopping needs validation rows"),
         ({"label_smoothing": 0.1, "loss": "mean_squared_error"}, "label_smoothing goes with"),
         ({"seed": -1}, "seed is -1"),

@@ -12,6 +12,9 @@ from xpmlp.types import Array
 if TYPE_CHECKING:
     import numpy as np
 
+    from xpmlp.data.tables.describing import TableAbout
+    from xpmlp.data.tables.preparing import ColumnRule
+
 Task = Literal["classification", "multilabel", "regression"]
 
 
@@ -81,7 +84,12 @@ class Dataset:
     image_shape: (height, width) where the rows are images, else None.
     scale: the scaling that was applied: `none`, `center`, `unit` or `standard`.
     scaling: its numbers, None where the rows came without.
-    note: one plain line that a person should see (what `auto` chose and why), or "".
+    columns: of a table how each of its columns became columns of x; else none.
+    label: of a table the names of the columns that are learnt.
+    target: of values that are learnt in units of their own deviation, mean and deviation of
+        each column of y in the training rows, which itself stays in the units of the table.
+    about: of a table what it was taken for, column by column.
+    note: plain lines that a person should see (what `auto` chose and why), or "".
     Raises InputError for parts that are no `Rows`, an unknown task, and names that are no texts.
     """
 
@@ -95,6 +103,10 @@ class Dataset:
     image_shape: tuple[int, int] | None = None
     scale: str = "none"
     scaling: Scaling | None = None
+    columns: "tuple[ColumnRule, ...]" = ()
+    label: tuple[str, ...] = ()
+    target: Scaling | None = None
+    about: "TableAbout | None" = None
     note: str = ""
 
     def __post_init__(self) -> None:

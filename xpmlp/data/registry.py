@@ -4,13 +4,14 @@ Nothing is imported here but the standard library: a loader's module comes with 
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from xpmlp.data.dataset import Dataset, Rows
+from xpmlp.data.dataset import Dataset
 from xpmlp.data.places import Places, places
+from xpmlp.data.wishes import Wishes
 from xpmlp.errors import DataUnavailableError, InputError, unknown_name
 
 if TYPE_CHECKING:
@@ -44,15 +45,23 @@ def dataset_names() -> tuple[str, ...]:
 
 
 def load_dataset(
-    name: str = AUTO,
+    name: Any = AUTO,
     *,
     data_dir: str | Path | None = None,
     validation: float | int | None = None,
     scale: str | None = None,
     seed: int = 0,
     dtype: str = "float32",
+    label: str | None = None,
+    task: str | None = None,
+    features: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    header: bool | None = None,
 ) -> Dataset:
-    """Load a data set by name, or a `.csv`, `.dat` or `.npz` file by its path.
+    """Load a data set by name, or a table of your own: a file by its path, or one of Python's.
+
+    name: one of `dataset_names()`; the path of a text, Parquet, Feather, `.npz` or svmlight file;
+        or a table of pandas, polars or pyarrow.
 
     data_dir: a folder that is looked up first and never written to; None means the variable
         XPMLP_DATA_DIR where it is set. Then comes the user's cache, then a download.
@@ -62,14 +71,19 @@ def load_dataset(
         alone; None means `unit` for pixels and `none` for all else.
     seed: chooses the rows that are held out, and the points of `moons` and `spirals`.
     dtype: `float32` or `float64`, that of x.
+    label, task, features, drop, header: what to take a table of your own for, as `Wishes` says;
+        the rest is told from the table, and `about` and `note` of the data set say how.
 
     `auto` is MNIST, or scikit-learn's digits where MNIST can't be had, as the note then says.
 
     Raises InputError for bad input of any kind, DataUnavailableError for a set that isn't here.
     """
     _check(scale, seed, dtype)
-    source = _load(str(name), places(data_dir), seed)
-    return _prepare(source, validation, scale, seed, dtype)
+    from xpmlp.data.prepare import prepare
+
+    wishes = Wishes(label, task, tuple(features), tuple(drop), header)
+    source = _load(name, places(data_dir), seed, wishes)
+    return prepare(source, validation, scale, seed, dtype)
 
 
 def _check(scale: str | None, seed: int, dtype: str) -> None:
@@ -84,16 +98,24 @@ def _check(scale: str | None, seed: int, dtype: str) -> None:
         raise InputError(f"the seed must be 0 or more, got {seed}")
 
 
-def _load(name: str, where: Places, seed: int) -> "Source":
+def _load(name: Any, where: Places, seed: int, wishes: Wishes) -> "Source":
+    if not isinstance(name, str | Path) or (
+        str(name) not in dataset_names() and any(hint in str(name) for hint in _PATH_HINTS)
+    ):
+        from xpmlp.data.tables.loading import load_table
+
+        return load_table(name, wishes)
+    if wishes != Wishes():
+        raise InputError(
+            f"{name} is no table of your own; label, task, features, drop and header go with those"
+        )
     if name == AUTO:
         return _load_auto(where, seed)
     if name in DATASETS:
-        return _loader(name)(where, seed)
-    if any(hint in name for hint in _PATH_HINTS):
-        from xpmlp.data.tabular import read_table
-
-        return read_table(Path(name).expanduser())
-    raise unknown_name("data set", name, (*dataset_names(), "FILE.csv", "FILE.dat", "FILE.npz"))
+        return _loader(str(name))(where, seed)
+    raise unknown_name(
+        "data set", str(name), (*dataset_names(), "FILE.csv", "FILE.parquet", "FILE.npz")
+    )
 
 
 def _load_auto(where: Places, seed: int) -> "Source":
@@ -108,30 +130,3 @@ def _loader(name: str) -> "Callable[[Places, int], Source]":
     loader: Callable[[Places, int], Source]
     loader = getattr(importlib.import_module(f"xpmlp.data.{module}"), function)
     return loader
-
-
-def _prepare(
-    source: "Source", validation: float | int | None, scale: str | None, seed: int, dtype: str
-) -> Dataset:
-    """Split and scale a source."""
-    from xpmlp.data.scaling import scale_parts
-    from xpmlp.data.splits import split
-
-    if scale is None:
-        scale = "none" if source.full_scale is None else "unit"
-    parts = split(source, validation, seed)
-    features, scaling = scale_parts([x for x, _ in parts], scale, source.full_scale, dtype)
-    train, held, test = (Rows(x, y) for x, (_, y) in zip(features, parts, strict=True))
-    return Dataset(
-        source.name,
-        source.task,
-        train,
-        held,
-        test,
-        class_names=source.class_names,
-        feature_names=source.feature_names,
-        image_shape=source.image_shape,
-        scale=scale,
-        scaling=scaling,
-        note=source.note,
-    )

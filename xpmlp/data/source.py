@@ -1,17 +1,23 @@
 """What a loader hands over: rows as they were found, and how they are meant to be split."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xpmlp.data.dataset import Task
+
+if TYPE_CHECKING:
+    from xpmlp.data.tables.columns import Column
+    from xpmlp.data.tables.describing import TableAbout
 
 
 @dataclass(frozen=True)
 class Source:
     """A data set before it is split and scaled.
 
-    x: (N, D), uint8 or float64, images flattened row by row.
+    x: (N, D), uint8 or float64, images flattened row by row; of a table with typed columns the
+        places (N,), int64, of the rows that are used.
     y: (N,) int64 classes, or (N, O) float64 values for regression.
     full_scale: what counts as 1 in pixels (255 in a byte); None where x holds no pixels.
     test: the canonical test rows (x, y); None means that `test_size` rows are held out.
@@ -19,6 +25,8 @@ class Source:
     tail: validation takes the last rows of x, by default this many; None means a seeded
         choice, by default a tenth.
     shared: too few rows to split, so all three parts are all rows.
+    own: a file or table of somebody's own, which is scaled where nobody says otherwise.
+    columns: the features of a table; about: what it was taken for; label: names of what is learnt.
     """
 
     name: str
@@ -33,4 +41,8 @@ class Source:
     test_size: float | int = 0.2
     tail: int | None = None
     shared: bool = False
+    own: bool = False
+    columns: "tuple[Column, ...]" = ()
+    about: "TableAbout | None" = None
+    label: tuple[str, ...] = ()
     note: str = ""

@@ -11,6 +11,7 @@ from xpmlp.files import write_whole
 from xpmlp.pages.parts import Markup, element, joined, picture, whole_page
 from xpmlp.pages.tables import (
     class_table,
+    columns_table,
     interval_text,
     machine_table,
     mean_text,
@@ -92,6 +93,7 @@ class RunPage:
             "Training": self._pictures("epochs", "loss-per-step", "gradient-magnitude"),
             "What was learnt": self._pictures("first-layer-weights", "decision-regions"),
             "Test rows": Markup() if several else self._test_rows(run),
+            "Columns": columns_table(run.data.about),
             "Other pictures": self._pictures(*(p for p in self.pictures if p not in PICTURES)),
             "Settings": joined([_SETTINGS_NOTE, settings_tables(self.config)]),
             "Machine and speed": machine_table(summary),
@@ -109,7 +111,7 @@ class RunPage:
         """Return what to know about the results, a paragraph each."""
         failed = self.summary.get("failed_seeds") or {}
         notes = [f"Seed {seed} failed: {why}" for seed, why in failed.items()]
-        notes += [self.runs[0].data.note.capitalize() + "."] * bool(self.runs[0].data.note)
+        notes += [note[:1].upper() + note[1:] + "." for note in self.runs[0].data.note.splitlines()]
         if reason := self.summary.get("fallback_reason"):
             notes.append(f"Trained on the CPU, as there was no CUDA: {reason}.")
         return [element("p", note, "note") for note in notes]

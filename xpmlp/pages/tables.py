@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from xpmlp.data.dataset import Rows
+from xpmlp.data.tables.describing import TITLES, TableAbout
 from xpmlp.evaluation.intervals import wilson_interval
 from xpmlp.evaluation.reports import ClassReport, ValueReport
 from xpmlp.evaluation.rows import part_of
@@ -23,6 +24,7 @@ from xpmlp.training.texts import loss_text, setting_text
 SHOWN_SEEDS = 200
 SHOWN_MISTAKES = 10
 SHOWN_FEATURES = 8
+SHOWN_COLUMNS = 200
 FIGURES = tuple(f"{part}_{kind}" for part in PARTS for kind in ("loss", "accuracy"))
 MACHINE = {
     "library": "array library",
@@ -161,6 +163,21 @@ def _unscaled(model: Model, x: np.ndarray) -> np.ndarray:
     shift, width = (part[: x.shape[1]] for part in model.scaling)
     raw: np.ndarray = x * width + shift
     return raw
+
+
+def columns_table(about: TableAbout | None) -> str:
+    """Return what a table of somebody's own was taken for, a row each column; "" without one."""
+    if about is None:
+        return ""
+    rows = [column.cells() for column in about.columns[:SHOWN_COLUMNS]]
+    rest = len(about.columns) - len(rows)
+    more = f" The first {len(rows):,} of {len(about.columns):,} columns are shown." if rest else ""
+    return joined(
+        [
+            element("p", f"{about.form()}; {about.line()}.{more}"),
+            table("What each column was taken for", TITLES, rows),
+        ]
+    )
 
 
 def settings_tables(config: Config) -> Markup:

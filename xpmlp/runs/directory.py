@@ -32,19 +32,27 @@ class RunDirectory:
     A run of several seeds has config.toml, summary.json and pictures over all of them, and a
     folder seed-N for each. members: where each net's files go; of a single net, here.
     places: these, and the folder itself. lock: of the folder, needed for writing there.
+    assumed: what a table was taken for, which stands as comments in config.toml.
     """
 
-    def __init__(self, path: Path, config: Config, lock: FolderLock | None = None) -> None:
-        self.config, self.lock = config, lock or FolderLock()
+    def __init__(
+        self, path: Path, config: Config, lock: FolderLock | None = None, assumed: str = ""
+    ) -> None:
+        self.config, self.lock, self.assumed = config, lock or FolderLock(), assumed
         self._lay_out(path)
 
     def _lay_out(self, path: Path) -> None:
         members = self.config.members() if self.config.seeds else []
-        own = [RunDirectory(path / f"seed-{config.seed}", config) for config in members]
+        own = [
+            RunDirectory(path / f"seed-{config.seed}", config, assumed=self.assumed)
+            for config in members
+        ]
         self.path, self.members, self.places = path, own or [self], [self, *own]
 
     @classmethod
-    def create(cls, out: Path | None, config: Config, lock: FolderLock) -> "RunDirectory":
+    def create(
+        cls, out: Path | None, config: Config, lock: FolderLock, assumed: str = ""
+    ) -> "RunDirectory":
         """Make a new folder, by default runs/DATASET-TIME, and claim it with its config.toml.
 
         From then on it can be resumed. The config reproduces the run. Raises InputError where
@@ -54,7 +62,7 @@ class RunDirectory:
         try:
             path.mkdir(parents=True, exist_ok=True)
             lock_run(lock, path)
-            directory = cls(path, config, lock)
+            directory = cls(path, config, lock, assumed)
             for place in directory.places:
                 place._refuse_results()
             directory.save_config()
@@ -127,7 +135,8 @@ class RunDirectory:
             place._write_config()
 
     def _write_config(self) -> None:
-        write_whole(self.path / CONFIG, self.config.to_toml())
+        comments = "".join(f"# {line}".rstrip() + "\n" for line in self.assumed.splitlines())
+        write_whole(self.path / CONFIG, self.config.to_toml() + comments)
 
     def save_checkpoints(self, trainers: Sequence[Trainer]) -> list[str]:
         """Write what `--resume` needs of each member; return what could not be written."""
@@ -217,7 +226,7 @@ def is_run(path: Path) -> bool:
 
 
 def _is_config(path: Path, config: Config) -> bool:
-    return path.is_file() and path.read_bytes() == config.to_toml().encode()
+    return path.is_file() and path.read_bytes().startswith(config.to_toml().encode())
 
 
 def _is_taken(path: Path) -> bool:

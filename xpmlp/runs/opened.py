@@ -143,7 +143,7 @@ def _config(path: Path) -> Config:
         raise InputError(
             f"{path} is no run: it holds no {CONFIG}; give the folder that xpmlp train wrote"
         )
-    return Config.load(path / CONFIG)
+    return Config.load(path / CONFIG).filled()
 
 
 def _refuse_unfinished(path: Path) -> None:

@@ -82,6 +82,7 @@ def header(trainers: Sequence[Trainer]) -> str:
     return "\n".join(
         [
             f"data      {data.name}: {rows} rows; {data.n_features} inputs, {outputs}",
+            *([f"table     {data.about.line()}"] if data.about else []),
             f"net       {net_text(model)}",
             f"training  {training}, {_seeds(trainers)}",
             f"machine   {_machine(about)}",

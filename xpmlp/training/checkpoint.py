@@ -69,7 +69,7 @@ class Checkpoint:
         moments = tuple(unpack(f"moments.{i}", tensors, n) for i in range(about["n_moments"]))
         np.random.PCG64().state = about["generator"]
         return cls(
-            config=Config.from_dict(about["config"]),
+            config=Config.from_dict(about["config"]).filled(),
             fingerprint=about["fingerprint"],
             state=TrainState(unpack("params", tensors, n), moments, tensors["step"]),
             generator=about["generator"],

@@ -2,8 +2,7 @@
 
 import sys
 import tomllib
-from argparse import ArgumentTypeError
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import Field, asdict, dataclass, fields, replace
 from numbers import Number
 from pathlib import Path
 from typing import Any
@@ -17,60 +16,36 @@ from xpmlp.nn.network import hidden_activations
 from xpmlp.optim import OPTIMIZERS
 from xpmlp.optim.adam import BETA1, BETA2, EPSILON
 from xpmlp.optim.schedules import SCHEDULES
+from xpmlp.training.options import MOST_SEEDS, count_or_list, left_to_data, number, option
 
 RESUMABLE = ("epochs", "device", "backend", "matmul_precision", "data_dir", "early_stopping")
 LARGEST = {"float32": 3.4028235e38, "float64": sys.float_info.max}
 WIDEST = 10**7
-MOST_SEEDS = 10_000
-SCALES = ("none", "center", "unit", "standard")
+SCALES = ("none", "center", "unit", "standard", "robust", "quantile")
+TASKS = ("classification", "regression")
 RECORDS = ("norms", "loss")
 L2_PER = ("batch", "row")
-
-
-def number(text: str) -> float | int:
-    """Return an int where the text is a whole number, so that 1 is a count and 0.1 a share."""
-    return int(text) if text.isdecimal() else float(text)
-
-
-def count_or_list(text: str) -> tuple[int, ...]:
-    """Return the seeds of a count, `10` for 0 to 9, or of a list, `0,3,7`; never none."""
-    words = text.split(",")
-    if not all(word.isdecimal() and len(word) < 20 for word in words) or text.strip("0") == "":
-        raise ArgumentTypeError(f"expected a count, as 10, or a list, as 0,3,7, got {text!r}")
-    numbers = tuple(int(word) for word in words)
-    if len(numbers) > 1:
-        return numbers
-    if numbers[0] > MOST_SEEDS:
-        raise ArgumentTypeError(f"{text} seeds are too many; the most are {MOST_SEEDS:,}")
-    return tuple(range(numbers[0]))
-
-
-def _option(default: Any, group: str, text: str, kind: type | None = None, **more: Any) -> Any:
-    """Declare a field: its type (else that of the default), and what the command line says."""
-    example = default[0] if isinstance(default, tuple) and default else default
-    metadata = {"group": group, "help": text, "kind": kind or type(example), **more}
-    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class Config:
     """Every choice of a run. Raises InputError for a value that can't be used.
 
-    None means: left to the data set (`validation`, `scale`, `data_dir`) or off
-    (`early_stopping`, `clip_norm`).
+    None means: left to the data set, as `defaults.filled` says, or off (`clip_norm`). A trainer's
+    config has none left to the data set.
     """
 
-    dataset: str = _option(
+    dataset: str = option(
         "auto",
         "data",
-        "mnist, fashion-mnist, notmnist, digits, iris, moons, xor, spirals, ellipse, a .csv, "
-        ".dat or .npz file, or auto: mnist, else digits",
+        "mnist, fashion-mnist, notmnist, digits, iris, moons, xor, spirals, ellipse, a file "
+        "(text, Parquet, Feather, .npz, svmlight), or auto: mnist, else digits",
         metavar="NAME|FILE",
     )
-    data_dir: str | None = _option(
+    data_dir: str | None = option(
         None, "data", "folder with data sets, before the cache", str, metavar="DIR"
     )
-    validation: float | int | None = _option(
+    validation: float | int | None = option(
         None,
         "data",
         "rows held out for validation: a share below 1, a count, or 0; else the last 10,000 of "
@@ -79,89 +54,111 @@ class Config:
         metavar="N",
         parse=number,
     )
-    scale: str | None = _option(
-        None, "data", "scaling of the inputs (images: unit, else: none)", str, choices=SCALES
+    scale: str | None = option(
+        None,
+        "data",
+        "scaling of the inputs (images: unit, files: standard, else: none)",
+        str,
+        choices=SCALES,
     )
-    data_seed: int = _option(0, "data", "seed of toy data and splits", metavar="N")
+    data_seed: int = option(0, "data", "seed of toy data and splits", metavar="N")
 
-    hidden: tuple[int, ...] = _option(
+    label: str | None = option(
+        None,
+        "table",
+        "what to learn: the column's name or number, first or last; several as A,B,C [last]",
+        str,
+        metavar="COLUMN",
+    )
+    task: str | None = option(
+        None, "table", "else told from the label and --loss", str, choices=TASKS
+    )
+    features: tuple[str, ...] = option(
+        (), "table", "learn from these columns alone", str, metavar="COLUMN"
+    )
+    drop: tuple[str, ...] = option((), "table", "leave these columns out", str, metavar="COLUMN")
+    header: str | None = option(
+        None, "table", "is the first line names? else told from it", str, choices=("yes", "no")
+    )
+
+    hidden: tuple[int, ...] = left_to_data(
         (300, 100), "net", "widths of the hidden layers; without any: a linear net", metavar="N"
     )
-    activation: tuple[str, ...] = _option(
+    activation: tuple[str, ...] = left_to_data(
         ("relu",), "net", "one for all hidden layers, or one per layer", metavar="NAME"
     )
-    dropout: tuple[float, ...] = _option(
+    dropout: tuple[float, ...] = left_to_data(
         (0.0,),
         "net",
         "share of hidden units dropped in training, for all layers or one each",
         metavar="P",
     )
-    loss: str = _option("auto", "net", "loss", choices=("auto", *LOSSES))
-    label_smoothing: float = _option(0.0, "net", "share of each target spread evenly", metavar="S")
-    init: str = _option(
+    loss: str = option("auto", "net", "loss", choices=("auto", *LOSSES))
+    label_smoothing: float = option(0.0, "net", "share of each target spread evenly", metavar="S")
+    init: str = option(
         "auto",
         "net",
         "law of the initial weights (auto: xavier or he, by activation)",
         choices=INITIALIZERS,
     )
-    init_std: tuple[float, ...] = _option(
+    init_std: tuple[float, ...] = option(
         (0.01,),
         "net",
         "standard deviation for --init normal: one for all layers, or one per layer",
         metavar="STD",
     )
-    init_bias_std: float = _option(
+    init_bias_std: float = option(
         0.0, "net", "standard deviation of the initial biases", metavar="STD"
     )
 
-    optimizer: str = _option("momentum", "training", "optimiser", choices=tuple(OPTIMIZERS))
-    learning_rate: float = _option(0.1, "training", "base learning rate", metavar="RATE")
-    momentum: float = _option(0.9, "training", "for momentum and nesterov", metavar="MU")
-    init_velocity: float = _option(
+    optimizer: str = left_to_data("momentum", "training", "optimiser", choices=tuple(OPTIMIZERS))
+    learning_rate: float = left_to_data(0.1, "training", "base learning rate", metavar="RATE")
+    momentum: float = option(0.9, "training", "for momentum and nesterov", metavar="MU")
+    init_velocity: float = option(
         0.0, "training", "initial velocity of momentum and nesterov", metavar="V"
     )
-    beta1: float = _option(
+    beta1: float = option(
         BETA1, "training", "decay of the mean of gradients, for every adam", metavar="BETA"
     )
-    beta2: float = _option(
+    beta2: float = option(
         BETA2, "training", "decay of the mean of squares, for every adam", metavar="BETA"
     )
-    epsilon: float = _option(
+    epsilon: float = option(
         EPSILON, "training", "added to the root of that mean, for every adam", metavar="EPS"
     )
-    lr_schedule: str = _option(
+    lr_schedule: str = left_to_data(
         "cosine",
         "training",
         "rate over time (step: ×0.1 after 1/2 and 3/4)",
         choices=tuple(SCHEDULES),
     )
-    lr_decay: float = _option(
+    lr_decay: float = option(
         0.95, "training", "factor per epoch of the exponential schedule", metavar="F"
     )
-    l2: float = _option(0.0, "training", "penalty ½·l2·ΣW²", metavar="L2")
-    l2_per: str = _option("batch", "training", "l2 as is, or over a batch's rows", choices=L2_PER)
-    l1: float = _option(0.0, "training", "penalty l1·Σ|W|", metavar="L1")
-    clip_norm: float | None = _option(
+    l2: float = left_to_data(0.0, "training", "penalty ½·l2·ΣW²", metavar="L2")
+    l2_per: str = option("batch", "training", "l2 as is, or over a batch's rows", choices=L2_PER)
+    l1: float = option(0.0, "training", "penalty l1·Σ|W|", metavar="L1")
+    clip_norm: float | None = option(
         None, "training", "largest global norm of a gradient", float, metavar="NORM"
     )
-    batch_size: int = _option(128, "training", "rows of a step; 0: all rows", metavar="N")
-    epochs: int = _option(10, "training", "passes over the training rows", metavar="N")
-    record: str = _option(
+    batch_size: int = left_to_data(128, "training", "rows of a step; 0: all rows", metavar="N")
+    epochs: int = left_to_data(10, "training", "passes over the training rows", metavar="N")
+    record: str = option(
         "norms",
         "training",
         "what each step records: the loss and the norms of all gradients, or the loss alone, "
         "which is faster",
         choices=RECORDS,
     )
-    early_stopping: int | None = _option(
-        None,
+    early_stopping: int = left_to_data(
+        0,
         "training",
-        "stop after so many epochs without a better validation loss, keep the best weights",
-        int,
+        "stop after so many epochs without a better validation loss, keep the best weights; 0: "
+        "never",
         metavar="PATIENCE",
     )
-    seed: int = _option(0, "training", "seed of initial weights and batch order", metavar="N")
-    seeds: tuple[int, ...] = _option(
+    seed: int = option(0, "training", "seed of initial weights and batch order", metavar="N")
+    seeds: tuple[int, ...] = option(
         (),
         "training",
         "train one net per seed, together: a count (10: 0 to 9) or a list (0,3,7)",
@@ -171,10 +168,10 @@ class Config:
         nargs=None,
     )
 
-    device: str = _option("auto", "machine", "auto, cpu, cuda or cuda:N", metavar="DEVICE")
-    backend: str = _option("auto", "machine", "array library", choices=("auto", *BACKENDS))
-    dtype: str = _option("float32", "machine", "floating-point type", choices=DTYPES)
-    matmul_precision: str = _option(
+    device: str = option("auto", "machine", "auto, cpu, cuda or cuda:N", metavar="DEVICE")
+    backend: str = option("auto", "machine", "array library", choices=("auto", *BACKENDS))
+    dtype: str = option("float32", "machine", "floating-point type", choices=DTYPES)
+    matmul_precision: str = option(
         "full",
         "machine",
         "matrix products of float32 on a GPU: in full, or in TF32, which is faster and keeps "
@@ -189,9 +186,10 @@ class Config:
                 raise InputError(f"{seeds} seeds can't be; give a count from 1 to {MOST_SEEDS:,}")
             object.__setattr__(self, "seeds", range(seeds))
         for item in fields(self):
-            object.__setattr__(self, item.name, _plain(item.default, getattr(self, item.name)))
+            object.__setattr__(self, item.name, _plain(item, getattr(self, item.name)))
         _check_types(self)
-        _check_values(self)
+        empty = any(getattr(self, name) is None for name in LEFT_TO_DATA)
+        _check_values(self.filled() if empty else self)
 
     @classmethod
     def names(cls) -> list[str]:
@@ -228,9 +226,23 @@ class Config:
         """Return a copy with some options changed."""
         return replace(self, **changes)
 
+    def filled(self, **values: Any) -> "Config":
+        """Return a copy with these values, else the usual ones, where it has None for an option
+        that is left to the data."""
+        usual = {item.name: item.metadata["usual"] for item in fields(self)} | values
+        empty = [name for name in usual if getattr(self, name) is None]
+        return self.replace(**{name: usual[name] for name in empty})
+
     def members(self) -> list["Config"]:
         """Return the config of each seed's own run: of `seeds`, or of `seed` where none are."""
         return [self.replace(seed=seed, seeds=()) for seed in self.seeds or (self.seed,)]
+
+
+LEFT_TO_DATA = tuple(
+    item.name
+    for item in fields(Config)
+    if item.default is None and item.metadata["usual"] is not None
+)
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:
@@ -243,25 +255,32 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path} is not a TOML file: {error}") from error
 
 
-def _plain(default: Any, value: Any) -> Any:
+def _plain(item: "Field[Any]", value: Any) -> Any:
     """Return NumPy's numbers as Python's, and one word or number as a tuple where it stands."""
-    if isinstance(value, Number) and hasattr(value, "item"):
-        value = value.item()
-    if not isinstance(default, tuple):
+    value = _as_python(value)
+    if not isinstance(item.metadata["usual"], tuple) or (value is None and item.default is None):
         return value
     if isinstance(value, list | tuple | range) or hasattr(value, "tolist"):
-        return tuple(_plain(None, single) for single in value)
+        return tuple(_as_python(single) for single in value)
     return (value,)
+
+
+def _as_python(value: Any) -> Any:
+    return value.item() if isinstance(value, Number) and hasattr(value, "item") else value
 
 
 def _check_types(config: Config) -> None:
     for item in fields(Config):
-        value, default, kind = getattr(config, item.name), item.default, item.metadata["kind"]
-        if value is None and default is None:
+        value, usual, kind = (
+            getattr(config, item.name),
+            item.metadata["usual"],
+            item.metadata["kind"],
+        )
+        if value is None and item.default is None:
             continue
-        values = value if isinstance(default, tuple) else (value,)
+        values = value if isinstance(usual, tuple) else (value,)
         if not all(_is_a(kind, single) for single in values):
-            example = f"; the default is {default!r}" if default is not None else ""
+            example = f"; the default is {usual!r}" if usual is not None else ""
             raise InputError(f"{item.name} can't be {value!r}{example}")
 
 
@@ -274,6 +293,7 @@ def _is_a(kind: type, value: Any) -> bool:
 
 
 def _check_values(config: Config) -> None:
+    """Refuse values that can't be; those left to the data are taken as the usual ones."""
     choices: tuple[tuple[str, str | None, tuple[str, ...]], ...] = (
         ("loss", config.loss, ("auto", *LOSSES)),
         ("init", config.init, INITIALIZERS),
@@ -284,6 +304,8 @@ def _check_values(config: Config) -> None:
         ("dtype", config.dtype, DTYPES),
         ("matmul_precision", config.matmul_precision, PRECISIONS),
         ("scale", config.scale, SCALES),
+        ("task", config.task, TASKS),
+        ("header", config.header, ("yes", "no")),
         ("backend", config.backend, ("auto", *BACKENDS)),
     )
     for name, value, valid in choices:
@@ -293,9 +315,9 @@ def _check_values(config: Config) -> None:
     hidden_activations(config.activation, len(config.hidden))
     dropout_rates(config.dropout, len(config.hidden))
     for name, value in config.given().items():
-        for number in value if isinstance(value, tuple) else (value,):
-            if isinstance(number, float) and abs(number) > LARGEST[config.dtype]:
-                raise InputError(f"{name} is {number}, more than {config.dtype} can hold")
+        for single in value if isinstance(value, tuple) else (value,):
+            if isinstance(single, float) and abs(single) > LARGEST[config.dtype]:
+                raise InputError(f"{name} is {single}, more than {config.dtype} can hold")
     limits: tuple[tuple[str, bool, str], ...] = (
         ("hidden", all(1 <= n <= WIDEST for n in config.hidden), f"widths from 1 to {WIDEST:,}"),
         ("validation", (config.validation or 0) >= 0, "a share below 1, a count, or 0"),
@@ -314,7 +336,7 @@ def _check_values(config: Config) -> None:
         ("clip_norm", config.clip_norm is None or config.clip_norm > 0, "above 0"),
         ("batch_size", config.batch_size >= 0, "1 or more, or 0 for all rows"),
         ("epochs", config.epochs >= 1, "1 or more"),
-        ("early_stopping", config.early_stopping is None or config.early_stopping > 0, "1 or more"),
+        ("early_stopping", config.early_stopping >= 0, "0 or more"),
         ("seed", config.seed >= 0, "0 or more"),
         ("seeds", len(config.seeds) <= MOST_SEEDS, f"at most {MOST_SEEDS:,} of them"),
         ("seeds", all(seed >= 0 for seed in config.seeds), "0 or more"),

@@ -14,6 +14,7 @@ from xpmlp.nn.dropout import dropout_rates
 from xpmlp.nn.network import hidden_activations
 from xpmlp.optim import OPTIMIZERS
 from xpmlp.training.config import Config
+from xpmlp.training.defaults import filled
 from xpmlp.training.evaluation import Evaluator
 from xpmlp.training.step import Objective, initial_state, make_step
 from xpmlp.training.targets import check_dataset, make_targets, output_size, resolve_loss
@@ -93,7 +94,7 @@ class Problem:
 
 def net_of(config: Config, data: Dataset) -> tuple[Objective, tuple[int, ...]]:
     """Return what a config means for this data set: the objective, and the layers' widths."""
-    loss = resolve_loss(config.loss, data)
+    config, loss = filled(config, data), resolve_loss(config.loss, data)
     objective = Objective(
         activations=hidden_activations(config.activation, len(config.hidden)),
         loss=loss,

@@ -12,21 +12,28 @@ from xpmlp.errors import InputError
 from xpmlp.training.config import Config
 from xpmlp.training.members import Members
 from xpmlp.training.problem import Problem, net_of
-from xpmlp.training.targets import with_counts
+from xpmlp.training.targets import LOSSES_OF
 from xpmlp.training.trainer import Trainer
 
 
 def load_for(config: Config) -> Dataset:
-    """Load the data set that a config names, split and scaled as it says."""
-    data = load_dataset(
+    """Load the data set that a config names, split and scaled as it says.
+
+    A loss that fits values alone makes a table's whole numbers values, not classes.
+    """
+    return load_dataset(
         config.dataset,
         data_dir=config.data_dir,
         validation=config.validation,
         scale=config.scale,
         seed=config.data_seed,
         dtype=config.dtype,
+        label=config.label,
+        task=config.task or ("regression" if config.loss in LOSSES_OF["regression"] else None),
+        features=config.features,
+        drop=config.drop,
+        header=None if config.header is None else config.header == "yes",
     )
-    return with_counts(data) if config.loss == "poisson" else data
 
 
 def backend_for(config: Config) -> Backend:

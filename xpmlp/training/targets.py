@@ -1,12 +1,11 @@
 """From a data set's labels to the targets of a loss."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
 
-from xpmlp.data.dataset import Dataset, Rows
+from xpmlp.data.dataset import Dataset, Rows, Scaling
 from xpmlp.errors import InputError
 from xpmlp.types import Array
 
@@ -132,33 +131,6 @@ def _check_counts(data: Dataset) -> None:
         )
 
 
-def with_counts(data: Dataset) -> Dataset:
-    """Return a data set whose classes are whole numbers with these as its values, for Poisson.
-
-    That is how a table is read in whose last column few different counts stand; any other data
-    set comes back as it is.
-    """
-    if not data.class_names or not all(
-        name.removeprefix("-").isdecimal() for name in data.class_names
-    ):
-        return data
-    counts = np.array(data.class_names, dtype=np.float64)
-    note = f"{data.name}: its whole-number labels are taken as counts, as loss poisson needs"
-    train, validation, test = (
-        replace(rows, y=counts[rows.y][:, None])
-        for rows in (data.train, data.validation, data.test)
-    )
-    return replace(
-        data,
-        task="regression",
-        train=train,
-        validation=validation,
-        test=test,
-        class_names=(),
-        note=f"{data.note}; {note}" if data.note else note,
-    )
-
-
 def output_size(loss: str, data: Dataset) -> int:
     """Return the width of the output layer: one node for two classes under the binary loss."""
     two_classes = data.task == "classification" and data.n_outputs == 2
@@ -167,16 +139,24 @@ def output_size(loss: str, data: Dataset) -> int:
     return data.n_outputs
 
 
+def target_of(loss: str, data: Dataset) -> Scaling | None:
+    """Return how values are standardised inside the model; counts never are."""
+    return data.target if data.task == "regression" and loss in ANYWHERE else None
+
+
 def make_targets(loss: str, data: Dataset, rows: Rows) -> np.ndarray:
     """Return t for the rows: class indices (N,), int64, for softmax; else (N, C), float64.
 
     Classes become a single 0/1 column where the output is one node, else one-hot rows; labels
-    and values stay as they are.
+    stay as they are, and values too, but for those of a table, which are learnt in units of their
+    deviation where `target_of` says so.
     """
     if loss == "softmax_cross_entropy":
         return rows.y
     if data.task != "classification":
-        return rows.y.astype(np.float64, copy=False)
+        target = target_of(loss, data)
+        y = rows.y.astype(np.float64, copy=False)
+        return y if target is None else (y - target.shift) / target.width
     if output_size(loss, data) == 1:
         return rows.y[:, None].astype(np.float64)
     one_hot: np.ndarray = np.eye(data.n_outputs)[rows.y]

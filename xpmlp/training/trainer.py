@@ -15,6 +15,7 @@ from xpmlp.nn.initializers import initialize
 from xpmlp.optim.schedules import EPOCHWISE, SCHEDULES, Place
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import RESUMABLE, Config
+from xpmlp.training.defaults import filled
 from xpmlp.training.early_stopping import EarlyStopping
 from xpmlp.training.epoch import EpochResult, train_epoch
 from xpmlp.training.evaluation import Evaluation, Score
@@ -63,6 +64,7 @@ class Trainer:
         problem: Problem | None = None,
         score_train: bool = True,
     ) -> None:
+        config = filled(config, data)
         self.problem = problem or Problem(config, data, backend)
         if config.early_stopping and len(data.validation) == 0:
             raise InputError("early_stopping needs validation rows, and there are none")

@@ -1,0 +1,39 @@
+"""Tables of svmlight, which scikit-learn reads."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+from xpmlp.data.svmlight import read_svmlight
+from xpmlp.errors import InputError
+
+
+def test_a_worked_file_packed_or_not(tmp_path):
+    text = b"1 1:0.5 3:2 # a comment\n-1 2:1e3\n"
+    (tmp_path / "a.svm").write_bytes(text)
+    (tmp_path / "a.svm.gz").write_bytes(gzip.compress(text))
+    for name in ("a.svm", "a.svm.gz"):
+        x, y = read_svmlight(tmp_path / name)
+        np.testing.assert_array_equal(x, [[0.5, 0, 2], [0, 1000, 0]])
+        np.testing.assert_array_equal(y, [1, -1])
+
+
+def test_several_labels(tmp_path):
+    (tmp_path / "a.svm").write_text("1,3 1:0.5\n2 2:1\n")
+    np.testing.assert_array_equal(read_svmlight(tmp_path / "a.svm")[1], [[1, 0, 1], [0, 1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1 1:1\nhello\n", "line 2: expected a label and pairs place:value"),
+        ("1 1:1\n1 3:1 2:1\n", "line 2: "),
+        ("", "holds no rows"),
+        ("1 1000000:1\n" * 2000, "more than fit in memory"),
+    ],
+)
+def test_what_is_refused(tmp_path, text, words):
+    (tmp_path / "a.svm").write_text(text)
+    with pytest.raises(InputError, match=words):
+        read_svmlight(tmp_path / "a.svm")

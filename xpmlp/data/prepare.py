@@ -1,0 +1,92 @@
+"""From a source to a data set: split, then turned into numbers and scaled by its training rows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from xpmlp.data.dataset import Dataset, Rows
+from xpmlp.data.scaling import scale_parts, statistics
+from xpmlp.data.source import Source
+from xpmlp.data.splits import Part, split
+from xpmlp.errors import InputError
+
+
+def prepare(
+    source: Source, validation: float | int | None, scale: str | None, seed: int, dtype: str
+) -> Dataset:
+    """Split and scale a source; without a scale by the one that suits it.
+
+    Raises InputError for a size of a part or a scale that can't be, and for too large features.
+    """
+    scale = scale or _usual_scale(source)
+    parts = split(source, validation, seed)
+    if source.columns:
+        return _of_table(source, parts, scale, dtype)
+    features, scaling = scale_parts([x for x, _ in parts], scale, source.full_scale, dtype)
+    about = {"scaling": scaling, "feature_names": source.feature_names, "note": source.note}
+    return _dataset(source, parts, features, scale, about)
+
+
+def _usual_scale(source: Source) -> str:
+    if source.full_scale is not None:
+        return "unit"
+    return "standard" if source.own else "none"
+
+
+def _of_table(source: Source, parts: Sequence[Part], scale: str, dtype: str) -> Dataset:
+    """Turn the columns of a table into a matrix for each part, by rules of the training rows."""
+    from xpmlp.data.tables.describing import with_rules
+    from xpmlp.data.tables.preparing import (
+        feature_names,
+        fit_rules,
+        fit_scaling,
+        lost_digits,
+        matrix,
+    )
+
+    columns, chosen = source.columns, parts[0][0]
+    rules = fit_rules(columns, chosen)
+    scaling = fit_scaling(rules, columns, chosen, scale)
+    with np.errstate(over="ignore", invalid="ignore"):
+        features = [matrix(rules, columns, rows, scaling, dtype) for rows, _ in parts]
+    if not all(np.isfinite(x).all() for x in features):
+        raise InputError(f"{source.name}: features too large for {dtype} with scale {scale!r}")
+    notes = [source.note] if source.note else []
+    if scale == "none" and (lost := lost_digits(rules, columns, chosen, dtype)):
+        notes.append(
+            f"{source.name}: unscaled, {', '.join(map(repr, lost))} lose digits in {dtype}, so "
+            "that different values become equal; --scale standard keeps them"
+        )
+    about = {
+        "columns": rules,
+        "scaling": scaling,
+        "feature_names": feature_names(rules),
+        "about": source.about and with_rules(source.about, rules, scale),
+        "note": "\n".join(notes),
+    }
+    return _dataset(source, parts, features, scale, about)
+
+
+def _dataset(
+    source: Source,
+    parts: Sequence[Part],
+    features: Sequence[np.ndarray],
+    scale: str,
+    about: dict[str, Any],
+) -> Dataset:
+    train, held, test = (Rows(x, y) for x, (_, y) in zip(features, parts, strict=True))
+    standardised = source.own and source.task == "regression" and scale != "none"
+    return Dataset(
+        source.name,
+        source.task,
+        train,
+        held,
+        test,
+        class_names=source.class_names,
+        image_shape=source.image_shape,
+        scale=scale,
+        label=source.label,
+        target=statistics(train.y, "standard") if standardised else None,
+        **about,
+    )
