@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from xpmlp.data.tables.preparing import ColumnRule
 
 TITLES = ("column", "type", "missing", "distinct", "values", "role", "what is done")
+VALUES, STANDARDISED = "values", "values, standardised inside the net but for Poisson"
 _WIDEST = 44
 _SCALED = {
     "none": "as it is",
@@ -112,13 +113,10 @@ class TableAbout:
 
 def with_rules(about: TableAbout, rules: "Sequence[ColumnRule]", scale: str) -> TableAbout:
     """Return it with what is done with each feature, and how many numbers come of them all."""
-    by_name = {rule.name: rule for rule in rules}
-    columns = tuple(
-        replace(column, done=_treatment(by_name[column.name], scale))
-        if column.role == "feature"
-        else column
-        for column in about.columns
-    )
+    done = {rule.name: _treatment(rule, scale) for rule in rules}
+    if scale != "none":
+        done |= {c.name: STANDARDISED for c in about.columns if c.done == VALUES}
+    columns = tuple(replace(c, done=done.get(c.name, c.done)) for c in about.columns)
     return replace(about, columns=columns, inputs=sum(len(rule.names) for rule in rules))
 
 

@@ -5,13 +5,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpmlp.data.blocks import Columns, OnNote
+from xpmlp.data.blocks import Columns, OnNote, are_telling
 from xpmlp.data.tables.columns import Column
-from xpmlp.data.tables.matching import match
+from xpmlp.data.tables.describing import values_of
+from xpmlp.data.tables.different import Different
+from xpmlp.data.tables.matching import listed, match
 from xpmlp.data.tables.preparing import ColumnRule
 from xpmlp.data.tables.raw import Place, RawTable
 from xpmlp.data.tables.reading import stream_raw
-from xpmlp.data.tables.typed import read_as
+from xpmlp.data.tables.typed import read_as, typed_column
 from xpmlp.errors import InputError
 
 
@@ -71,3 +73,69 @@ def read_known(raw: RawTable, order: Sequence[int], known: Known) -> list[Column
                     "trained on rows without gaps"
                 )
     return columns
+
+
+def label_places(raw: RawTable, order: Sequence[int], label: Sequence[str]) -> list[int]:
+    """Return the places of the labels of a table: by their names, else what the features leave.
+
+    Raises InputError where there are none.
+    """
+    if label and {*label} <= {*raw.names}:
+        return [raw.names.index(name) for name in label]
+    rest = [place for place in range(len(raw.names)) if place not in order]
+    number = max(1, len(label))
+    if len(rest) < number or (raw.header and label and are_telling(raw.names)):
+        wanted = listed(label) if label else "a label behind the features"
+        raise InputError(f"{raw.origin}: expected {wanted} to compare with; predict needs none")
+    return rest[-number:]
+
+
+def read_classes(
+    raw: RawTable, place: int, class_names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes (M,), int64, of the rows that have a label, and which these are, (N,).
+
+    A label is the class of its name, or of the same number. Raises InputError for others.
+    """
+    different = Different.of(raw.names[place], raw.columns[place], raw.place)
+    texts = different.texts.to_pylist()
+    by_name = {name: i for i, name in enumerate(class_names)}
+    by_number = {_number(name): i for i, name in enumerate(class_names)}
+    found = [by_name.get(text, by_number.get(_number(text))) for text in texts]
+    unknown = [text for text, i in zip(texts, found, strict=True) if i is None]
+    if unknown:
+        raise InputError(
+            f"{raw.origin} has {len(unknown)} label{'s' * (len(unknown) > 1)} that the model "
+            f"doesn't know: {listed(unknown)}; its {len(class_names)} classes are "
+            f"{listed(class_names)}"
+        )
+    keep = different.places >= 0
+    return np.array(found, dtype=np.int64)[different.places[keep]], keep
+
+
+def read_values(raw: RawTable, places: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the values (M, O), float64, of the rows that have them all, and which these are, (N,).
+
+    Raises InputError, with the place, for an entry that is no number.
+    """
+    columns = [
+        typed_column(raw.names[place], raw.columns[place], raw.place, label=True)
+        for place in places
+    ]
+    for column in columns:
+        if column.kind not in ("number", "yes/no"):
+            raise InputError(
+                f"the model predicts values, and column {column.name!r} of {raw.origin} holds "
+                f"none: {values_of(column)}"
+            )
+    y = np.stack([column.values for column in columns], axis=1)
+    keep = ~np.isnan(y).any(axis=1)
+    return y[keep], keep
+
+
+def _number(text: str) -> float | str:
+    """Return a text as the number that it is, else as it is."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
