@@ -32,6 +32,7 @@ _PUBLIC = {
     "check_gradients": "xpmlp.training.gradient_check",
     "MLPClassifier": "xpmlp.estimator.classifier",
     "MLPRegressor": "xpmlp.estimator.regressor",
+    "table_pipeline": "xpmlp.estimator.pipeline",
     "Affine": "xpmlp.types",
     "Batch": "xpmlp.types",
     "XpmlpError": "xpmlp.errors",

@@ -26,6 +26,14 @@ AUTO_NOTE = (
 DATASETS = {
     "mnist": "images:mnist",
     "fashion-mnist": "images:fashion_mnist",
+    "kmnist": "images:kmnist",
+    "qmnist": "images:qmnist",
+    "emnist-balanced": "images:emnist_balanced",
+    "emnist-byclass": "images:emnist_byclass",
+    "emnist-bymerge": "images:emnist_bymerge",
+    "emnist-digits": "images:emnist_digits",
+    "emnist-letters": "images:emnist_letters",
+    "emnist-mnist": "images:emnist_mnist",
     "notmnist": "images:notmnist",
     "digits": "toy:digits",
     "iris": "toy:iris",
@@ -104,7 +112,7 @@ def _load(name: Any, where: Places, seed: int, wishes: Wishes) -> "Source":
     ):
         from xpmlp.data.tables.loading import load_table
 
-        return load_table(name, wishes)
+        return load_table(name, wishes, seed)
     if wishes != Wishes():
         raise InputError(
             f"{name} is no table of your own; label, task, features, drop and header go with those"

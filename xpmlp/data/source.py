@@ -18,8 +18,10 @@ class Source:
 
     x: (N, D), uint8 or float64, images flattened row by row; of a table with typed columns the
         places (N,), int64, of the rows that are used.
-    y: (N,) int64 classes, or (N, O) float64 values for regression.
+    y: (N,) int64 classes, or (N, O) float64 values for regression, or 0 and 1 for multilabel.
     full_scale: what counts as 1 in pixels (255 in a byte); None where x holds no pixels.
+    validation: the canonical validation rows (x, y), which are part of the training rows where
+        another choice is asked for.
     test: the canonical test rows (x, y); None means that `test_size` rows are held out.
     test_size: rows to hold out, as a fraction or a count.
     tail: validation takes the last rows of x, by default this many; None means a seeded
@@ -37,6 +39,7 @@ class Source:
     feature_names: tuple[str, ...] = ()
     image_shape: tuple[int, int] | None = None
     full_scale: float | None = None
+    validation: tuple[np.ndarray, np.ndarray] | None = None
     test: tuple[np.ndarray, np.ndarray] | None = None
     test_size: float | int = 0.2
     tail: int | None = None

@@ -252,6 +252,11 @@ class ValueReport(Report):
         """The mean of |e| over rows and outputs."""
         return float(np.mean(np.abs(self.errors)))
 
+    @property
+    def root_mean_square_error(self) -> float:
+        """The root of the mean of e² over rows and outputs."""
+        return float(np.sqrt(np.mean(self.errors**2)))
+
     def largest_errors(self, limit: int = LISTED) -> list[LargeError]:
         """Return the largest errors, the largest first, at most one per row."""
         of_row = np.abs(self.errors).argmax(axis=1)
@@ -278,7 +283,7 @@ class ValueReport(Report):
     def details(self) -> dict[str, Any]:
         """Return the root mean square error and the largest errors."""
         return {
-            "root_mean_square_error": _finite(float(np.sqrt(np.mean(self.errors**2)))),
+            "root_mean_square_error": _finite(self.root_mean_square_error),
             "largest_errors": [error._asdict() for error in self.largest_errors()],
         }
 
@@ -289,7 +294,8 @@ class ValueReport(Report):
             [
                 f"loss      {loss_text(self.loss)}",
                 f"R²        {r2}",
-                f"error     {self.mean_absolute_error:.4g} in the mean, absolute",
+                f"error     {self.root_mean_square_error:.4g} root mean square, "
+                f"{self.mean_absolute_error:.4g} mean absolute",
                 "",
                 "largest errors, rows counted from 0:",
                 *self._error_lines(),

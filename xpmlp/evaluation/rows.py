@@ -11,7 +11,9 @@ from xpmlp.data.blocks import are_telling
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.data.registry import dataset_names, load_dataset
 from xpmlp.data.tabular import read_table
+from xpmlp.data.tables.reading import is_table
 from xpmlp.errors import InputError, unknown_name
+from xpmlp.evaluation.table_rows import rows_of_table
 from xpmlp.training.config import Config
 from xpmlp.training.model import Model
 from xpmlp.training.scoring import check_inputs
@@ -69,6 +71,9 @@ def other_rows(
     Raises InputError where columns or labels are not the model's, or there are no rows.
     """
     config = config or Config()
+    if dataset not in dataset_names() and is_table(dataset):
+        data = rows_of_table(model, Path(dataset).expanduser(), part, config)
+        return EvaluationRows(data, data.test, part or "all")
     if part is None and dataset not in dataset_names() and Path(dataset).suffix:
         chosen = _all_rows(Path(dataset).expanduser())
     else:

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
-from xpmlp.data.blocks import Columns
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.data.source import Source
 from xpmlp.data.splits import split
-from xpmlp.data.tables.known import Known, label_places, read_classes, read_known, read_values
+from xpmlp.data.tables.known import label_places, read_classes, read_known, read_values
 from xpmlp.data.tables.matching import match
 from xpmlp.data.tables.reading import read_raw
 from xpmlp.errors import InputError
 from xpmlp.training.config import Config
 from xpmlp.training.model import Model
+from xpmlp.training.predicting import known_of
 
 
 def rows_of_table(model: Model, path: Path, part: str | None, config: Config) -> Dataset:
@@ -35,19 +35,18 @@ def rows_of_table(model: Model, path: Path, part: str | None, config: Config) ->
         raise InputError(f"{raw.origin}: no row has a label")
     if not keep.all():
         notes.append(f"{raw.origin}: {int((~keep).sum()):,} rows have no label and are left out")
-    task = task_of(model)
-    chosen, y = np.flatnonzero(keep), y
+    chosen = np.flatnonzero(keep)
     if part:
-        source = Source(raw.origin, task, chosen, y)
+        source = Source(raw.origin, model.task, chosen, y)
         parts = split(source, config.validation, config.data_seed)
         chosen, y = dict(zip(("train", "validation", "test"), parts, strict=True))[part]
-    x = model.inputs_of(columns)[chosen]
+    x = model.prepare(columns)[chosen]
     if not np.isfinite(x).all():
         raise InputError(f"{raw.origin} has features too large for {x.dtype}")
     rows = Rows(x, y)
     return Dataset(
         raw.origin,
-        task,
+        model.task,
         rows,
         rows,
         rows,

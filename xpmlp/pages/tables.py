@@ -114,7 +114,7 @@ def values_tables(run: FinishedRun) -> str:
     measures = {
         "R²": report.r2,
         "mean absolute error": report.mean_absolute_error,
-        "root mean square error": float(np.sqrt(np.mean(report.errors**2))),
+        "root mean square error": report.root_mean_square_error,
     }
     known = [[name, f"{value:.4g}"] for name, value in measures.items() if value is not None]
     one = report.true.shape[1] == 1

@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from xpmlp.runs.summary import VALUE_FIGURES
 from xpmlp.training.spread import spread_figures
 from xpmlp.training.texts import loss_text
 
@@ -26,7 +27,10 @@ SHARED = (
     "finished",
 )
 PARTS = ("train", "validation", "test")
-SPREAD = tuple(f"{part}_{figure}" for part in PARTS for figure in ("loss", "accuracy"))
+SPREAD = (
+    *(f"{part}_{figure}" for part in PARTS for figure in ("loss", "accuracy")),
+    *VALUE_FIGURES,
+)
 
 
 def summarize_seeds(members: Sequence[dict[str, Any]], run_dir: str) -> dict[str, Any]:
@@ -58,6 +62,10 @@ def seeds_text(figures: dict[str, Any]) -> str:
     good = len(figures["seeds"]) - len(figures["failed_seeds"])
     lines = _table(figures, good) if good else []
     lines += [f"seed {seed} failed: {why}" for seed, why in figures["failed_seeds"].items()]
+    if figures["test_r2"]:
+        lines.append(f"test R² {_cell(figures['test_r2'])}")
+        errors = figures["test_root_mean_square_error"]
+        lines.append(f"test root mean square error {_cell(errors)}")
     best = [member["best_epoch"] for member in figures["members"] if not member["failure"]]
     if any(best) and any(m["best_epoch"] != m["epochs"] for m in figures["members"]):
         lines.append(f"best weights from epochs {min(best)} to {max(best)}")

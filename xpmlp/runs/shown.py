@@ -1,13 +1,15 @@
 """How a finished run shows itself: pictures, an evaluation, texts."""
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xpmlp.runs.describing import run_html, run_text
 from xpmlp.training.finished import FinishedRun
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
 
     from xpmlp.evaluation.reports import Report
@@ -46,6 +48,26 @@ class Shown:
         from xpmlp.evaluation.evaluating import evaluate
 
         return evaluate(self, dataset, part=part, data_dir=data_dir)
+
+    def predict(self: FinishedRun, table: Any) -> "np.ndarray":
+        """Return what the model makes of raw rows: names of classes (N,), else values (N, C).
+
+        table: a file, or a table of pandas, polars or pyarrow, as the training had it; its
+            columns are prepared as there, and a label is not needed. What had to be assumed of
+            it is a UserWarning. Raises InputError where it does not fit.
+        """
+        import numpy as np
+
+        from xpmlp.training.predicting import predict_file
+
+        notes: list[str] = []
+        pieces = list(predict_file(self.model, table, on_note=notes.append))
+        for note in notes:
+            warnings.warn(note, UserWarning, stacklevel=2)
+        if not self.model.class_names:
+            return np.concatenate([piece.outputs for piece in pieces])
+        classes = np.concatenate([piece.classes for piece in pieces])
+        return np.array(self.model.class_names)[classes]
 
     def __repr__(self: FinishedRun) -> str:
         return run_text(self)

@@ -12,10 +12,14 @@ import numpy as np
 from xpmlp import __version__
 from xpmlp.backends.registry import Selection
 from xpmlp.errors import RunError
+from xpmlp.evaluation.reports import ValueReport
+from xpmlp.evaluation.rows import part_of
 from xpmlp.runs.fitting import Run
 from xpmlp.training.history import EpochRecord
 from xpmlp.training.texts import loss_text, named_seeds, net_text, training_text
 from xpmlp.training.trainer import Trainer
+
+VALUE_FIGURES = ("test_r2", "test_root_mean_square_error", "test_mean_absolute_error")
 
 
 def summarize(
@@ -48,6 +52,7 @@ def summarize(
         "validation_accuracy": record.validation_accuracy if record else None,
         "test_loss": run.test.loss if run.test else None,
         "test_accuracy": run.test.accuracy if run.test else None,
+        **_value_figures(run),
         "seconds_per_epoch": per_epoch,
         "images_per_second": len(trainer.data.train) / per_epoch if per_epoch else None,
         "peak_memory_bytes": selection.backend.memory(),
@@ -63,6 +68,16 @@ def summarize(
         "run_dir": run_dir,
     }
     return {name: _finite(value) for name, value in figures.items()}
+
+
+def _value_figures(run: Run) -> dict[str, float | None]:
+    """Return how far off the predicted values of the test rows are, in the label's own units."""
+    figures: dict[str, float | None] = dict.fromkeys(VALUE_FIGURES)
+    if run.data.task == "regression" and run.test:
+        report = ValueReport(run.model, part_of(run.data), run.test)
+        errors = report.root_mean_square_error, report.mean_absolute_error
+        figures = dict(zip(VALUE_FIGURES, (report.r2, *errors), strict=True))
+    return figures
 
 
 def _finite(value: Any) -> Any:
@@ -142,6 +157,12 @@ def summary_text(run: Run, figures: dict[str, Any]) -> str:
         if loss is not None:
             shown = f"{accuracy:.4f}" if accuracy is not None else ""
             lines.append(f"{name:<12}{loss_text(loss):>10}{shown:>11}{len(part):>10,}")
+    r2, *errors = (figures[name] for name in VALUE_FIGURES)
+    if errors[0] is not None:
+        of = f" of {', '.join(data.label)}" if data.label else ""
+        parts = [f"root mean square error{of} {errors[0]:,.5g}", f"mean absolute {errors[1]:,.5g}"]
+        parts += [f"R² {r2:.4f}"] * (r2 is not None)
+        lines.append(f"test rows: {', '.join(parts)}")
     if run.trainer.stopping and run.trainer.stopping.best_epoch:
         lines.append(f"best weights from epoch {figures['best_epoch']} of {figures['epochs']}")
     if figures["seconds_per_epoch"]:

@@ -1,14 +1,18 @@
 """`predict_file`: what a model makes of a file, which may be larger than memory."""
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpmlp.data.blocks import Block, Columns, OnNote
+from xpmlp.data.blocks import Columns, OnNote
 from xpmlp.data.streaming import stream_rows
-from xpmlp.nn.losses import LOSSES
+from xpmlp.data.tables.columns import Column
+from xpmlp.data.tables.known import Known, stream_known
+from xpmlp.data.tables.matching import listed
+from xpmlp.data.tables.raw import Place
+from xpmlp.data.tables.reading import is_table
+from xpmlp.errors import InputError
 from xpmlp.training.model import Model, decide
 
 BATCH_ROWS = 1024
@@ -28,33 +32,71 @@ class Predictions(NamedTuple):
 
 def predict_file(
     model: Model,
-    path: str | Path,
+    path: Any,
     *,
     batch_rows: int = BATCH_ROWS,
     on_note: OnNote | None = None,
 ) -> Iterator[Predictions]:
     """Yield predictions for the rows of a file in their order, up to `batch_rows` at a time.
 
-    path: rows as they were before scaling; the scaling of the training is applied. Text
-        (`.csv`, `.dat`, `-` for standard input), `.npy`, `.npz`, or images in an IDX file.
-        A header may name the columns in any order; a column after them is the label, ignored.
+    path: rows as they were before the training prepared them. A table (text, `-` for text from
+        standard input, Parquet, Feather, or one of pandas, polars or pyarrow), `.npy`, `.npz`,
+        or images in an IDX file. A header may name the columns in any order; a label is ignored.
     on_note: is called with a line for people on what was ignored or put in order.
 
     Raises InputError, at the row in question, for a file that can't be read or doesn't fit.
     """
-    columns = Columns(model.sizes[0], model.feature_names, model.image_shape)
-    for block in stream_rows(path, columns, batch_rows, on_note or _ignore):
-        yield _predict(model, block)
-
-
-def _predict(model: Model, block: Block) -> Predictions:
-    with np.errstate(over="ignore", invalid="ignore"):
-        x = model.scale_inputs(block.x)
-        block.require_finite(x, _TOO_LARGE)
+    if batch_rows < 1:
+        raise InputError(f"a batch must have 1 row or more, got {batch_rows}")
+    for x, place in _inputs(model, path, batch_rows, on_note or _ignore):
+        _require_finite(x, place, _TOO_LARGE)
         logits = model.logits(x)
-        outputs = LOSSES[model.loss].predict(np, logits)
-    block.require_finite(outputs, _TOO_LARGE)
-    return Predictions(outputs, decide(logits) if model.class_names else None)
+        outputs = model.outputs_of(logits)
+        _require_finite(outputs, place, _TOO_LARGE)
+        yield Predictions(outputs, decide(logits) if model.class_names else None)
+
+
+def known_of(model: Model) -> Known:
+    """Return what a model takes of a table."""
+    columns = Columns(model.sizes[0], model.feature_names, model.image_shape)
+    if not model.columns:
+        return Known.numbers(columns)._replace(label=model.label)
+    names = tuple(rule.name for rule in model.columns)
+    return Known(model.columns, Columns(len(names), names), model.label)
+
+
+def _inputs(
+    model: Model, path: Any, batch_rows: int, on_note: OnNote
+) -> Iterator[tuple[np.ndarray, Place]]:
+    """Yield rows as the net takes them, with what tells where they stand."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if is_table(path):
+            for piece in stream_known(path, known_of(model), batch_rows, on_note):
+                yield model.prepare(piece.columns), piece.place
+            return
+        known = known_of(model)
+        for block in stream_rows(path, known.columns, batch_rows, on_note):
+            yield _of_array(model, block.x), block.place
+
+
+def _of_array(model: Model, x: np.ndarray) -> np.ndarray:
+    """Return raw rows (N, D) as the net takes them."""
+    if not model.columns:
+        return model.scale_inputs(x)
+    texts = [rule.name for rule in model.columns if not rule.is_number]
+    if texts:
+        raise InputError(
+            f"the model takes a table, in which {listed(texts)} hold texts; an array has none"
+        )
+    rules = enumerate(model.columns)
+    return model.prepare([Column(rule.name, rule.kind, x[:, i] * 1.0) for i, rule in rules])
+
+
+def _require_finite(values: np.ndarray, place: Place, problem: str) -> None:
+    """Raise InputError, naming the first row of values (N, K) that isn't finite."""
+    finite = np.isfinite(values).all(axis=1)
+    if not finite.all():
+        raise InputError(f"{place(int(np.argmin(finite)))}: {problem}")
 
 
 def _ignore(note: str) -> None:

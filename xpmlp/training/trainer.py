@@ -23,7 +23,7 @@ from xpmlp.training.history import EpochRecord, History
 from xpmlp.training.model import Model
 from xpmlp.training.problem import Problem
 from xpmlp.training.step import TrainState, metric_names
-from xpmlp.training.targets import check_rows
+from xpmlp.training.targets import check_rows, target_of
 from xpmlp.types import Hyper, Params
 
 
@@ -228,6 +228,9 @@ class Trainer:
             dataset=self.data.name,
             scale=self.data.scale,
             scaling=self.data.scaling,
+            columns=self.data.columns,
+            target=target_of(self.objective.loss, self.data),
+            label=self.data.label,
         )
 
     def checkpoint(self) -> Checkpoint:

@@ -78,7 +78,8 @@ class TableAbout:
         gaps = sum(column.missing > 0 for column in features)
         out = [column.name for column in self.columns if column.role == "left out"]
         label = ", ".join(map(repr, self.label[:4])) + ", …" * (len(self.label) > 4)
-        words = [f"label {label} ({self.task})", f"from {', '.join(parts)}"]
+        last = ", the last column" * (self.label == (self.columns[-1].name,))
+        words = [f"label {label}{last} ({self.task})", f"from {', '.join(parts)}"]
         words += [f"{gaps} of them with missing entries"] * bool(gaps)
         words += [f"without {_few(out)}"] * bool(out)
         return ", ".join(words)

@@ -9,6 +9,7 @@ import numpy as np
 from xpmlp.data.archives import read_archive
 from xpmlp.data.array_targets import array_targets
 from xpmlp.data.image_tables import image_table, pixel_scale
+from xpmlp.data.images import read_folder
 from xpmlp.data.source import Source
 from xpmlp.data.svmlight import SUFFIXES, read_svmlight
 from xpmlp.data.tables.columns import Column
@@ -22,12 +23,15 @@ from xpmlp.data.wishes import Wishes
 from xpmlp.errors import InputError
 
 
-def load_table(table: Any, wishes: Wishes) -> Source:
+def load_table(table: Any, wishes: Wishes, seed: int = 0) -> Source:
     """Read a file, or a table of pandas, polars or pyarrow, and take it for what it is.
 
     Raises InputError, naming file, line and column, for what can't be trained on.
     """
     path = Path(table).expanduser() if isinstance(table, str | Path) else None
+    if path and path.is_dir():
+        _refuse_wishes(path, wishes._replace(task=None))
+        return read_folder(path, seed)
     if path and path.suffix.lower() == ".npz":
         _refuse_wishes(path, wishes)
         return read_archive(path, wishes.task)
@@ -99,7 +103,7 @@ def _of_images(raw: RawTable, label: int, shape: tuple[int, int], task: str | No
 
 
 def _of_columns(raw: RawTable, wishes: Wishes) -> Source:
-    last = wishes.label is None and is_constant(raw.names[-1], raw.columns[-1])
+    last = wishes.label is None and is_constant(raw, len(raw.names) - 1)
     labels, notes = choose_label(raw.names, wishes.label, last)
     candidates = asked_features(raw.names, labels, wishes.drop, wishes.features)
     columns = typed_columns(raw, candidates)
