@@ -87,6 +87,38 @@ def test_regression_rows_are_held_out_too():
         np.testing.assert_array_equal(values, 2 * features)
 
 
+def with_own_validation(**options):
+    """Rows 0 to 19 to train on, 20 to 24 to validate."""
+    own = np.arange(20.0, 25)[:, None], np.arange(20, 25) % 2
+    return numbered(20, validation=own, **options)
+
+
+def test_own_validation_rows():
+    test = np.arange(25.0, 30)[:, None], np.arange(25, 30) % 2
+    source = with_own_validation(test=test)
+    assert [ids(part) for part in split(source, None, 0)] == [
+        list(range(20)),
+        list(range(20, 25)),
+        list(range(25, 30)),
+    ]
+
+
+def test_own_validation_rows_are_training_rows_where_others_are_asked_for():
+    test = np.zeros((1, 1)), np.zeros(1, np.int64)
+    assert ids(split(with_own_validation(test=test), 0, 0)[0]) == list(range(25))
+    train, held, _ = split(with_own_validation(test=test), 10, 0)
+    assert sorted(ids(train) + ids(held)) == list(range(25))
+    assert len(held[1]) == 10
+    np.testing.assert_array_equal(held[1], np.array(ids(held)) % 2)
+
+
+def test_own_validation_rows_are_never_test_rows():
+    train, held, tested = split(with_own_validation(), None, 0)
+    assert ids(held) == list(range(20, 25))
+    assert sorted(ids(train) + ids(tested)) == list(range(20))
+    assert ids(split(with_own_validation(), 3, 0)[2]) == ids(tested)
+
+
 @pytest.mark.parametrize(("validation", "size"), [(None, 6), (0, 0), (3, 3), (0.5, 10)])
 def test_tail(validation, size):
     test = (np.zeros((1, 1)), np.zeros(1, np.int64))

@@ -63,3 +63,12 @@ def shown(path: str) -> str:
 def by(shape: Sequence[int]) -> str:
     """Return a shape in words, as "28 x 28"."""
     return " x ".join(map(str, shape))
+
+
+def image_shape_of(row: tuple[int, ...]) -> tuple[int, int] | None:
+    """Return (H, W) of a row of this shape, which may have one channel; None for no image."""
+    if len(row) == 3 and row[-1] == 1:
+        row = row[:-1]
+    elif len(row) == 3 and row[0] == 1:
+        row = row[1:]
+    return (row[0], row[1]) if len(row) == 2 else None

@@ -17,7 +17,8 @@ def split(source: Source, validation: float | int | None, seed: int) -> tuple[Pa
     """Return the train, validation and test parts, each (x, y), unscaled.
 
     validation: a fraction (0 < f < 1) of the training rows, a count of rows, 0 for none, or
-        None for the set's default. Rows keep their order within each part.
+        None for the set's default: its own validation rows, where it has them, which else are
+        training rows to choose from. Rows keep their order within each part.
     seed: chooses the rows held out; the test rows don't depend on `validation`.
 
     Raises InputError for a size that is no fraction or count, or leaves nothing to train on.
@@ -30,6 +31,11 @@ def split(source: Source, validation: float | int | None, seed: int) -> tuple[Pa
     if test is None:
         size = count_rows(source.test_size, len(source.y), "the test set")
         train, test = hold_out(train, size, seed, _TEST)
+    if source.validation is not None:
+        if validation is None:
+            return train, source.validation, test
+        more_x, more_y = source.validation
+        train = np.concatenate([train[0], more_x]), np.concatenate([train[1], more_y])
     n = len(train[1])
     if validation is None:
         validation = source.tail if source.tail and 2 * source.tail <= n else 0.1 * (n > 1)
