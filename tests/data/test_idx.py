@@ -53,6 +53,21 @@ def test_round_trip(tmp_path_factory, idx, values, packed):
     np.testing.assert_array_equal(read, values)
 
 
+def int32_bytes(rows):
+    """The IDX encoding of a table of int32, written independently of the reader."""
+    numbers = b"".join(n.to_bytes(4, "big", signed=True) for row in rows for n in row)
+    return header(len(rows), len(rows[0]), kind=12) + numbers
+
+
+def test_int32_is_read_highest_byte_first(tmp_path):
+    rows = [[1, -2, 300], [70_000, -70_000, 2**31 - 1]]
+    values = read_idx(write(tmp_path / "a", int32_bytes(rows)))
+    assert values.tolist() == rows
+    message = refused(write(tmp_path / "b", int32_bytes(rows)[:-1]), "truncated", "only 23")
+    assert "2 x 3 x 4 = 24 bytes" in message
+    refused(tmp_path / "a", "24 bytes", "23 allowed", max_bytes=23)
+
+
 def test_gzip_is_known_by_its_bytes_not_its_name(tmp_path, idx):
     data = idx([1, 2, 3])
     assert read_idx(write(tmp_path / "plain.gz", data)).tolist() == [1, 2, 3]
@@ -95,7 +110,7 @@ def test_damaged_gzip(tmp_path, idx):
     [
         (b"", ("not an IDX file", "empty")),
         (b"<html>", ("not an IDX file",)),
-        (header(3, kind=13) + bytes(12), ("0x08", "0x0d")),
+        (header(3, kind=13) + bytes(12), ("0x08", "0x0c", "0x0d")),
         (header(3, dimensions=0), ("dimensions", "got 0")),
         (header(3, dimensions=255) + bytes(2000), ("dimensions", "got 255")),
         (header(2, 2)[:-1], ("truncated", "header")),
@@ -146,6 +161,23 @@ def test_absent_file_and_folder(tmp_path):
 
 def pair_of(tmp_path, idx, images, labels):
     return write(tmp_path / "images", idx(images)), write(tmp_path / "labels", idx(labels))
+
+
+def test_labels_may_begin_at_one(tmp_path, idx):
+    files = pair_of(tmp_path, idx, np.zeros((3, 2, 2)), [1, 26, 2])
+    assert read_image_pair(*files, 26, first_label=1)[1].tolist() == [0, 25, 1]
+    with pytest.raises(InputError, match=r"label 1 of row 0 is outside 2\.\.26"):
+        read_image_pair(*files, 25, first_label=2)
+
+
+def test_the_first_column_of_a_table_is_the_label(tmp_path, idx):
+    images, _ = pair_of(tmp_path, idx, np.zeros((2, 2, 2)), [0, 0])
+    table = write(tmp_path / "table", int32_bytes([[7, 4, 2100], [0, 1, 61]]))
+    assert read_image_pair(images, table, 10)[1].tolist() == [7, 0]
+    with pytest.raises(InputError, match="label 7 of row 0 is outside 0..6"):
+        read_image_pair(images, table, 7)
+    with pytest.raises(InputError, match="unsigned bytes, got 2 x 8 of int32"):
+        read_image_pair(write(tmp_path / "i", int32_bytes([[0] * 8] * 2)), table, 10)
 
 
 def test_image_pair(tmp_path, idx):

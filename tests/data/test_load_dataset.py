@@ -41,7 +41,9 @@ def test_names_need_no_numpy():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(run.stdout.split()) == {
-        *("auto", "mnist", "fashion-mnist", "notmnist", "digits"),
+        *("auto", "mnist", "fashion-mnist", "kmnist", "qmnist", "notmnist", "digits"),
+        *(f"emnist-{name}" for name in ("balanced", "byclass", "bymerge")),
+        *("emnist-digits", "emnist-letters", "emnist-mnist"),
         *("iris", "moons", "xor", "spirals", "ellipse"),
     }
 
@@ -89,17 +91,23 @@ def test_the_named_folder_comes_before_the_variable(tmp_path, pair, monkeypatch)
 
 
 def test_the_cache_helps_an_incomplete_folder(tmp_path, pair):
-    pair(tmp_path / "d" / "mnist", "train", 30)
-    make_mnist(cache(tmp_path) / "mnist", pair)
-    assert len(load_dataset("mnist", data_dir=tmp_path / "d", validation=0).train) == 40
+    pair(tmp_path / "d" / "mnist", "t10k", 30)
+    folder = make_mnist(cache(tmp_path) / "mnist", pair)
+    data = load_dataset("mnist", data_dir=tmp_path / "d", validation=0)
+    assert len(data.train) == 40
+    assert data.note == (
+        f"{tmp_path}/d/mnist lacks train-images-idx3-ubyte, train-labels-idx1-ubyte, "
+        f"so mnist is read from {folder}"
+    )
 
 
 def test_what_is_missing_is_said(tmp_path, pair):
-    pair(tmp_path / "d" / "mnist", "train", 30)
+    folder = make_mnist(tmp_path / "d" / "mnist", pair)
+    (folder / "train-labels-idx1-ubyte").unlink()
     with pytest.raises(DataUnavailableError) as caught:
         load_dataset("mnist", data_dir=tmp_path / "d")
     text = str(caught.value)
-    assert f"{tmp_path / 'd' / 'mnist'} lacks t10k-images-idx3-ubyte, t10k-labels" in text
+    assert f"{tmp_path / 'd' / 'mnist'} lacks train-labels-idx1-ubyte; mnist is not" in text
     assert "http://127.0.0.1:9/" in text
     assert "\n" not in text
 
@@ -176,7 +184,7 @@ def test_fashion_mnist(tmp_path, pair):
 def test_test_images_of_another_size(tmp_path, pair, idx):
     make_mnist(tmp_path / "mnist", pair)
     (tmp_path / "mnist" / "t10k-images-idx3-ubyte").write_bytes(idx(np.zeros((10, 3, 3))))
-    with pytest.raises(InputError, match=r"\(3, 3\) pixels, but .* \(4, 3\)"):
+    with pytest.raises(InputError, match=r"3 x 3 pixels, but .* 4 x 3"):
         load_dataset("mnist", data_dir=tmp_path)
 
 

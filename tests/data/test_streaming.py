@@ -223,6 +223,55 @@ def test_the_array_of_an_archive(tmp_path, arrays, first):
 
 
 @pytest.mark.parametrize("name", ["rows.npy", "rows.npz"])
+def test_channels(tmp_path, images, name):
+    pixels = images(5)[0]
+    for shape, columns in (((4, 3, 1), IMAGES), ((1, 4, 3), IMAGES), ((2, 2, 3), Columns(12))):
+        rows, _, _ = read(save(tmp_path / name, pixels.reshape(5, *shape)), columns)
+        np.testing.assert_array_equal(rows, pixels.reshape(5, 12))
+    assert refusal(save(tmp_path / name, pixels.reshape(5, 2, 2, 3)), IMAGES) == (
+        f"{name} has images of 2 x 2 x 3 pixels, the model takes those of 4 x 3"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arrays", "taken"),
+    [
+        ({"x_train": [[1.0, 2.0]], "y_train": [0], "x_test": [[3.0, 4.0]], "y_test": [1]}, 3),
+        (
+            {"train_images": [[1.0, 2.0]], "test_images": [[5.0, 6.0]], "val_images": [[0.0, 0.0]]},
+            5,
+        ),
+        ({"x_train": [[7.0, 8.0]], "y_train": [[0]]}, 7),
+    ],
+)
+def test_of_an_archive_in_parts_the_test_rows_are_taken(tmp_path, arrays, taken):
+    np.savez(tmp_path / "rows.npz", **arrays)
+    rows, _, (note,) = read(tmp_path / "rows.npz", AB)
+    assert rows.tolist() == [[taken, taken + 1]]
+    name = next(name for name, values in arrays.items() if np.array_equal(values, rows))
+    assert note == f"{tmp_path / 'rows.npz'}: the rows of {name} are taken"
+
+
+def test_images_of_emnist_are_turned_upright(tmp_path):
+    """Three images of 4 x 3, whose pixels lie in the file column by column."""
+    upright = np.arange(36).reshape(3, 4, 3)
+    sizes = b"".join(n.to_bytes(4, "big") for n in (3, 3, 4))
+    pixels = bytes(int(image[i, j]) for image in upright for j in range(3) for i in range(4))
+    path = tmp_path / "emnist-letters-test-images-idx3-ubyte"
+    path.write_bytes(b"\0\0\x08\x03" + sizes + pixels)
+    rows, sizes, (note,) = read(path, IMAGES, 2)
+    assert rows.tolist() == upright.reshape(3, 12).tolist()
+    assert sizes == [2, 1]
+    assert note.endswith("images column by column; they are turned upright")
+
+
+def test_an_idx_file_of_int32_holds_no_images(tmp_path):
+    path = tmp_path / "labels-idx2-int"
+    path.write_bytes(b"\0\0\x0c\x02" + bytes([0, 0, 0, 1, 0, 0, 0, 2]) + bytes(8))
+    assert refusal(path, AB) == f"{path.name}: expected unsigned bytes, got int32"
+
+
+@pytest.mark.parametrize("name", ["rows.npy", "rows.npz"])
 @pytest.mark.parametrize(
     ("array", "columns", "message"),
     [
@@ -247,7 +296,7 @@ def test_shapes_and_archives_that_are_refused(tmp_path):
     )
     np.savez(tmp_path / "two.npz", p=np.ones((1, 2)), q=np.ones((2, 2)))
     assert refusal(tmp_path / "two.npz", AB) == (
-        "two.npz: expected an array x or images, or a single one of 2 or 3 dimensions; "
+        "two.npz: expected an array x or images, or a single one of 2 dimensions or more; "
         "found p (1, 2), q (2, 2)"
     )
     objects = np.array([[1, None]], dtype=object)

@@ -10,11 +10,13 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from xpmlp.data.blocks import Block, Columns, OnNote, by
-from xpmlp.data.idx import opened, read_at_most, read_shape
+from xpmlp.data.blocks import Block, Columns, OnNote, by, image_shape_of
+from xpmlp.data.idx import opened, read_at_most, read_header
+from xpmlp.data.image_sets import is_transposed
 from xpmlp.errors import InputError
 
 _NAMES = ("x", "images")
+_PARTS = ("x_test", "test_images", "x_train", "train_images")
 
 
 class Header(NamedTuple):
@@ -26,16 +28,22 @@ class Header(NamedTuple):
 
 
 def idx_blocks(path: str, columns: Columns, batch_rows: int, on_note: OnNote) -> Iterator[Block]:
-    """Yield the rows of an IDX file, gzipped or not, uint8.
+    """Yield the rows of an IDX file, gzipped or not, uint8; images of EMNIST upright, with a note.
 
     Raises InputError, naming the file, for another size, and for anything but exactly the
     bytes that the header promises.
     """
-    del on_note
     with opened(Path(path)) as stream:
-        shape = read_shape(stream, Path(path))
+        shape, dtype = read_header(stream, Path(path))
+        if dtype != np.uint8:
+            raise InputError(f"{path}: expected unsigned bytes, got {dtype.name}")
+        turned = len(shape) == 3 and is_transposed(path)
+        if turned:
+            on_note(f"{path}: EMNIST's files hold images column by column; they are turned upright")
+            shape = shape[0], shape[2], shape[1]
         _check_shape(shape, columns, path)
-        yield from _pieces(stream, shape, np.dtype(np.uint8), batch_rows, path)
+        for block in _pieces(stream, shape, dtype, batch_rows, path):
+            yield _turned(block, shape) if turned else block
         if stream.read(1):
             raise InputError(f"{path}: oversized: data go on after the {shape[0]:,} rows")
 
@@ -55,15 +63,15 @@ def npy_blocks(path: str, columns: Columns, batch_rows: int, on_note: OnNote) ->
 def npz_blocks(path: str, columns: Columns, batch_rows: int, on_note: OnNote) -> Iterator[Block]:
     """Yield the rows of an array of an archive, packed or not, in its dtype.
 
-    That is `x` or `images`, in any case, or the only array of two or three dimensions. An
-    array in Fortran order, whose rows lie scattered, is held in memory whole.
+    That is `x` or `images`, in any case; else, with a note, that of the test rows or of the
+    training rows; else the only array of two dimensions or more. An array in Fortran order,
+    whose rows lie scattered, is held in memory whole.
 
     Raises InputError, naming the file, where it isn't whole or has no such array.
     """
-    del on_note
     kind = "a whole .npz archive of numbers, as numpy.savez writes it"
     with _foreign(path, kind), zipfile.ZipFile(path) as archive:
-        name = _choose(archive, path)
+        name = _choose(archive, path, on_note)
         with archive.open(f"{name}.npy") as stream:
             header = _read_header(stream)
             shape, dtype = header.shape, header.dtype
@@ -91,7 +99,7 @@ def _foreign(path: str, expected: str) -> Iterator[None]:
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
 
 
-def _choose(archive: zipfile.ZipFile, path: str) -> str:
+def _choose(archive: zipfile.ZipFile, path: str, on_note: OnNote) -> str:
     """Return the name of the array that holds the rows."""
     headers = {}
     for member in archive.namelist():
@@ -102,12 +110,16 @@ def _choose(archive: zipfile.ZipFile, path: str) -> str:
     for wanted in _NAMES:
         if wanted in names:
             return names[wanted]
-    tables = [name for name, header in headers.items() if len(header.shape) in (2, 3)]
+    for wanted in _PARTS:
+        if wanted in names:
+            on_note(f"{path}: the rows of {names[wanted]} are taken")
+            return names[wanted]
+    tables = [name for name, header in headers.items() if len(header.shape) > 1]
     if len(tables) == 1:
         return tables[0]
     found = ", ".join(f"{name} {header.shape}" for name, header in headers.items()) or "nothing"
     raise InputError(
-        f"{path}: expected an array x or images, or a single one of 2 or 3 dimensions; "
+        f"{path}: expected an array x or images, or a single one of 2 dimensions or more; "
         f"found {found}"
     )
 
@@ -128,18 +140,27 @@ def _check(shape: tuple[int, ...], dtype: np.dtype, columns: Columns, path: str)
 
 
 def _check_shape(shape: tuple[int, ...], columns: Columns, path: str) -> None:
-    if len(shape) not in (2, 3):
+    row = shape[1:]
+    if not row:
         raise InputError(
             f"{path}: expected rows (N, D) or images (N, H, W), got an array of shape {shape}"
         )
-    if len(shape) == 2 and shape[1] != columns.width:
-        raise InputError(f"{path} has {shape[1]} columns, {columns.wanted()}")
-    fitting = columns.image_shape or shape[1:]
-    if len(shape) == 3 and (shape[1:] != fitting or math.prod(shape[1:]) != columns.width):
-        found = f"{path} has images of {by(shape[1:])} pixels"
+    if len(row) == 1 and row[0] != columns.width:
+        raise InputError(f"{path} has {row[0]} columns, {columns.wanted()}")
+    image = image_shape_of(row) or row
+    fitting = columns.image_shape or image
+    if len(row) > 1 and (image != fitting or math.prod(row) != columns.width):
+        found = f"{path} has images of {by(row)} pixels"
         if columns.image_shape:
             raise InputError(f"{found}, the model takes those of {by(columns.image_shape)}")
         raise InputError(f"{found}, {columns.wanted()} columns")
+
+
+def _turned(block: Block, shape: tuple[int, ...]) -> Block:
+    """Return images (N, H, W) that stand column by column row by row."""
+    _, height, width = shape
+    images = block.x.reshape(-1, width, height).swapaxes(1, 2)
+    return block._replace(x=images.reshape(len(images), -1))
 
 
 def _slices(array: np.ndarray, batch_rows: int, path: str) -> Iterator[Block]:
