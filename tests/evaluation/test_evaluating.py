@@ -249,6 +249,31 @@ def test_rows_that_are_scaled_already_are_remarked_on(tmp_path):
     assert [name for name, _ in same.pictures()] == ["confusion-matrix", "misclassified"]
 
 
+def test_of_an_archive_in_parts_the_test_rows_are_meant(tmp_path):
+    """In the layout of Keras' mnist.npz: trained on, and given to another model."""
+    x, y = np.random.default_rng(0).integers(0, 256, (60, 4, 3), np.uint8), np.arange(60) % 3
+    parts = {"x_train": x[:40], "y_train": y[:40], "x_test": x[40:], "y_test": y[40:]}
+    for name in ("own.npz", "other.npz"):
+        np.savez(tmp_path / name, **parts)
+    run = fit(Config(**OPTIONS, dataset=str(tmp_path / "own.npz")))
+    other = run.evaluate(tmp_path / "other.npz")
+    assert other.source.title == f"{tmp_path / 'other.npz'}: 20 test rows"
+    assert other.loss == run.test.loss == run.evaluate(tmp_path / "own.npz").loss
+
+
+def test_a_folder_of_images(tmp_path):
+    """Its name may have a dot in it, as that of a file."""
+    x, y = np.random.default_rng(0).integers(0, 256, (60, 4, 3), np.uint8), np.arange(60) % 3
+    for start, stop, part in ((0, 40, "train"), (40, 60, "t10k")):
+        for kind, values in (("images-idx3", x[start:stop]), ("labels-idx1", y[start:stop])):
+            sizes = b"".join(size.to_bytes(4, "big") for size in values.shape)
+            content = bytes([0, 0, 8, values.ndim]) + sizes + values.astype(np.uint8).tobytes()
+            (tmp_path / f"{part}-{kind}-ubyte").write_bytes(content)
+    (tmp_path / "copy.of.it").symlink_to(tmp_path, target_is_directory=True)
+    run = fit(Config(**OPTIONS, dataset=str(tmp_path)))
+    assert run.evaluate(tmp_path / "copy.of.it").loss == run.test.loss
+
+
 def test_no_rows_of_a_part():
     run = fit(Config(**OPTIONS, dataset="iris", validation=0))
     with pytest.raises(InputError, match="no validation rows; choose --part test or train"):

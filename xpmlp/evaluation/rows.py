@@ -65,8 +65,8 @@ def other_rows(
 ) -> EvaluationRows:
     """Return rows of any data set, scaled by the model's own scaling, never by their own.
 
-    dataset: a known name, or a file. part: by default the test rows of a known set, and all rows
-        of a file, which is split only where a part is asked for.
+    dataset: a known name, a folder of images, or a file. part: by default the test rows; of a
+        file that has none of its own, which is split only where a part is asked for, all rows.
     config: where data lies, and with what seed it is made and split.
     Raises InputError where columns or labels are not the model's, or there are no rows.
     """
@@ -102,10 +102,11 @@ def other_rows(
     return chosen._replace(data=data, rows=rows)
 
 
-def _all_rows(path: Path) -> EvaluationRows:
-    """Return all rows of a file, as they are."""
+def _rows_of_file(path: Path) -> EvaluationRows:
+    """Return the rows that a file has for tests, else all, as they are."""
     source = read_table(path)
-    rows, none = Rows(source.x, source.y), Rows(source.x[:0], source.y[:0])
+    x, y = source.test or (source.x, source.y)
+    rows, none = Rows(x, y), Rows(x[:0], y[:0])
     data = Dataset(
         str(path),
         source.task,
@@ -116,7 +117,7 @@ def _all_rows(path: Path) -> EvaluationRows:
         feature_names=source.feature_names,
         image_shape=source.image_shape,
     )
-    return EvaluationRows(data, rows, "all")
+    return EvaluationRows(data, rows, "test" if source.test else "all")
 
 
 def _check_columns(model: Model, data: Dataset) -> None:
