@@ -45,6 +45,16 @@ def test_a_run_prints_and_writes_what_it_promises(capsys, tmp_path):
     assert model.n_parameters == summary["parameters"] == 42
 
 
+def test_several_labels_a_row_from_an_archive(capsys, tmp_path):
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    np.savez(tmp_path / "several.npz", x=x, y=(x[:, :2] > 0).astype(np.uint8))
+    code, out, err = run(capsys, *QUICK, "--dataset", "several.npz", "--out", "several")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0].endswith("3 inputs, 2 labels of 0 or 1")
+    model = Model.load(tmp_path / "several/model.safetensors")
+    assert (model.loss, model.sizes[-1]) == ("binary_cross_entropy", 2)
+
+
 def test_json_is_all_of_stdout(capsys):
     code, out, err = run(capsys, *QUICK, "--json")
     figures = json.loads(out)

@@ -92,7 +92,11 @@ def header(trainers: Sequence[Trainer]) -> str:
     model = trainer.model()
     parts = {"training": data.train, "validation": data.validation, "test": data.test}
     rows = ", ".join(f"{len(part):,} {name}" for name, part in parts.items())
-    outputs = f"{len(data.class_names)} classes" if data.class_names else "regression"
+    outputs = {
+        "classification": f"{len(data.class_names)} classes",
+        "multilabel": f"{data.n_outputs} labels of 0 or 1",
+        "regression": "regression",
+    }[data.task]
     training = training_text(config, f"{trainer.batch_size:,}")
     return "\n".join(
         [
