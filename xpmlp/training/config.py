@@ -48,8 +48,8 @@ class Config:
     validation: float | int | None = option(
         None,
         "data",
-        "rows held out for validation: a share below 1, a count, or 0; else the last 10,000 of "
-        "mnist and fashion-mnist, or a tenth",
+        "rows held out for validation: a share below 1, a count, or 0; else those of the set, or "
+        "a tenth",
         float,
         metavar="N",
         parse=number,
