@@ -38,12 +38,15 @@ class Block(NamedTuple):
     unit: str
     numbers: Sequence[int]
 
+    def place(self, row: int) -> str:
+        """Return where a row stands, counted from 0 in the block."""
+        return f"{self.file}, {self.unit} {self.numbers[row]}"
+
     def require_finite(self, values: np.ndarray, problem: str) -> None:
         """Raise InputError, naming the first row of values (N, K) that isn't finite."""
         finite = np.isfinite(values).all(axis=1)
         if not finite.all():
-            number = self.numbers[int(np.argmin(finite))]
-            raise InputError(f"{self.file}, {self.unit} {number}: {problem}")
+            raise InputError(f"{self.place(int(np.argmin(finite)))}: {problem}")
 
 
 def are_telling(names: tuple[str, ...]) -> bool:

@@ -1,11 +1,13 @@
 """Tables in the format of svmlight and libsvm: a label, then `place:value` for what is not 0."""
 
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from xpmlp.data.blocks import Block, Columns, OnNote
 from xpmlp.data.idx import opened
 from xpmlp.errors import InputError
 
@@ -13,9 +15,21 @@ SUFFIXES = (".svm", ".libsvm", ".svmlight")
 _MOST_BYTES = 1 << 33
 
 
-def read_svmlight(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def svmlight_blocks(
+    path: str, columns: Columns, batch_rows: int, on_note: OnNote
+) -> Iterator[Block]:
+    """Yield the rows of a file, float64; columns that it doesn't name are 0."""
+    on_note(f"{path}: the labels are not needed, and ignored")
+    x, _ = read_svmlight(Path(path), columns.width)
+    for start in range(0, len(x), batch_rows):
+        rows = x[start : start + batch_rows]
+        yield Block(rows, path, "row", range(start, start + len(rows)))
+
+
+def read_svmlight(path: Path, width: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Return features (N, D) and labels, (N,) numbers or (N, L) of 0 and 1, both float64.
 
+    width: D, where that is known, of which the last columns may be absent, as they are 0.
     Read by scikit-learn, packed by gzip or not; places count from 0 or 1, whichever the file
     shows. Raises InputError, with the line, for a file that is none such, and for one that is too
     wide to be held whole.
@@ -23,7 +37,7 @@ def read_svmlight(path: Path) -> tuple[np.ndarray, np.ndarray]:
     with opened(path) as stream:
         content = stream.read()
     try:
-        x, labels = _parse(content)
+        x, labels = _parse(content, width)
     except ValueError as error:
         raise InputError(_complaint(path, content, error)) from error
     if not x.shape[0]:
@@ -36,15 +50,15 @@ def read_svmlight(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return x.toarray(), labels
 
 
-def _parse(content: bytes) -> tuple[Any, np.ndarray]:
+def _parse(content: bytes, width: int | None = None) -> tuple[Any, np.ndarray]:
     """Return a sparse matrix and the labels; several of them, with commas, as 0 and 1."""
     from sklearn.datasets import load_svmlight_file
     from sklearn.preprocessing import MultiLabelBinarizer
 
     try:
-        x, y = load_svmlight_file(BytesIO(content))
+        x, y = load_svmlight_file(BytesIO(content), n_features=width)
     except ValueError:
-        x, several = load_svmlight_file(BytesIO(content), multilabel=True)
+        x, several = load_svmlight_file(BytesIO(content), n_features=width, multilabel=True)
         y = MultiLabelBinarizer().fit_transform(several).astype(np.float64)
     return x, y
 

@@ -158,13 +158,20 @@ def digits(places: Places, seed: int) -> Source:
 
 def _course_rows(places: Places, name: str, classes: int) -> Part | None:
     """Read a course file, whose labels are 0..classes-1, from the first place that has it."""
-    from xpmlp.data.tabular import read_table
-
     for folder in places.folders():
         path: Path = folder / "ist597" / name
         if path.is_file():
-            table = read_table(path)
-            if not {*table.class_names} <= {str(c) for c in range(classes)}:
-                raise InputError(f"{path}: expected labels 0 to {classes - 1}")
-            return table.x, np.array(table.class_names, np.int64)[table.y]
+            return _numbers(path, classes)
     return None
+
+
+def _numbers(path: Path, classes: int) -> Part:
+    """Read lines of numbers, the last of each a label."""
+    try:
+        table = np.loadtxt(path, delimiter=",", ndmin=2)
+    except ValueError as error:
+        raise InputError(f"{path}: expected numbers with commas between: {error}") from error
+    x, labels = table[:, :-1], table[:, -1]
+    if not (np.isfinite(x).all() and np.isin(labels, range(classes)).all()):
+        raise InputError(f"{path}: expected finite numbers, and labels 0 to {classes - 1}")
+    return x, labels.astype(np.int64)

@@ -10,8 +10,9 @@ import numpy as np
 from xpmlp.data.blocks import are_telling
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.data.registry import dataset_names, load_dataset
-from xpmlp.data.tabular import read_table
+from xpmlp.data.tables.loading import load_table
 from xpmlp.data.tables.reading import is_table
+from xpmlp.data.wishes import Wishes
 from xpmlp.errors import InputError, unknown_name
 from xpmlp.evaluation.table_rows import rows_of_table
 from xpmlp.training.config import Config
@@ -71,11 +72,14 @@ def other_rows(
     Raises InputError where columns or labels are not the model's, or there are no rows.
     """
     config = config or Config()
-    if dataset not in dataset_names() and is_table(dataset):
-        data = rows_of_table(model, Path(dataset).expanduser(), part, config)
+    path = Path(dataset).expanduser()
+    if part and part not in PARTS:
+        raise unknown_name("part", part, PARTS)
+    if dataset not in dataset_names() and is_table(path):
+        data = rows_of_table(model, path, part, config)
         return EvaluationRows(data, data.test, part or "all")
-    if part is None and dataset not in dataset_names() and Path(dataset).suffix:
-        chosen = _all_rows(Path(dataset).expanduser())
+    if part is None and dataset not in dataset_names() and path.suffix and not path.is_dir():
+        chosen = _rows_of_file(model, path)
     else:
         data = load_dataset(
             dataset,
@@ -84,13 +88,14 @@ def other_rows(
             scale="none",
             seed=config.data_seed,
             dtype="float32" if model.image_shape else "float64",  # either holds bytes as they are
+            task=None if dataset in dataset_names() else _wished_task(model),
         )
         chosen = part_of(data, part)
     _check_columns(model, chosen.data)
     rows = replace(chosen.rows, x=_scaled(model, chosen), y=_labels(model, chosen))
     data = replace(
         chosen.data,
-        task="classification" if model.class_names else "regression",
+        task=model.task,
         class_names=model.class_names,
         scale=model.scale,
         scaling=model.scaling,
@@ -102,9 +107,14 @@ def other_rows(
     return chosen._replace(data=data, rows=rows)
 
 
-def _rows_of_file(path: Path) -> EvaluationRows:
-    """Return the rows that a file has for tests, else all, as they are."""
-    source = read_table(path)
+def _wished_task(model: Model) -> str | None:
+    """Return what a file's labels must be: whole numbers are values to a model of values."""
+    return "regression" if model.task == "regression" else None
+
+
+def _rows_of_file(model: Model, path: Path) -> EvaluationRows:
+    """Return the rows that a file of arrays has for tests, else all, as they are."""
+    source = load_table(path, Wishes(task=_wished_task(model)))
     x, y = source.test or (source.x, source.y)
     rows, none = Rows(x, y), Rows(x[:0], y[:0])
     data = Dataset(

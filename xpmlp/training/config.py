@@ -38,8 +38,9 @@ class Config:
     dataset: str = option(
         "auto",
         "data",
-        "mnist, fashion-mnist, notmnist, digits, iris, moons, xor, spirals, ellipse, a file "
-        "(text, Parquet, Feather, .npz, svmlight), or auto: mnist, else digits",
+        "mnist, fashion-mnist, kmnist, qmnist, emnist-balanced (or another split), notmnist, "
+        "digits, iris, moons, xor, spirals, ellipse; a file (text, Parquet, Feather, .npz, "
+        "svmlight) or folder of IDX files; or auto: mnist, else digits",
         metavar="NAME|FILE",
     )
     data_dir: str | None = option(

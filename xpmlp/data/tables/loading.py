@@ -1,6 +1,7 @@
 """A table of one's own as a source of training rows: read, typed, and its roles given."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def load_table(table: Any, wishes: Wishes, seed: int = 0) -> Source:
         return read_folder(path, seed)
     if path and path.suffix.lower() == ".npz":
         _refuse_wishes(path, wishes)
-        return read_archive(path, wishes.task)
+        return replace(read_archive(path, wishes.task), own=True)
     if path and Path(path.name.lower().removesuffix(".gz")).suffix in SUFFIXES:
         _refuse_wishes(path, wishes)
         return _of_svmlight(path, wishes.task)

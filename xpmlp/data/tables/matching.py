@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from xpmlp.data.blocks import Columns, are_telling
+from xpmlp.data.image_tables import image_table
 from xpmlp.data.tables.raw import RawTable
 from xpmlp.errors import InputError
 
@@ -20,6 +21,9 @@ def match(raw: RawTable, columns: Columns, label: Sequence[str]) -> tuple[list[i
     known = raw.header and are_telling(wanted) and wanted
     if known or {*wanted} < {*names}:
         return _by_name(raw, wanted, label)
+    images = image_table(names)
+    if images and images.label is not None and len(names) - 1 == columns.width:
+        return [place for place in range(len(names)) if place != images.label], []
     if len(names) not in (columns.width, columns.width + max(1, len(label))):
         found = f"{len(names)} column{'s' if len(names) > 1 else ''}"
         raise InputError(f"{raw.origin} has {found}, {columns.wanted()}")
