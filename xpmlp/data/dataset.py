@@ -3,6 +3,7 @@
 Whoever has rows on a device may train on them there.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from xpmlp.data.tables.preparing import ColumnRule
 
 Task = Literal["classification", "multilabel", "regression"]
+
+SCALES = ("none", "center", "unit", "standard", "robust", "quantile")
+
+ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -68,10 +73,75 @@ def _require_array(name: str, value: Any, on_host: bool = True) -> None:
 
 
 class Scaling(NamedTuple):
-    """What was done to each column: x = (raw - shift) / width, both (D,), float64."""
+    """What is done to each of D columns: x = (r - shift) / width, of its raw values or their ranks.
+
+    shift, width: (D,), float64. quantiles: (Q, D), float64, Q ≥ 2: the values of each column of
+        which the rank is 0, 1/(Q - 1), …, 1; of NaN where a column isn't ranked; None: none is.
+    """
 
     shift: "np.ndarray"
     width: "np.ndarray"
+    quantiles: "np.ndarray | None" = None
+
+    def apply(self, raw: "np.ndarray", dtype: str) -> "np.ndarray":
+        """Return raw values (N, D) scaled, in `dtype`; computed in float64, some rows at a time."""
+        import numpy as np
+
+        x = np.empty(raw.shape, dtype)
+        for start in range(0, len(raw), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            scaled = self._ranked(raw[rows]) - self.shift
+            scaled /= self.width
+            x[rows] = scaled
+        return x
+
+    def undo(self, x: "np.ndarray") -> "np.ndarray":
+        """Return the raw values (N, D), float64, of scaled ones, of ranks between 0 and 1."""
+        import numpy as np
+
+        raw: np.ndarray = x * self.width + self.shift
+        for column, quantiles in self._ranks():
+            raw[:, column] = np.interp(raw[:, column], _evenly(quantiles), quantiles)
+        return raw
+
+    def _ranked(self, raw: "np.ndarray") -> "np.ndarray":
+        """Return float64 values with the rank of each in place of it, where its column has one."""
+        if self.quantiles is None:
+            return raw
+        ranked = raw.astype("float64")
+        for column, quantiles in self._ranks():
+            ranked[:, column] = _rank(ranked[:, column], quantiles)
+        return ranked
+
+    def _ranks(self) -> "Iterator[tuple[int, np.ndarray]]":
+        """Yield each column that is ranked, with its quantiles."""
+        if self.quantiles is not None:
+            for column, quantiles in enumerate(self.quantiles.T):
+                if quantiles[0] == quantiles[0]:
+                    yield column, quantiles
+
+
+def _rank(values: "np.ndarray", quantiles: "np.ndarray") -> "np.ndarray":
+    """Return ranks (N,) between 0 and 1, as scikit-learn's QuantileTransformer gives them.
+
+    Of a value that is several of the quantiles it is the mean of their ranks; of the lowest and
+    the highest it is 0 and 1.
+    """
+    import numpy as np
+
+    ranks = _evenly(quantiles)
+    last = np.interp(values, quantiles, ranks)
+    first = -np.interp(-values, -quantiles[::-1], -ranks[::-1])
+    rank: np.ndarray = 0.5 * (first + last)
+    rank[values == quantiles[-1]] = 1.0
+    rank[values == quantiles[0]] = 0.0
+    return rank
+
+
+def _evenly(quantiles: "np.ndarray") -> "np.ndarray":
+    import numpy as np
+
+    return np.linspace(0.0, 1.0, len(quantiles))
 
 
 @dataclass(frozen=True)
@@ -82,7 +152,7 @@ class Dataset:
     class_names: one per class, in the order of the indices; empty for regression and multilabel.
     feature_names: one per column of x; empty for images.
     image_shape: (height, width) where the rows are images, else None.
-    scale: the scaling that was applied: `none`, `center`, `unit` or `standard`.
+    scale: the scaling that was applied, one of `SCALES`.
     scaling: its numbers, None where the rows came without.
     columns: of a table how each of its columns became columns of x; else none.
     label: of a table the names of the columns that are learnt.

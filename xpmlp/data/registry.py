@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xpmlp.data.dataset import Dataset
+from xpmlp.data.dataset import SCALES, Dataset
 from xpmlp.data.places import Places, places
 from xpmlp.data.wishes import Wishes
 from xpmlp.errors import DataUnavailableError, InputError, unknown_name
@@ -75,8 +75,8 @@ def load_dataset(
         XPMLP_DATA_DIR where it is set. Then comes the user's cache, then a download.
     validation: fraction or number of training rows for validation, 0 for none; None means the
         last 10,000 of MNIST and Fashion-MNIST, and a tenth of other sets.
-    scale: `none`, `center`, `unit` or `standard`, with statistics from the training rows
-        alone; None means `unit` for pixels and `none` for all else.
+    scale: `none`, `center`, `unit`, `standard`, `robust` or `quantile`, with statistics from
+        the training rows alone; None means `unit` for pixels, `standard` for tables of your own, else `none`.
     seed: chooses the rows that are held out, and the points of `moons` and `spirals`.
     dtype: `float32` or `float64`, that of x.
     label, task, features, drop, header: what to take a table of your own for, as `Wishes` says;
@@ -96,8 +96,6 @@ def load_dataset(
 
 def _check(scale: str | None, seed: int, dtype: str) -> None:
     """Refuse bad arguments before anything is read or downloaded."""
-    from xpmlp.data.scaling import SCALES
-
     if scale is not None and scale not in SCALES:
         raise unknown_name("scale", scale, SCALES)
     if dtype not in _DTYPES:

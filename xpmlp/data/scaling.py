@@ -1,15 +1,14 @@
 """Scaling of features, with statistics from the training rows alone."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from xpmlp.data.dataset import Scaling
+from xpmlp.data.dataset import ROWS_AT_ONCE, SCALES, Scaling
 from xpmlp.errors import InputError, unknown_name
 
-SCALES = ("none", "center", "unit", "standard")
-
-_CHUNK = 4096
+MOST_QUANTILES = 100
 
 
 def scale_parts(
@@ -17,53 +16,89 @@ def scale_parts(
 ) -> tuple[list[np.ndarray], Scaling]:
     """Return the parts, each (N, D), scaled and in `dtype`; the first holds the training rows.
 
-    none: the values as they are.
-    center: x - mean, with the mean of each column of the training rows.
-    unit: pixels divided by `full_scale`; other data (x - low) / (high - low), with the lowest
-        and highest of each column of the training rows.
-    standard: (x - mean) / deviation of each column of the training rows.
-    A column that is constant in the training rows is only shifted, so it becomes 0 there.
+    Pixels in scale `unit` are divided by `full_scale`; all else is as `statistics` says.
 
     Raises InputError for an unknown scale, and for values that overflow `dtype`.
     """
     if scale not in SCALES:
         raise unknown_name("scale", scale, SCALES)
-    columns = parts[0].shape[1]
-    scaling = Scaling(np.zeros(columns), np.ones(columns))
+    scaling = _as_they_are(parts[0].shape[1])
     with np.errstate(over="ignore", invalid="ignore"):
         if scale == "none":
             scaled = [np.array(x, dtype=dtype, order="C") for x in parts]
         elif scale == "unit" and full_scale is not None:
-            scaling = scaling._replace(width=np.full(columns, float(full_scale)))
+            scaling = scaling._replace(width=full_scale * scaling.width)
             scaled = [np.divide(x, full_scale, dtype=dtype) for x in parts]
         else:
-            scaling = _statistics(parts[0], scale)
-            scaled = [_shift_and_divide(x, scaling, dtype) for x in parts]
+            scaling = statistics(parts[0], scale)
+            scaled = [scaling.apply(x, dtype) for x in parts]
     if full_scale is None and not all(np.isfinite(x).all() for x in scaled):
         raise InputError(f"features too large for {dtype} with scale {scale!r}")
     return scaled, scaling
 
 
-def _statistics(x: np.ndarray, scale: str) -> Scaling:
+def statistics(x: np.ndarray, scale: str) -> Scaling:
+    """Return the scaling for the columns of training rows x (N, D), of N ≥ 1.
+
+    none: the values as they are.
+    center: x - mean.
+    unit: (x - lowest) / (highest - lowest).
+    standard: (x - mean) / deviation.
+    robust: (x - median) / (third - first quartile), or / deviation where these quartiles are
+        the same.
+    quantile: (rank - 1/2) √12, which has mean 0 and deviation 1 where no value comes twice; ranks
+        by 100 quantiles, or N where that is less.
+    A column that is constant is only shifted, so it becomes 0.
+    """
+    if scale == "none":
+        return _as_they_are(x.shape[1])
     low, high = x.min(axis=0).astype(np.float64), x.max(axis=0).astype(np.float64)
     constant = low == high
+    if scale == "quantile":
+        return _ranks(x, constant)
     if scale == "unit":
-        return Scaling(low, np.where(constant, 1.0, high - low))
+        return _varying(constant, low, low, high - low)
     mean = x.mean(axis=0, dtype=np.float64)
     if scale == "center":
-        return Scaling(np.where(constant, low, mean), np.ones(len(mean)))
-    squares = sum(np.square(x[rows] - mean).sum(axis=0) for rows in _chunks(len(x)))
+        return _varying(constant, low, mean, np.ones(len(mean)))
+    squares = sum(
+        np.square(x[start : start + ROWS_AT_ONCE] - mean).sum(axis=0)
+        for start in range(0, len(x), ROWS_AT_ONCE)
+    )
     deviation = np.sqrt(squares / len(x))
-    return Scaling(np.where(constant, low, mean), np.where(constant, 1.0, deviation))
+    if scale == "standard":
+        return _varying(constant, low, mean, deviation)
+    first, median, third = np.percentile(x, (25, 50, 75), axis=0).astype(np.float64)
+    return _varying(constant, low, median, np.where(first == third, deviation, third - first))
 
 
-def _shift_and_divide(x: np.ndarray, scaling: Scaling, dtype: str) -> np.ndarray:
-    out = np.empty(x.shape, dtype)
-    for rows in _chunks(len(x)):
-        out[rows] = (x[rows] - scaling.shift) / scaling.width
-    return out
+def _as_they_are(columns: int) -> Scaling:
+    return Scaling(np.zeros(columns), np.ones(columns))
 
 
-def _chunks(n: int) -> Iterator[slice]:
-    """Yield slices that cover n rows, so that float64 copies of images stay small."""
-    return (slice(start, start + _CHUNK) for start in range(0, n, _CHUNK))
+def _varying(
+    constant: np.ndarray, low: np.ndarray, shift: np.ndarray, width: np.ndarray
+) -> Scaling:
+    """Return the scaling of the columns that vary; others are shifted by their only value."""
+    return Scaling(np.where(constant, low, shift), np.where(constant, 1.0, width))
+
+
+def _ranks(x: np.ndarray, constant: np.ndarray) -> Scaling:
+    from sklearn.preprocessing import QuantileTransformer
+
+    transformer = QuantileTransformer(n_quantiles=min(MOST_QUANTILES, len(x)), subsample=None)
+    quantiles = transformer.fit(x).quantiles_
+    half, deviation = (np.full(len(constant), value) for value in (0.5, 1 / math.sqrt(12)))
+    scaling = _varying(constant, quantiles[0], half, deviation)
+    return scaling._replace(quantiles=np.where(constant, np.nan, quantiles))
+
+
+def loses_digits(values: np.ndarray, dtype: str) -> bool:
+    """Tell whether fewer than two thirds of the different values (N,) stay different in `dtype`.
+
+    So it is of times in seconds within ten minutes, which float32 counts in steps of 128.
+    """
+    different = np.unique(values)
+    with np.errstate(over="ignore"):
+        kept = np.unique(different.astype(dtype))
+    return 3 * len(kept) < 2 * len(different)

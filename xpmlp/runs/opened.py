@@ -162,10 +162,13 @@ def _same_scaling(known: Scaling | None, found: Scaling | None) -> bool:
     """Tell whether two scalings, where both are known, are equal up to rounding."""
     if known is None or found is None:
         return True
-    return all(
-        a.shape == b.shape and np.allclose(a, b, rtol=1e-9, atol=1e-12)
-        for a, b in zip(known, found, strict=True)
-    )
+    return all(_are_equal(*pair) for pair in zip(known, found, strict=True))
+
+
+def _are_equal(a: np.ndarray | None, b: np.ndarray | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return a.shape == b.shape and np.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True)
 
 
 def _summary(path: Path) -> dict[str, Any]:

@@ -1,0 +1,131 @@
+"""Robust and quantile scaling, against scikit-learn, and what a scaling does and undoes."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
+
+from xpmlp.data.dataset import SCALES, Scaling
+from xpmlp.data.scaling import loses_digits, scale_parts, statistics
+from xpmlp.training.config import Config
+
+FEW = st.integers(-40, 40).map(lambda tenths: tenths / 10)
+TABLES = hnp.arrays(np.float64, st.tuples(st.integers(2, 300), st.integers(1, 3)), elements=FEW)
+
+
+def varying(x):
+    return x.min(axis=0) < x.max(axis=0)
+
+
+def ranked(train, x):
+    """What scikit-learn makes of rows, from 0 to 1."""
+    transformer = QuantileTransformer(n_quantiles=min(100, len(train)), subsample=None)
+    return transformer.fit(train).transform(x)
+
+
+@settings(max_examples=100, deadline=None)
+@given(TABLES, st.integers(0, 2**32 - 1))
+def test_quantile_is_scikit_learns_with_mean_0_and_deviation_1(train, seed):
+    """On the training rows, whose values come many times, between them and outside."""
+    rng = np.random.default_rng(seed)
+    low, high = train.min() - 1, train.max() + 1
+    x = np.vstack([train, rng.uniform(low, high, (50, train.shape[1]))])
+    scaled = statistics(train, "quantile").apply(x, "float64")
+    expected = (ranked(train, x) - 0.5) * np.sqrt(12)
+    kept = varying(train)
+    np.testing.assert_allclose(scaled[:, kept], expected[:, kept], rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(scaled[:, ~kept], (x - train[0])[:, ~kept])
+
+
+def test_different_values_have_mean_0_and_deviation_1_as_ranks():
+    x = np.random.default_rng(0).lognormal(0, 3, (20_000, 2))
+    scaled = statistics(x, "quantile").apply(x, "float64")
+    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-3)
+    np.testing.assert_allclose(scaled.std(axis=0), 1, atol=1e-3)
+    assert np.abs(scaled).max() == pytest.approx(np.sqrt(3))
+
+
+def test_ranks_by_hand():
+    """Five values are all quantiles: 2 has the ranks 1/4 and 2/4; 4 is halfway from 2 to 6."""
+    x = np.array([[1.0], [2.0], [2.0], [6.0], [7.0]])
+    scaling = statistics(x, "quantile")
+    given = np.array([[-5.0], [1.0], [2.0], [4.0], [7.0], [80.0]])
+    ranks = np.array([0, 0, 3 / 8, 5 / 8, 1, 1])[:, None]
+    np.testing.assert_allclose(scaling.apply(given, "float64"), (ranks - 0.5) * 12**0.5, atol=1e-15)
+
+
+@settings(max_examples=50, deadline=None)
+@given(TABLES)
+def test_robust_is_scikit_learns_where_quartiles_differ_else_by_the_deviation(train):
+    scaling = statistics(train, "robust")
+    known = RobustScaler().fit(train)
+    first, third = np.percentile(train, (25, 75), axis=0)
+    wide, kept = first < third, varying(train)
+    np.testing.assert_allclose(scaling.width[wide], known.scale_[wide], rtol=1e-12)
+    np.testing.assert_allclose(scaling.shift[kept], known.center_[kept], rtol=1e-12)
+    deviation = StandardScaler().fit(train).scale_
+    np.testing.assert_allclose(scaling.width[kept & ~wide], deviation[kept & ~wide], rtol=1e-12)
+    assert (scaling.width[~kept] == 1).all()
+
+
+@pytest.mark.parametrize("scale", ["standard", "robust", "quantile", "unit"])
+def test_the_unit_of_a_column_makes_no_difference(scale):
+    """Other than for RobustScaler, which leaves a column in units of 1e-20 as it is."""
+    x = np.random.default_rng(0).normal(size=(200, 2))
+    small = x * 2.0**-70
+    np.testing.assert_allclose(
+        statistics(small, scale).apply(small, "float64"),
+        statistics(x, scale).apply(x, "float64"),
+        rtol=1e-9,
+    )
+    assert RobustScaler().fit(small).scale_.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_scaling_is_undone(scale):
+    x = np.random.default_rng(0).normal(3, 2, (500, 3))
+    scaling = statistics(x, scale)
+    np.testing.assert_allclose(scaling.undo(scaling.apply(x, "float64")), x, rtol=1e-10)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_many_rows_are_scaled_as_few(scale):
+    x = np.random.default_rng(0).normal(3, 2, (10_000, 2))
+    parts, scaling = scale_parts([x, x[:7]], scale, None, "float32")
+    np.testing.assert_array_equal(parts[0], scaling.apply(x, "float32"))
+    np.testing.assert_array_equal(parts[1], scaling.apply(x[:7], "float32"))
+    assert parts[0].dtype == np.float32
+
+
+def test_some_columns_alone_may_be_ranked():
+    """A column of NaN among the quantiles stands for one that is only shifted and divided."""
+    quantiles = np.array([[np.nan, 0.0], [np.nan, 4.0], [np.nan, 6.0]])
+    scaling = Scaling(np.array([1.0, 0.0]), np.array([2.0, 1.0]), quantiles)
+    x = np.array([[5.0, 2.0], [0.0, 5.0]])
+    scaled = scaling.apply(x, "float64")
+    np.testing.assert_array_equal(scaled, [[2.0, 0.25], [-0.5, 0.75]])
+    np.testing.assert_array_equal(scaling.undo(scaled), x)
+    np.testing.assert_array_equal(x, [[5.0, 2.0], [0.0, 5.0]])
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_scale_is_a_choice_of_a_run(scale):
+    assert Config(scale=scale).scale == scale
+
+
+@pytest.mark.parametrize(
+    ("values", "lost"),
+    [
+        (1.7e9 + np.arange(600.0), True),
+        (20_260_101.0 + np.arange(300), True),
+        (np.arange(600.0), False),
+        (np.random.default_rng(0).uniform(size=1_000_000), False),
+        (np.full(9, 1e10 + 1), False),
+        (1e300 * np.arange(1, 4), True),
+    ],
+)
+def test_columns_whose_values_fall_together_in_float32_lose_their_digits(values, lost):
+    assert loses_digits(values, "float32") is lost
+    assert not loses_digits(values, "float64")
