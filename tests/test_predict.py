@@ -257,7 +257,10 @@ def test_the_seeds_of_a_run_are_named(capsys, folder):
     ("arguments", "message"),
     [
         (["nowhere", "rows.csv"], "nowhere does not exist"),
-        (["newer.safetensors", "rows.csv"], "holds xpmlp-model-2, not xpmlp-model-1"),
+        (
+            ["newer.safetensors", "rows.csv"],
+            "holds xpmlp-model-3, not xpmlp-model-1 or xpmlp-model-2",
+        ),
         (["rows.csv", "rows.csv"], "rows.csv is not a whole safetensors file"),
         ([".", "rows.csv"], "holds no model.safetensors"),
         (["run", "none.csv"], "none.csv: there is no such file"),
@@ -281,7 +284,7 @@ def test_bad_input_is_one_line_and_exit_code_2(capsys, folder, arguments, messag
     texts |= {"large": "1e300,2,3,4\n", "empty": "", "names": f"a,b,c,e\n{good}"}
     for name, text in texts.items():
         (folder / f"{name}.csv").write_text(text)
-    newer = (folder / "run/model.safetensors").read_bytes().replace(b"model-1", b"model-2")
+    newer = (folder / "run/model.safetensors").read_bytes().replace(b"model-1", b"model-3")
     (folder / "newer.safetensors").write_bytes(newer)
     before = sorted(folder.rglob("*"))
     assert message in refused(capsys, *arguments)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xpmlp.data.dataset import Rows
-from xpmlp.nn.losses import LOSSES
 from xpmlp.pictures.outcomes import (
     confusion_matrix,
     misclassified,
@@ -31,7 +30,7 @@ def outcome_drawings(model: Model, rows: Rows, logits: np.ndarray, part: str = "
 
     part: what the pictures call the rows; may be empty.
     """
-    outputs = LOSSES[model.loss].predict(np, logits)
+    outputs = model.outputs_of(logits)
     if not model.class_names:
         yield "predicted-against-true", partial(predicted_against_true, rows.y, outputs, part)
         return

@@ -11,7 +11,6 @@ import numpy as np
 
 from xpmlp.evaluation.intervals import Interval, wilson_interval
 from xpmlp.evaluation.rows import EvaluationRows
-from xpmlp.nn.losses import LOSSES
 from xpmlp.training.evaluation import Evaluation
 from xpmlp.training.model import Model, decide
 from xpmlp.training.texts import count, loss_text, net_text
@@ -46,8 +45,7 @@ class Report(ABC):
     @cached_property
     def outputs(self) -> np.ndarray:
         """What the net puts out, (N, C): probabilities under a cross-entropy, else values."""
-        outputs: np.ndarray = LOSSES[self.model.loss].predict(np, self.evaluation.logits)
-        return outputs
+        return self.model.outputs_of(self.evaluation.logits)
 
     @property
     @abstractmethod

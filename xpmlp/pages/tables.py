@@ -8,10 +8,10 @@ import numpy as np
 
 from xpmlp.data.dataset import Rows
 from xpmlp.data.tables.describing import TITLES, TableAbout
+from xpmlp.data.tables.restoring import entries as table_entries
 from xpmlp.evaluation.intervals import wilson_interval
 from xpmlp.evaluation.reports import ClassReport, ValueReport
 from xpmlp.evaluation.rows import part_of
-from xpmlp.nn.losses import LOSSES
 from xpmlp.pages.parts import Markup, Row, element, joined, table
 from xpmlp.pictures.outcomes import worst_mistakes
 from xpmlp.pictures.regions import chosen_outputs
@@ -141,28 +141,31 @@ def mistakes_table(run: FinishedRun) -> str:
     if not model.class_names or model.image_shape or run.test is None:
         return ""
     rows, classes = run.data.test, decide(run.test.logits)
-    certainty = chosen_outputs(LOSSES[model.loss].predict(np, run.test.logits), classes)
+    certainty = chosen_outputs(model.outputs_of(run.test.logits), classes)
     worst = worst_mistakes(rows.y, classes, certainty, SHOWN_MISTAKES)
     if not len(worst):
         return element("p", "None: every test row was got right.")
-    names, raw = model.class_names, _unscaled(model, np.asarray(rows.x)[worst, :SHOWN_FEATURES])
-    output = "probability" if model.loss.endswith("cross_entropy") else "output"
-    features = [
-        model.feature_names[i] if model.feature_names else f"x{i + 1}" for i in range(raw.shape[1])
-    ]
+    names, output = model.class_names, _output_name(model)
+    features, entries = _raw_features(model, np.asarray(rows.x)[worst])
     cells = [
-        [names[rows.y[i]], names[classes[i]], f"{certainty[i]:.3f}", *(f"{v:.4g}" for v in values)]
-        for i, values in zip(worst, raw, strict=True)
+        [names[rows.y[i]], names[classes[i]], f"{certainty[i]:.3f}", *shown[:SHOWN_FEATURES]]
+        for i, shown in zip(worst, entries, strict=True)
     ]
-    return table("Worst mistakes", ("true class", "predicted", output, *features), cells)
+    heading = ("true class", "predicted", output, *features[:SHOWN_FEATURES])
+    return table("Worst mistakes", heading, cells)
 
 
-def _unscaled(model: Model, x: np.ndarray) -> np.ndarray:
-    if model.scaling is None:
-        return x
-    shift, width = (part[: x.shape[1]] for part in model.scaling)
-    raw: np.ndarray = x * width + shift
-    return raw
+def _output_name(model: Model) -> str:
+    return "probability" if model.loss.endswith("cross_entropy") else "output"
+
+
+def _raw_features(model: Model, x: np.ndarray) -> tuple[Sequence[str], list[list[str]]]:
+    """Return the names of the features, and those of rows (N, D) as they were before scaling."""
+    raw = x if model.scaling is None else model.scaling.undo(x)
+    if model.columns:
+        return [rule.name for rule in model.columns], table_entries(model.columns, raw)
+    names = model.feature_names or [f"x{i + 1}" for i in range(x.shape[1])]
+    return names, [[f"{value:.4g}" for value in row[:SHOWN_FEATURES]] for row in raw]
 
 
 def columns_table(about: TableAbout | None) -> str:

@@ -1,5 +1,6 @@
 """A trained network on the host: what predicts, is saved, and is opened again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from xpmlp.data.dataset import Scaling
+from xpmlp.data.dataset import Scaling, Task
+from xpmlp.data.tables.columns import Column
+from xpmlp.data.tables.preparing import ColumnRule, feature_names, matrix
 from xpmlp.errors import InputError, unknown_name
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import forward, hidden_activations
@@ -15,11 +18,17 @@ from xpmlp.training.tensors import Tensors, pack, read_tensors, unpack, write_te
 from xpmlp.types import Params
 
 FORMAT = "xpmlp-model-1"
+TABLE_FORMAT = "xpmlp-model-2"  # what a reader of the other would predict wrongly with
 
 
 @dataclass(frozen=True)
 class Model:
-    """Parameters as NumPy arrays, W: (D, H), b: (H,), with what is needed to use them."""
+    """Parameters as NumPy arrays, W: (D, H), b: (H,), with what is needed to use them.
+
+    columns: what becomes of each column of a table; empty where the inputs are a plain matrix.
+    scaling: that of the matrix, (D,). target: that of values in training, (C,), where they had
+        one; predictions come in their own units. label: the name of each column that is predicted.
+    """
 
     params: Params
     activations: tuple[str, ...]
@@ -30,6 +39,9 @@ class Model:
     dataset: str = ""
     scale: str = "none"
     scaling: Scaling | None = None
+    columns: tuple[ColumnRule, ...] = ()
+    target: Scaling | None = None
+    label: tuple[str, ...] = ()
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -37,19 +49,42 @@ class Model:
         return (self.params[0].W.shape[0], *(layer.W.shape[1] for layer in self.params))
 
     @property
+    def dtype(self) -> str:
+        """That of the parameters: `float32` or `float64`."""
+        return str(self.params[0].W.dtype)
+
+    @property
+    def task(self) -> Task:
+        """What is predicted: a class, several labels of 0 or 1, or values."""
+        if self.class_names:
+            return "classification"
+        return "multilabel" if self.loss == "binary_cross_entropy" else "regression"
+
+    @property
     def n_parameters(self) -> int:
         """The count of all weights and biases."""
         return sum(layer.W.size + layer.b.size for layer in self.params)
 
     def scale_inputs(self, raw: Any) -> np.ndarray:
-        """Return raw inputs (N, D) scaled as the training rows were: (raw - shift) / width."""
+        """Return raw inputs (N, D) scaled as the training rows were."""
         rows = np.asarray(raw, dtype=np.float64)
-        scaled = rows if self.scaling is None else (rows - self.scaling.shift) / self.scaling.width
-        return scaled.astype(self.params[0].W.dtype)
+        if self.scaling is None:
+            return rows.astype(self.dtype)
+        return self.scaling.apply(rows, self.dtype)
+
+    def prepare(self, columns: Sequence[Column]) -> np.ndarray:
+        """Return a table's rows as scaled inputs (N, D).
+
+        columns: of a net that was trained on a plain matrix D numbers, in order. Raises InputError
+        where a column of the training is not there, or is of another type.
+        """
+        if not self.columns:
+            return self.scale_inputs(np.stack([column.values for column in columns], axis=1))
+        return matrix(self.columns, columns, scaling=self.scaling, dtype=self.dtype)
 
     def logits(self, x: Any) -> np.ndarray:
         """Return z (N, C) for scaled inputs x (N, D). Raises InputError for another shape."""
-        rows = np.asarray(x, dtype=self.params[0].W.dtype)
+        rows = np.asarray(x, dtype=self.dtype)
         if rows.ndim != 2 or rows.shape[1] != self.sizes[0]:
             raise InputError(
                 f"the model takes x of shape (N, {self.sizes[0]}), got {rows.shape}; "
@@ -60,10 +95,18 @@ class Model:
         z: np.ndarray = forward(np, self.params, rows, self.activations)[0]
         return z
 
+    def outputs_of(self, logits: np.ndarray) -> np.ndarray:
+        """Return what logits (N, C) mean, (N, C): as `predict_outputs`, in the dtype of the net."""
+        outputs: np.ndarray = LOSSES[self.loss].predict(np, logits)
+        if self.target is None:
+            return outputs
+        shift, width = (part.astype(self.dtype) for part in (self.target.shift, self.target.width))
+        values: np.ndarray = outputs * width + shift
+        return values
+
     def predict_outputs(self, x: Any) -> np.ndarray:
         """Return (N, C) for scaled x: probabilities under a cross-entropy, else values."""
-        outputs: np.ndarray = LOSSES[self.loss].predict(np, self.logits(x))
-        return outputs
+        return self.outputs_of(self.logits(x))
 
     def predict(self, x: Any) -> np.ndarray:
         """Return class indices (N,), or without classes `predict_outputs`, for scaled inputs x."""
@@ -71,7 +114,7 @@ class Model:
 
     def save(self, path: str | Path) -> None:
         """Write weights, with the architecture in the metadata, as safetensors, atomically."""
-        architecture = {
+        architecture: dict[str, Any] = {
             "sizes": self.sizes,
             "activations": self.activations,
             "loss": self.loss,
@@ -81,15 +124,23 @@ class Model:
             "dataset": self.dataset,
             "scale": self.scale,
         }
-        tensors = pack("layers", self.params)
-        if self.scaling is not None:
-            tensors |= {f"inputs.{name}": a for name, a in self.scaling._asdict().items()}
-        write_tensors(path, tensors, FORMAT, architecture)
+        if self.columns:
+            architecture["columns"] = [rule.to_dict() for rule in self.columns]
+        if self.label:
+            architecture["label"] = self.label
+        tensors = {
+            **pack("layers", self.params),
+            **_pack_scaling("inputs", self.scaling),
+            **_pack_scaling("target", self.target),
+        }
+        ranked = self.scaling is not None and self.scaling.quantiles is not None
+        newer = self.columns or self.target is not None or ranked
+        write_tensors(path, tensors, TABLE_FORMAT if newer else FORMAT, architecture)
 
     @classmethod
     def load(cls, path: str | Path) -> "Model":
         """Open a saved model. Raises InputError where it is missing, damaged or not a model."""
-        return read_tensors(path, FORMAT, cls._unpack)
+        return read_tensors(path, (FORMAT, TABLE_FORMAT), cls._unpack)
 
     @classmethod
     def _unpack(cls, tensors: Tensors, about: dict[str, Any]) -> "Model":
@@ -100,6 +151,9 @@ class Model:
             raise ValueError(f"its arrays have shapes {shapes}, its sizes are {sizes}")
         if about["loss"] not in LOSSES:
             raise unknown_name("loss", about["loss"], LOSSES)
+        columns = tuple(map(ColumnRule.from_dict, about.get("columns", ())))
+        if columns and len(feature_names(columns)) != sizes[0]:
+            raise ValueError(f"its columns become {len(feature_names(columns))}, not {sizes[0]}")
         return cls(
             params=params,
             activations=hidden_activations(about["activations"], len(sizes) - 2),
@@ -109,14 +163,23 @@ class Model:
             image_shape=(image_shape[0], image_shape[1]) if image_shape else None,
             dataset=about["dataset"],
             scale=about["scale"],
-            scaling=_scaling(tensors),
+            scaling=_unpack_scaling("inputs", tensors),
+            columns=columns,
+            target=_unpack_scaling("target", tensors),
+            label=tuple(about.get("label", ())),
         )
 
 
-def _scaling(tensors: Tensors) -> Scaling | None:
-    if "inputs.shift" not in tensors:
+def _pack_scaling(prefix: str, scaling: Scaling | None) -> Tensors:
+    parts = {} if scaling is None else scaling._asdict()
+    return {f"{prefix}.{name}": part for name, part in parts.items() if part is not None}
+
+
+def _unpack_scaling(prefix: str, tensors: Tensors) -> Scaling | None:
+    if f"{prefix}.shift" not in tensors:
         return None
-    return Scaling(tensors["inputs.shift"], tensors["inputs.width"])
+    shift, width = tensors[f"{prefix}.shift"], tensors[f"{prefix}.width"]
+    return Scaling(shift, width, tensors.get(f"{prefix}.quantiles"))
 
 
 def decide(logits: np.ndarray) -> np.ndarray:

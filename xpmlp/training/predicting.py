@@ -1,6 +1,6 @@
 """`predict_file`: what a model makes of a file, which may be larger than memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,11 +49,16 @@ def predict_file(
     if batch_rows < 1:
         raise InputError(f"a batch must have 1 row or more, got {batch_rows}")
     for x, place in _inputs(model, path, batch_rows, on_note or _ignore):
+        yield _predict(model, x, place)
+
+
+def _predict(model: Model, x: np.ndarray, place: Place) -> Predictions:
+    with np.errstate(over="ignore", invalid="ignore"):
         _require_finite(x, place, _TOO_LARGE)
         logits = model.logits(x)
         outputs = model.outputs_of(logits)
         _require_finite(outputs, place, _TOO_LARGE)
-        yield Predictions(outputs, decide(logits) if model.class_names else None)
+    return Predictions(outputs, decide(logits) if model.class_names else None)
 
 
 def known_of(model: Model) -> Known:
@@ -69,27 +74,32 @@ def _inputs(
     model: Model, path: Any, batch_rows: int, on_note: OnNote
 ) -> Iterator[tuple[np.ndarray, Place]]:
     """Yield rows as the net takes them, with what tells where they stand."""
+    known = known_of(model)
+    if is_table(path):
+        for piece in stream_known(path, known, batch_rows, on_note):
+            yield _prepared(model, piece.columns), piece.place
+        return
+    for block in stream_rows(path, known.columns, batch_rows, on_note):
+        yield _of_array(model, block.x), block.place
+
+
+def _prepared(model: Model, columns: Sequence[Column]) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
-        if is_table(path):
-            for piece in stream_known(path, known_of(model), batch_rows, on_note):
-                yield model.prepare(piece.columns), piece.place
-            return
-        known = known_of(model)
-        for block in stream_rows(path, known.columns, batch_rows, on_note):
-            yield _of_array(model, block.x), block.place
+        return model.prepare(columns)
 
 
 def _of_array(model: Model, x: np.ndarray) -> np.ndarray:
     """Return raw rows (N, D) as the net takes them."""
     if not model.columns:
-        return model.scale_inputs(x)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return model.scale_inputs(x)
     texts = [rule.name for rule in model.columns if not rule.is_number]
     if texts:
         raise InputError(
             f"the model takes a table, in which {listed(texts)} hold texts; an array has none"
         )
     rules = enumerate(model.columns)
-    return model.prepare([Column(rule.name, rule.kind, x[:, i] * 1.0) for i, rule in rules])
+    return _prepared(model, [Column(rule.name, rule.kind, x[:, i] * 1.0) for i, rule in rules])
 
 
 def _require_finite(values: np.ndarray, place: Place, problem: str) -> None:

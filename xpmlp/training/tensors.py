@@ -50,15 +50,20 @@ def write_tensors(
 
 
 def read_tensors(
-    path: str | Path, file_format: str, build: Callable[[Tensors, dict[str, Any]], Built]
+    path: str | Path,
+    file_format: str | tuple[str, ...],
+    build: Callable[[Tensors, dict[str, Any]], Built],
 ) -> Built:
     """Return what `build` makes of the arrays and of `about` that `write_tensors` wrote.
+
+    file_format: that of the file, or several, any of which it may be.
 
     Raises InputError where the file is missing, of another format, or damaged, also where
     `build` can make nothing of what it holds.
     """
     from safetensors import SafetensorError, safe_open
 
+    formats = (file_format,) if isinstance(file_format, str) else file_format
     try:
         with safe_open(str(path), framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -69,10 +74,11 @@ def read_tensors(
         raise InputError(f"{path} is not a whole safetensors file: {error}") from error
     try:
         about = dict(json.loads(metadata.get(METADATA_KEY, "{}")))
-        if about.get("format") == file_format:
+        if about.get("format") in formats:
             return build(tensors, about)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged: {type(error).__name__}: {error}") from error
-    raise InputError(f"{path} holds {about.get('format') or 'something else'}, not {file_format}")
+    found = about.get("format") or "something else"
+    raise InputError(f"{path} holds {found}, not {' or '.join(formats)}")
