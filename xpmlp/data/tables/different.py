@@ -13,22 +13,39 @@ from xpmlp.data.tables.raw import Place
 from xpmlp.errors import InputError
 
 
+def is_text(kind: pa.DataType) -> bool:
+    """Tell whether entries of an Arrow type are texts, or all missing."""
+    return kind in (pa.string(), pa.large_string(), pa.string_view(), pa.null())
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Tell whether entries of an Arrow type are numbers."""
+    types = pa.types
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
+
+
+def is_date(kind: pa.DataType) -> bool:
+    """Tell whether entries of an Arrow type are dates, with or without a time of day."""
+    return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
+
+
 def to_texts(name: str, values: pa.ChunkedArray, place: Place) -> pa.ChunkedArray:
     """Write all entries of a column as texts, Arrow's `string` or `large_string`.
 
-    Raises InputError, naming the column, where Arrow can't: for lists, structs, bytes.
+    Raises InputError, naming the column, for entries such as lists, structs and bytes.
     """
-    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+    coded = pa.types.is_dictionary(values.type)
+    kind = values.type.value_type if coded else values.type
+    if not (is_text(kind) or is_number(kind) or is_date(kind) or pa.types.is_boolean(kind)):
+        expected = "texts, numbers, dates or bools"
+        raise unclean(name, place(0), str(values.type), expected, "leave the column out")
+    if coded:
+        parts = [part.dictionary.cast(pa.string()).take(part.indices) for part in values.chunks]
+        return pa.chunked_array(parts, pa.string())
+    if kind in (pa.string(), pa.large_string()):
         return values
-    if not pa.types.is_binary(values.type):
-        try:
-            texts = pc.cast(values, pa.string())
-        except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-            pass
-        else:
-            return pc.utf8_capitalize(texts) if pa.types.is_boolean(values.type) else texts
-    expected = "texts, numbers, dates or bools"
-    raise unclean(name, place(0), str(values.type), expected, "leave the column out")
+    texts = pc.cast(values, pa.string())
+    return pc.utf8_capitalize(texts) if pa.types.is_boolean(kind) else texts
 
 
 @dataclass(frozen=True)

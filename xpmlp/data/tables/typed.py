@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xpmlp.data.tables.columns import Column, Kind
-from xpmlp.data.tables.different import Different, to_texts, unclean
+from xpmlp.data.tables.different import Different, is_date, is_number, is_text, to_texts, unclean
 from xpmlp.data.tables.notation import (
     DATES,
     NUMBERS,
@@ -83,7 +83,7 @@ def typed_column(
 ) -> Column:
     """Find a column's type by its entries.
 
-    Numbers, but whole ones with leading zeros or beyond 2**53 are codes, which are categories;
+    Numbers, but whole ones with leading zeros or from 2**53 are codes, which are categories;
     two texts that say yes and no; dates; categories; and texts, where more than 64 differ and
     these are more than half as many as the entries. A column without entries is one of numbers.
     values: texts, which are read here, or entries of a type that Arrow knows.
@@ -93,7 +93,7 @@ def typed_column(
     nothing tells day from month, and for entries that are no texts, numbers, dates or bools.
     """
     drop = "" if label else f", or leave the column out: --drop {quote(name)}"
-    if not _is_text(values.type):
+    if not is_text(values.type):
         return _of_arrow(name, values, place, _CORRECT + drop)
     texts = to_texts(name, values, place)
     if notations[0] == "plain" or not fits(texts, notations[0]):
@@ -125,9 +125,9 @@ def read_as(
     In a category, -2 stands for a text that is none of them.
     Raises InputError for an entry that is no number, no date, or neither yes nor no.
     """
-    if kind == "number" and (_is_number(values.type) or pa.types.is_boolean(values.type)):
+    if kind == "number" and (is_number(values.type) or pa.types.is_boolean(values.type)):
         return Column(name, kind, _finite(name, values, place, _CORRECT), levels, notation)
-    if kind == "date" and _is_date(values.type):
+    if kind == "date" and is_date(values.type):
         return Column(name, kind, _days(values), levels, notation)
     if kind == "yes/no" and pa.types.is_boolean(values.type):
         return Column(name, kind, _floats(values), levels, notation)
@@ -163,24 +163,11 @@ def _of_arrow(name: str, values: pa.ChunkedArray, place: Place, remedy: str) -> 
     """Take the type that a column has; a dictionary's is a category, and so are codes."""
     if pa.types.is_boolean(values.type):
         return Column(name, "yes/no", _floats(values), ("False", "True"))
-    if _is_date(values.type):
+    if is_date(values.type):
         return Column(name, "date", _days(values), notation="YYYY-MM-DD")
-    if _is_number(values.type) and not _holds_codes(values):
+    if is_number(values.type) and not _holds_codes(values):
         return Column(name, "number", _finite(name, values, place, remedy), notation="plain")
     return Different.of(name, values, place).category()
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return kind in (pa.string(), pa.large_string(), pa.string_view(), pa.null())
-
-
-def _is_date(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    types = pa.types
-    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
 
 
 def _holds_codes(values: pa.ChunkedArray) -> bool:
@@ -189,7 +176,7 @@ def _holds_codes(values: pa.ChunkedArray) -> bool:
     if not (whole or pa.types.is_integer(values.type)):
         return False
     ends = pc.min_max(values).as_py().values()
-    return any(end is not None and abs(end) > _EXACT for end in ends)
+    return any(end is not None and abs(end) >= _EXACT for end in ends)
 
 
 def _floats(values: pa.ChunkedArray) -> np.ndarray:
@@ -231,7 +218,7 @@ def _are_codes(texts: Any, values: np.ndarray) -> bool:
     if np.any(values > np.floor(values)):
         return False
     padded = any_match(texts.filter(pc.starts_with(texts, "0")), "^0[0-9]")
-    return (padded or bool(np.any(np.abs(values) > _EXACT))) and all_match(texts, "^-?[0-9]+$")
+    return (padded or bool(np.any(np.abs(values) >= _EXACT))) and all_match(texts, "^-?[0-9]+$")
 
 
 def _number(different: Different, notations: tuple[str, ...], drop: str) -> Column | None:
