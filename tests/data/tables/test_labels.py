@@ -97,6 +97,10 @@ def test_other_numbers_are_values():
 
 def test_values_with_decimal_commas():
     assert learn(["1,5", "2,25"]).y.tolist() == [[1.5], [2.25]]
+    raw = table({"y": ["1,234", "5,678"]}, layout="separated by semicolons")
+    targets = read_labels(raw, [0], {})
+    assert targets.y.tolist() == [[1.234], [5.678]]
+    assert targets.note == "column 'y': '1,234' is read as 1.234 (decimal comma)"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from xpmlp.data.tables.columns import Column
 from xpmlp.data.tables.different import Different, unclean
 from xpmlp.data.tables.notation import plain_texts, read_numbers
 from xpmlp.data.tables.raw import RawTable
-from xpmlp.data.tables.typed import typed_column
+from xpmlp.data.tables.typed import typed_columns
 from xpmlp.errors import InputError
 
 _FEW_CLASSES = 10
@@ -58,16 +58,12 @@ def read_labels(
     """
     if len(places) == 1 and task == "classification":
         return _classes(raw, places[0], "plain", [])
-    typed = []
-    notes = []
-    for place in places:
-        column = columns.get(place)
-        if column is None:
-            column = typed_column(raw.names[place], raw.columns[place], raw.place, label=True)
-            notes.append(column.note)
+    here = typed_columns(raw, [place for place in places if place not in columns], labels=places)
+    typed = [columns[place] if place in columns else here[place] for place in places]
+    for column in typed:
         if column.missing.all():
             raise InputError(f"{raw.origin}, column {column.name!r}: no row has a label")
-        typed.append(column)
+    notes = [column.note for column in here.values()]
     if len(typed) > 1:
         return _several(raw, places, typed, task, notes)
     return _one(raw, places[0], typed[0], task, notes)

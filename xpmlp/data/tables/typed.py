@@ -51,8 +51,8 @@ def typed_columns(
     """Find the types of some columns of a table, each known by its place, from 0.
 
     labels: those that are labels, which nobody is told to leave out.
-    Where commas or points may be read in two ways, the file's separator and its other columns
-    decide, and `Column.note` says so.
+    Where commas or points may be read in two ways, the file's separator and the other ones of
+    these columns decide, and `Column.note` says so.
     Raises InputError as `typed_column` does.
     """
 
