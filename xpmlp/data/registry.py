@@ -7,11 +7,11 @@ import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from xpmlp.data.dataset import SCALES, Dataset
 from xpmlp.data.places import Places, places
-from xpmlp.data.wishes import Wishes
+from xpmlp.data.wishes import TASKS, Wishes
 from xpmlp.errors import DataUnavailableError, InputError, unknown_name
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ def load_dataset(
     validation: fraction or number of training rows for validation, 0 for none; None means the
         last 10,000 of MNIST and Fashion-MNIST, and a tenth of other sets.
     scale: `none`, `center`, `unit`, `standard`, `robust` or `quantile`, with statistics from
-        the training rows alone; None means `unit` for pixels, `standard` for tables of your own, else `none`.
+        the training rows alone; None means `unit` for pixels, `standard` for files and tables of
+        your own, and else `none`.
     seed: chooses the rows that are held out, and the points of `moons` and `spirals`.
     dtype: `float32` or `float64`, that of x.
     label, task, features, drop, header: what to take a table of your own for, as `Wishes` says;
@@ -86,20 +87,22 @@ def load_dataset(
 
     Raises InputError for bad input of any kind, DataUnavailableError for a set that isn't here.
     """
-    _check(scale, seed, dtype)
+    _check(scale, seed, dtype, task)
     from xpmlp.data.prepare import prepare
 
-    wishes = Wishes(label, task, tuple(features), tuple(drop), header)
+    wishes = Wishes(label, cast(Any, task), tuple(features), tuple(drop), header)
     source = _load(name, places(data_dir), seed, wishes)
     return prepare(source, validation, scale, seed, dtype)
 
 
-def _check(scale: str | None, seed: int, dtype: str) -> None:
+def _check(scale: str | None, seed: int, dtype: str, task: str | None) -> None:
     """Refuse bad arguments before anything is read or downloaded."""
     if scale is not None and scale not in SCALES:
         raise unknown_name("scale", scale, SCALES)
     if dtype not in _DTYPES:
         raise unknown_name("dtype", dtype, _DTYPES)
+    if task is not None and task not in TASKS:
+        raise unknown_name("task", task, TASKS)
     if seed < 0:
         raise InputError(f"the seed must be 0 or more, got {seed}")
 

@@ -1,6 +1,8 @@
 """What somebody asks of a table of his own."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+TASKS = ("classification", "regression")
 
 
 class Wishes(NamedTuple):
@@ -12,7 +14,7 @@ class Wishes(NamedTuple):
     """
 
     label: str | None = None
-    task: str | None = None
+    task: Literal["classification", "regression"] | None = None
     features: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     header: bool | None = None

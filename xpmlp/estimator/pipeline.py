@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from xpmlp.data.blocks import Columns
-from xpmlp.data.scaling import SCALES
+from xpmlp.data.dataset import SCALES
 from xpmlp.data.tables.known import Known, read_known
 from xpmlp.data.tables.matching import match
 from xpmlp.data.tables.preparing import feature_names, fit_rules, fit_scaling, matrix

@@ -67,7 +67,8 @@ class Shown:
         if not self.model.class_names:
             return np.concatenate([piece.outputs for piece in pieces])
         classes = np.concatenate([piece.classes for piece in pieces])
-        return np.array(self.model.class_names)[classes]
+        names: np.ndarray = np.array(self.model.class_names)[classes]
+        return names
 
     def __repr__(self: FinishedRun) -> str:
         return run_text(self)

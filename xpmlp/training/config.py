@@ -9,6 +9,7 @@ from typing import Any
 
 from xpmlp.backends.registry import BACKENDS, DTYPES, PRECISIONS, check_matmul_precision
 from xpmlp.data.dataset import SCALES
+from xpmlp.data.wishes import TASKS
 from xpmlp.errors import InputError, unknown_name
 from xpmlp.nn.dropout import dropout_rates
 from xpmlp.nn.initializers import INITIALIZERS
@@ -22,7 +23,6 @@ from xpmlp.training.options import MOST_SEEDS, count_or_list, left_to_data, numb
 RESUMABLE = ("epochs", "device", "backend", "matmul_precision", "data_dir", "early_stopping")
 LARGEST = {"float32": 3.4028235e38, "float64": sys.float_info.max}
 WIDEST = 10**7
-TASKS = ("classification", "regression")
 RECORDS = ("norms", "loss")
 L2_PER = ("batch", "row")
 

@@ -107,9 +107,10 @@ def _of_columns(raw: RawTable, wishes: Wishes) -> Source:
     last = wishes.label is None and is_constant(raw, len(raw.names) - 1)
     labels, notes = choose_label(raw.names, wishes.label, last)
     candidates = asked_features(raw.names, labels, wishes.drop, wishes.features)
-    columns = typed_columns(raw, candidates)
+    texts = len(labels) == 1 and wishes.task == "classification"  # whatever stands there
+    columns = typed_columns(raw, [*candidates, *(() if texts else labels)], labels)
     features = choose_features(raw, columns, candidates, asked=bool(wishes.features))
-    targets = read_labels(raw, labels, {}, wishes.task)
+    targets = read_labels(raw, labels, columns, wishes.task)
     kept = tuple(columns[place] for place in features.kept)
     assumed = [column.note for column in kept]
     about = _about(raw, columns, features.left_out, labels, targets)
