@@ -1,0 +1,126 @@
+"""Tables as they are: from text, Parquet and Arrow files, and from other libraries' tables."""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from xpmlp.data.blocks import STDIN, shown
+from xpmlp.data.tables.arrow_tables import arrow_tables, frame_tables, parquet_tables
+from xpmlp.data.tables.raw import Place, RawTable
+from xpmlp.data.tables.text_tables import text_tables
+from xpmlp.errors import InputError
+
+TEXT = (".csv", ".tsv", ".txt", ".dat", ".data")
+PARQUET = (".parquet", ".pq")
+ARROW = (".feather", ".arrow", ".ipc")
+PACKED = (".gz", ".zst")
+
+_STREAMED_BYTES = 1 << 20
+_READ_BYTES = 1 << 22
+_READ_ROWS = 1 << 17
+
+
+def read_raw(source: Any, *, header: bool | None = None, known: Sequence[str] = ()) -> RawTable:
+    """Read a whole table.
+
+    source: the path of a text file (.csv .tsv .txt .dat .data, packed by gzip or zstd or not),
+        of Parquet (.parquet .pq) or Arrow (.feather .arrow .ipc); `-` for text from standard
+        input; or a table of pandas (without its index), polars, pyarrow or whatever else has
+        Arrow's PyCapsule interface.
+    header: whether the first line of a text names the columns; None: by what stands below it.
+    known: names that make a line a header where header is None.
+
+    Raises InputError, with the file and mostly the line, for what can't be read.
+    """
+    pieces = list(_pieces(source, header, known, size=_READ_BYTES, rows=_READ_ROWS))
+    columns = (
+        pa.chunked_array([chunk for part in parts for chunk in part.chunks], parts[0].type)
+        for parts in zip(*(piece.columns for piece in pieces), strict=True)
+    )
+    return replace(pieces[0], columns=tuple(columns), place=_place_in(pieces))
+
+
+def stream_raw(
+    source: Any, *, rows: int, header: bool | None = None, known: Sequence[str] = ()
+) -> Iterator[RawTable]:
+    """Yield a table, read as by `read_raw`, in pieces of 1 to `rows` rows, in order.
+
+    Memory doesn't grow with a file. From standard input rows come as soon as they are there.
+    Only the first piece has notes.
+    """
+    for piece in _pieces(source, header, known, size=_STREAMED_BYTES, rows=rows):
+        for start in range(0, len(piece), rows):
+            yield _sliced(piece, start, rows)
+
+
+def _pieces(
+    source: Any, header: bool | None, known: Sequence[str], *, size: int, rows: int
+) -> Iterator[RawTable]:
+    """Yield pieces of at least one row; texts of some `size` bytes, Parquet of up to `rows`."""
+    name = shown(str(source)) if isinstance(source, str | Path) else "the table"
+    empty = True
+    for piece in _tables(source, name, header, known, size, rows):
+        if len(piece):
+            empty = False
+            yield piece
+    if empty:
+        raise InputError(f"{name}: holds no rows")
+
+
+def _tables(
+    source: Any, name: str, header: bool | None, known: Sequence[str], size: int, rows: int
+) -> Iterator[RawTable]:
+    """Choose the reader that the source asks for."""
+    if not isinstance(source, str | Path):
+        return frame_tables(source, name)
+    if str(source) == STDIN:
+        return text_tables(STDIN, header=header, known=known, size=size)
+    path = Path(source)
+    _require_file(path)
+    lower = path.name.lower()
+    if lower.endswith(PARQUET):
+        return parquet_tables(name, rows)
+    if lower.endswith(ARROW):
+        return arrow_tables(name)
+    for ending in PACKED:
+        lower = lower.removesuffix(ending)
+    if not lower.endswith(TEXT):
+        known_endings = ", ".join((*TEXT, *PARQUET, *ARROW))
+        raise InputError(
+            f"{name}: expected a file that ends in {known_endings}, the texts also with "
+            f"{' or '.join(PACKED)} behind; text of another name can come through - (a pipe)"
+        )
+    return text_tables(name, header=header, known=known, size=size)
+
+
+def _require_file(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"{path}: this is a folder; name a file in it")
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file")
+
+
+def _sliced(piece: RawTable, start: int, rows: int) -> RawTable:
+    return replace(
+        piece,
+        columns=tuple(column.slice(start, rows) for column in piece.columns),
+        notes=piece.notes if start == 0 else (),
+        place=lambda row: piece.place(start + row),
+    )
+
+
+def _place_in(pieces: Sequence[RawTable]) -> Place:
+    """Return the place of a row of all pieces together."""
+    places = [piece.place for piece in pieces]
+    starts = list(accumulate(map(len, pieces), initial=0))
+
+    def place(row: int) -> str:
+        part = bisect_right(starts, row) - 1
+        return places[part](row - starts[part])
+
+    return place
