@@ -8,8 +8,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from tests.test_export import FEATURES, balanced, make_model, raw_rows
+from tests.test_export import FEATURES, ROWS, balanced, make_model, raw_rows
 from tests.test_export import answers as by_onnxruntime
+from tests.test_export_tables import PEOPLE, feeds, number, table_net
 from xpmlp.data.dataset import Scaling
 from xpmlp.onnx_export.graphs import Form, to_onnx
 
@@ -164,6 +165,40 @@ def own_answers(model, rows):
         return outputs, (model.logits(scaled) > 0).astype(int)
     both = np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
     return both, model.predict(scaled)
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form not in WITH_NAMES])
+@pytest.mark.parametrize("scale", ["standard", "quantile"])
+@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "huber"])
+@pytest.mark.parametrize("reader", READERS, indirect=True)
+def test_every_reader_takes_tables_of_numbers(reader, loss, scale, form):
+    """With values that come many times, and missing ones in two columns of four."""
+    if form in not_taken(reader):
+        pytest.skip(f"{reader} does not take {form}")
+    rng, (dtype, chosen) = np.random.default_rng(0), FORMS[form]
+    columns = [number(f"n{i}", *rng.normal(40, 10, ROWS).round(i)) for i in range(4)]
+    for column in columns[:2]:
+        column.values[::5] = np.nan
+    model = table_net(columns, scale, dtype, loss)
+    content = to_onnx(model, chosen).SerializeToString()
+    rows, x = feeds(model, columns, chosen.input_dtype)["x"], model.prepare(columns)
+    for n in (1, ROWS):
+        found = READERS[reader](content, rows[:n])
+        expected = model.predict_outputs(x[:n])
+        values = found["probabilities" if model.class_names else "values"]
+        np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-5)
+        if model.class_names:
+            assert np.reshape(found["label"], n).tolist() == model.predict(x[:n]).tolist()
+
+
+def test_onnx_reference_takes_texts():
+    from onnx.reference import ReferenceEvaluator
+
+    model = table_net(PEOPLE)
+    reader = ReferenceEvaluator(to_onnx(model, Form("float64")))
+    (found, label) = reader.run(None, feeds(model, PEOPLE, "float64"))
+    np.testing.assert_allclose(found, model.predict_outputs(model.prepare(PEOPLE)), rtol=1e-9)
+    assert label.tolist() == model.predict(model.prepare(PEOPLE)).tolist()
 
 
 @pytest.mark.parametrize("form", FORMS)

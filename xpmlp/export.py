@@ -15,18 +15,26 @@ from xpmlp.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
+    from xpmlp.data.tables.columns import Column
     from xpmlp.onnx_export.exporting import Exported
+    from xpmlp.onnx_export.inputs import Raw
     from xpmlp.training.model import Model
 
 PROGRAM = "xpmlp export"
 MOST_ROWS = 10_000
 RANDOM_ROWS = 1000
+RANDOM_MISSING = 0.1
 
 
 class RawRows(NamedTuple):
-    """Rows to check on: raw features (N, D), float, and in words what they are."""
+    """Rows to check on.
 
-    x: "np.ndarray"
+    raw: features (N, D), float; the columns of a table of a model that takes these. n: how many.
+    origin: in words what they are.
+    """
+
+    raw: "Raw"
+    n: int
     origin: str
 
 
@@ -92,7 +100,7 @@ def run_command(arguments: argparse.Namespace) -> int:
     model = Model.load(file)
     rows = find_rows(arguments.rows, model, file.parent)
     form = Form(arguments.input_dtype, arguments.float32, arguments.label_names)
-    exported = export(model, arguments.onnx, rows.x, form)
+    exported = export(model, arguments.onnx, rows.raw, form)
     if arguments.json:
         show(json.dumps(figures(exported, rows), indent=2, allow_nan=False), sys.stdout)
     else:
@@ -119,22 +127,14 @@ def find_rows(wanted: str | None, model: "Model", folder: Path) -> RawRows:
     if wanted == "random":
         return random_rows(model)
     if wanted == "dataset":
-        return _fitting(run_rows(folder, model), model)
+        return run_rows(folder, model)
     if wanted:
-        return _fitting(file_rows(Path(wanted).expanduser()), model)
+        return file_rows(Path(wanted).expanduser(), model)
     try:
-        return _fitting(run_rows(folder, model), model)
+        return run_rows(folder, model)
     except InputError as error:
         warn(f"note: the rows of the run can't be had, so random ones are taken: {error}")
         return random_rows(model)
-
-
-def _fitting(rows: RawRows, model: "Model") -> RawRows:
-    if rows.x.shape[1] != model.sizes[0]:
-        raise InputError(
-            f"{rows.origin} have {rows.x.shape[1]} features, and the model takes {model.sizes[0]}"
-        )
-    return rows
 
 
 def run_rows(folder: Path, model: "Model") -> RawRows:
@@ -148,34 +148,67 @@ def run_rows(folder: Path, model: "Model") -> RawRows:
 
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder} has no {CONFIG} that names a data set")
+    _refuse_columns(model)
     config = Config.load(folder / CONFIG)
     dtype = "float32" if model.image_shape else "float64"
     data = load_for(config.replace(scale="none", dtype=dtype, matmul_precision="full"))
     part, rows = ("test", data.test) if len(data.test) else ("training", data.train)
-    return _first(rows.x, f"{part} rows of {Path(data.name).name}")
+    return _first(rows.x, f"{part} rows of {Path(data.name).name}", model)
 
 
-def file_rows(file: Path) -> RawRows:
+def file_rows(file: Path, model: "Model") -> RawRows:
     """Return the features of a table: numbers, and the label last, as one trains on."""
     from xpmlp.data.tabular import read_table
 
-    return _first(read_table(file).x, f"rows of {file.name}")
+    _refuse_columns(model)
+    return _first(read_table(file).x, f"rows of {file.name}", model)
 
 
-def _first(x: "np.ndarray", what: str) -> RawRows:
+def _refuse_columns(model: "Model") -> None:
+    if model.columns:
+        raise InputError("the columns of a table can't be read yet; choose --rows random")
+
+
+def _first(x: "np.ndarray", what: str, model: "Model") -> RawRows:
     x = x[:MOST_ROWS]
-    return RawRows(x, f"{len(x):,} {what}")
+    origin = f"{len(x):,} {what}"
+    if x.shape[1] != model.sizes[0]:
+        raise InputError(
+            f"{origin} have {x.shape[1]} features, and the model takes {model.sizes[0]}"
+        )
+    return RawRows(x, len(x), origin)
 
 
 def random_rows(model: "Model") -> RawRows:
-    """Return random rows within the range of those trained on, as far as the scaling tells it."""
+    """Return random rows within the range of those trained on, as far as the scaling tells it.
+
+    Of a table with texts each comes, unknown ones too, and a tenth of the numbers is missing.
+    """
     import numpy as np
 
     rng, shape = np.random.default_rng(0), (RANDOM_ROWS, model.sizes[0])
     x = rng.random(shape) if model.scale == "unit" else rng.standard_normal(shape)
     if model.scaling is not None:
-        x = x * model.scaling.width + model.scaling.shift
-    return RawRows(x, f"{len(x):,} random rows")
+        x = model.scaling.undo(x)
+    raw = _random_columns(model, x, rng) if model.columns else x
+    return RawRows(raw, RANDOM_ROWS, f"{RANDOM_ROWS:,} random rows")
+
+
+def _random_columns(model: "Model", x: "np.ndarray", rng: "np.random.Generator") -> "list[Column]":
+    """Return columns of a table, with the numbers of a matrix (N, D)."""
+    import numpy as np
+
+    from xpmlp.data.tables.columns import Column
+
+    columns, place = [], 0
+    for rule in model.columns:
+        values = rng.integers(-2, len(rule.levels), len(x))
+        if rule.kind != "category":
+            numbers = x[:, place] if rule.is_number else rng.integers(0, 2, len(x))
+            values = np.where(rng.random(len(x)) < RANDOM_MISSING, np.nan, numbers)
+        columns.append(Column(rule.name, rule.kind, values, rule.levels, rule.notation))
+        place += len(rule.names)
+    return columns
 
 
 def figures(exported: "Exported", rows: RawRows) -> dict[str, Any]:
@@ -190,7 +223,7 @@ def figures(exported: "Exported", rows: RawRows) -> dict[str, Any]:
         "opset": OPSET,
         "inputs": [tensor._asdict() for tensor in exported.inputs],
         "outputs": [tensor._asdict() for tensor in exported.outputs],
-        "rows": len(rows.x),
+        "rows": rows.n,
         "rows_from": rows.origin,
         "largest_difference": exported.check.difference,
         "allowed_difference": exported.check.allowed,

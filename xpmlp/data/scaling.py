@@ -84,13 +84,25 @@ def _varying(
 
 
 def _ranks(x: np.ndarray, constant: np.ndarray) -> Scaling:
-    from sklearn.preprocessing import QuantileTransformer
-
-    transformer = QuantileTransformer(n_quantiles=min(MOST_QUANTILES, len(x)), subsample=None)
-    quantiles = transformer.fit(x).quantiles_
+    quantiles = _quantiles(x)
     half, deviation = (np.full(len(constant), value) for value in (0.5, 1 / math.sqrt(12)))
     scaling = _varying(constant, quantiles[0], half, deviation)
     return scaling._replace(quantiles=np.where(constant, np.nan, quantiles))
+
+
+def _quantiles(x: np.ndarray) -> np.ndarray:
+    """Return quantiles (Q, D) as scikit-learn's QuantileTransformer does, but without its rounding.
+
+    Each lies between two values of rows in order, at a place that is a whole number of Q - 1
+    parts, so that a value that several quantiles share is the very same in them all.
+    """
+    last, parts = len(x) - 1, max(1, min(MOST_QUANTILES, len(x)) - 1)
+    below, part = np.divmod(np.arange(parts + 1) * last, parts)
+    above = np.minimum(below + 1, last)
+    ordered = np.partition(x, np.union1d(below, above), axis=0)
+    low, high = (ordered[rows].astype(np.float64) for rows in (below, above))
+    quantiles: np.ndarray = low + (high - low) * (part / parts)[:, None]
+    return quantiles
 
 
 def loses_digits(values: np.ndarray, dtype: str) -> bool:

@@ -1,5 +1,6 @@
 """The graph's answers, as onnxruntime gives them, against those of the model itself."""
 
+from collections.abc import Iterator
 from textwrap import shorten
 from typing import NamedTuple
 
@@ -7,7 +8,6 @@ import numpy as np
 
 from xpmlp.errors import RunError
 from xpmlp.onnx_export.graphs import (
-    INPUT,
     PLAIN,
     Form,
     computed,
@@ -15,8 +15,11 @@ from xpmlp.onnx_export.graphs import (
     in_dtype,
     is_one_sided,
 )
+from xpmlp.onnx_export.inputs import Raw, feeds, rounded
 from xpmlp.onnx_export.nodes import PREDICTIONS, PROBABILITIES
 from xpmlp.training.model import Model
+
+Feeds = dict[str, np.ndarray]
 
 TOLERANCE = 1e-5
 TOO_FINE = (
@@ -32,28 +35,28 @@ class Check(NamedTuple):
     allowed: float
 
 
-def check(content: bytes, model: Model, rows: np.ndarray, form: Form = PLAIN) -> Check:
+def check(content: bytes, model: Model, rows: Raw, form: Form = PLAIN) -> Check:
     """Compare the answers of onnxruntime with those of the model, and return how they differ.
 
-    content: a serialised ONNX model of `to_onnx` with that form; rows: raw features (N, D), float,
-    N ≥ 1, which the graph gets in its input's dtype. Allowed is 1e-5, for values times the largest
-    of them where that is above one; or, where that is more, four times what rounding costs the
-    model itself: how far its answers with the parameters in the dtype of the graph are from those
-    with all in float64. A label may differ where two classes come equally close, or where a
-    probability of several labels comes equally close to 1/2. Raises RunError for more, and for a
-    graph that does not run.
+    content: a serialised ONNX model of `to_onnx` with that form. rows: raw features (N, D), float,
+    or the columns of a table, N ≥ 1, which the graph gets in its inputs' dtypes.
+    Allowed is 1e-5, for values times the largest of them where that is above one; or, where that
+    is more, four times what rounding costs the model itself: how far its answers with the
+    parameters in the dtype of the graph are from those with all in float64. A label may differ
+    where two classes come equally close, or where a probability of several labels comes equally
+    close to 1/2. Raises RunError for more, and for a graph that does not run.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        given = rows.astype(form.input_dtype)
         expected = _expected(model, rows)
-        actual, labels = _answers(content, given)
+        actual, labels = _answers(content, feeds(model, rows, form.input_dtype))
         difference = _largest_difference(actual, expected)
         allowed = max(TOLERANCE * _unit(model, expected), 4.0 * _rounding(model, rows, form))
         if not difference <= allowed:
-            rounded = _largest_difference(_expected(model, given), expected) > allowed
+            given = rounded(rows, form.input_dtype)
+            too_fine = _largest_difference(_expected(model, given), expected) > allowed
             raise RunError(
                 f"onnxruntime's answers differ from the model's by up to {difference:.1e}, and "
-                f"{allowed:.1e} is allowed, so nothing was written" + rounded * TOO_FINE
+                f"{allowed:.1e} is allowed, so nothing was written" + too_fine * TOO_FINE
             )
     if labels is not None and (_behind(labels, expected, model) > 2 * allowed).any():
         raise RunError("onnxruntime gives other labels than the model, so nothing was written")
@@ -67,20 +70,21 @@ def _unit(model: Model, expected: np.ndarray) -> float:
     return max(1.0, float(np.abs(expected).max(initial=0.0, where=np.isfinite(expected))))
 
 
-def _rounding(model: Model, rows: np.ndarray, form: Form) -> float:
+def _rounding(model: Model, rows: Raw, form: Form) -> float:
     """Return the largest finite error of answers in the graph's dtype against those of float64."""
-    rounded = _expected(computed(model, form), rows)
-    error = np.abs(rounded - _expected(in_dtype(model, "float64"), rows))
+    answers = _expected(computed(model, form), rows)
+    error = np.abs(answers - _expected(in_dtype(model, "float64"), rows))
     return float(error.max(initial=0.0, where=np.isfinite(error)))
 
 
-def _expected(model: Model, rows: np.ndarray) -> np.ndarray:
+def _expected(model: Model, rows: Raw) -> np.ndarray:
     """Return the answers of the model itself, in two columns where the graph has two."""
-    outputs = model.predict_outputs(model.scale_inputs(rows))
+    x = model.scale_inputs(rows) if isinstance(rows, np.ndarray) else model.prepare(rows)
+    outputs = model.predict_outputs(x)
     return np.hstack([1.0 - outputs, outputs]) if is_one_sided(model) else outputs
 
 
-def _answers(content: bytes, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+def _answers(content: bytes, given: Feeds) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the first output (N, C) and the labels (N,), from one row alone and then the rest."""
     import onnx
     from onnxruntime import InferenceSession, SessionOptions
@@ -91,12 +95,20 @@ def _answers(content: bytes, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray |
     try:
         onnx.checker.check_model(content, full_check=True)
         session = InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        pieces = [session.run(None, {INPUT: piece}) for piece in (rows[:1], rows[1:]) if len(piece)]
+        pieces = [session.run(None, piece) for piece in _first_and_rest(given)]
     except Exception as error:  # both packages raise classes of their own for anything wrong
         reason = shorten(str(error), 200, placeholder=" …")
         raise RunError(f"the ONNX graph does not run, so nothing was written: {reason}") from error
     outputs = [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
     return outputs[0], outputs[1] if len(outputs) > 1 else None
+
+
+def _first_and_rest(given: Feeds) -> Iterator[Feeds]:
+    """Yield the first row, and the others where there are any."""
+    for piece in (slice(1), slice(1, None)):
+        rows = {name: array[piece] for name, array in given.items()}
+        if all(map(len, rows.values())):
+            yield rows
 
 
 def _largest_difference(actual: np.ndarray, expected: np.ndarray) -> float:

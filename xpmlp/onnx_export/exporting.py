@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from xpmlp.backends.registry import pip_install
 from xpmlp.errors import InputError
 from xpmlp.files import write_whole
 from xpmlp.onnx_export.checking import Check, check
-from xpmlp.onnx_export.graphs import PLAIN, Form, Tensor, interface, to_onnx
+from xpmlp.onnx_export.graphs import PLAIN, Form, interface, to_onnx
+from xpmlp.onnx_export.inputs import Raw, Tensor
 from xpmlp.training.model import Model
 
 
@@ -24,10 +23,11 @@ class Exported:
     check: Check
 
 
-def export(model: Model, path: Path, rows: np.ndarray, form: Form = PLAIN) -> Exported:
+def export(model: Model, path: Path, rows: Raw, form: Form = PLAIN) -> Exported:
     """Write a model as an ONNX file in one piece, once onnxruntime gives the model's answers.
 
-    rows: raw features (N, D), float, to try it on; the rest as for `to_onnx` and `check`.
+    rows: raw features (N, D), float, or the columns of a table, to try it on; the rest as for
+    `to_onnx` and `check`.
     Raises InputError where a package is missing or the model can't be exported, RunError where
     the check fails, OSError where the file can't be written; the file is then left as it was.
     """

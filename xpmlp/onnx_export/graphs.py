@@ -3,22 +3,24 @@
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xpmlp import __version__
 from xpmlp.backends.registry import DTYPES
-from xpmlp.data.dataset import Scaling
 from xpmlp.errors import InputError, unknown_name
 from xpmlp.leaves import leaves, map_leaves
+from xpmlp.onnx_export.inputs import TEXT, Tensor, inputs_of
 from xpmlp.onnx_export.nodes import (
     ACTIVATION_NODES,
+    LABEL,
     PREDICTIONS,
     Graph,
     add_sigmoid,
     tensor_type,
 )
+from xpmlp.onnx_export.preparing import add_inputs, scaling_steps
 from xpmlp.training.model import Model
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 OPSET = 13
 IR_VERSION = 7
 LARGEST_FILE = 2**31 - 1
-INPUT, LABEL = "x", "label"
+TEXTS = [("ai.onnx.ml", 2)]
 
 
 @dataclass(frozen=True)
@@ -46,20 +48,14 @@ class Form:
 PLAIN = Form()
 
 
-class Tensor(NamedTuple):
-    """An input or output of the graph; its shape has "N" for the number of rows, which is free."""
-
-    name: str
-    dtype: str
-    shape: tuple[int | str, ...]
-
-
 def to_onnx(model: Model, form: Form = PLAIN) -> "ModelProto":
     """Return the ONNX model: raw features in, what the model predicts out.
 
     Input `x` (N, D), of `form.input_dtype`, with N free: features as they are before any scaling;
-    an image is one row of its pixels. Outputs, of the dtype of the arithmetic, which is that of
-    the model or float32: `probabilities` (N, C) under a cross-entropy, else `values` (N, C). Then
+    an image is one row of its pixels. Of a table `x` has its columns, and NaN where a number is
+    missing; one with texts has an input (N, 1) for each column instead.
+    Outputs, of the dtype of the arithmetic, which is that of the model or float32:
+    `probabilities` (N, C) under a cross-entropy, else `values` (N, C), in their own units. Then
     `label`: where there are classes (N,), the index of the class, int64, or its name as text;
     where there are several labels a row, (N, C), int64, 0 or 1. Two classes on a single output
     node become two columns. The metadata names classes, features and origin, as JSON.
@@ -72,10 +68,11 @@ def to_onnx(model: Model, form: Form = PLAIN) -> "ModelProto":
     _refuse_senseless(model, form)
     model = computed(model, form)
     _refuse_unknown(model)
-    graph = Graph(_dtype(model))
-    x = _add_scaling(graph, model, form.input_dtype)
-    _add_outputs(graph, model, _add_layers(graph, model, x), form)
     inputs, outputs = interface(model, form)
+    graph = Graph(model.dtype, [tensor.name for tensor in inputs])
+    x = add_inputs(graph, model, form.input_dtype)
+    _add_outputs(graph, model, _add_layers(graph, model, x), form)
+    domains = [("", OPSET), *TEXTS * any(tensor.dtype == TEXT for tensor in inputs)]
     proto = helper.make_model(
         helper.make_graph(
             graph.nodes,
@@ -84,7 +81,7 @@ def to_onnx(model: Model, form: Form = PLAIN) -> "ModelProto":
             list(map(_declare, outputs)),
             [numpy_helper.from_array(array, name) for name, array in graph.constants.items()],
         ),
-        opset_imports=[helper.make_opsetid("", OPSET)],
+        opset_imports=[helper.make_opsetid(*domain) for domain in domains],
         ir_version=IR_VERSION,
         producer_name="xpmlp",
         producer_version=__version__,
@@ -122,11 +119,11 @@ def _refuse_unknown(model: Model) -> None:
 def _refuse_senseless(model: Model, form: Form) -> None:
     if form.input_dtype not in DTYPES:
         raise unknown_name("input dtype", form.input_dtype, DTYPES)
-    if form.float32 and _dtype(model) == "float32":
+    if form.float32 and model.dtype == "float32":
         raise InputError("--float32: the net computes in float32 already; leave the option out")
     if form.float32 and any(np.isinf(leaf).any() for leaf in leaves(computed(model, form).params)):
         raise InputError("--float32: some parameters are larger than float32 holds")
-    if form.float32 and form.input_dtype == "float64" and not _steps(model.scaling):
+    if form.float32 and form.input_dtype == "float64" and not scaling_steps(model.scaling):
         raise InputError(
             "--float32 with --input-dtype float64: the graph scales nothing, so it would round "
             "the features to float32 at once; choose one of the two"
@@ -137,33 +134,6 @@ def _refuse_senseless(model: Model, form: Form) -> None:
         raise InputError(
             "--label-names: the net has no classes, and so no names of them; leave the option out"
         )
-
-
-def _add_scaling(graph: Graph, model: Model, input_dtype: str) -> str:
-    """Add (x - shift) / width, so that it comes out as Model.scale_inputs computes it."""
-    if model.scaling is None or not _steps(model.scaling):
-        return graph.cast(INPUT, input_dtype, graph.dtype)
-    dtype = _scaling_dtype(model.scaling, input_dtype, graph.dtype)
-    x = graph.cast(INPUT, input_dtype, dtype)
-    if model.scaling.shift.any():
-        x = graph.add("Sub", x, graph.constant("inputs.shift", model.scaling.shift.astype(dtype)))
-    if (model.scaling.width != 1.0).any():
-        x = graph.add("Div", x, graph.constant("inputs.width", model.scaling.width.astype(dtype)))
-    return graph.cast(x, dtype, graph.dtype)
-
-
-def _steps(scaling: Scaling | None) -> int:
-    if scaling is None:
-        return 0
-    return int(scaling.shift.any()) + int((scaling.width != 1.0).any())
-
-
-def _scaling_dtype(scaling: Scaling, *dtypes: str) -> str:
-    """Return float32 where one step in it rounds as float64 and a cast do, such as pixels / 255."""
-    with np.errstate(over="ignore"):
-        exact = all((part == part.astype(np.float32)).all() for part in scaling)
-    one_step = set(dtypes) == {"float32"} and _steps(scaling) == 1
-    return "float32" if exact and one_step else "float64"
 
 
 def _add_layers(graph: Graph, model: Model, x: str) -> str:
@@ -179,6 +149,12 @@ def _add_layers(graph: Graph, model: Model, x: str) -> str:
 def _add_outputs(graph: Graph, model: Model, z: str, form: Form) -> None:
     """Add prediction and label; σ(z) of a lone node for two classes is softmax(-z/2, z/2)."""
     output, operator = PREDICTIONS[model.loss]
+    if model.target is not None:
+        shift, width = (
+            graph.constant(f"target.{name}", getattr(model.target, name).astype(graph.dtype))
+            for name in ("shift", "width")
+        )
+        z = graph.add("Add", graph.add("Mul", z, width), shift)
     if is_one_sided(model):
         half = graph.add("Mul", graph.number(0.5), z)
         z, operator = graph.add("Concat", graph.add("Neg", half), half, axis=1), "Softmax"
@@ -214,12 +190,12 @@ def _add_label(graph: Graph, z: str, names: tuple[str, ...]) -> None:
 def interface(model: Model, form: Form) -> tuple[list[Tensor], list[Tensor]]:
     """Return the inputs and the outputs of the graph."""
     columns = 2 if is_one_sided(model) else model.sizes[-1]
-    outputs = [Tensor(PREDICTIONS[model.loss][0], _dtype(computed(model, form)), ("N", columns))]
+    outputs = [Tensor(PREDICTIONS[model.loss][0], computed(model, form).dtype, ("N", columns))]
     if has_several_labels(model):
         outputs.append(Tensor(LABEL, "int64", ("N", columns)))
     elif model.class_names:
         outputs.append(Tensor(LABEL, "string" if form.label_names else "int64", ("N",)))
-    return [Tensor(INPUT, form.input_dtype, ("N", model.sizes[0]))], outputs
+    return inputs_of(model, form.input_dtype), outputs
 
 
 def is_one_sided(model: Model) -> bool:
@@ -232,19 +208,26 @@ def has_several_labels(model: Model) -> bool:
     return PREDICTIONS[model.loss][1] == "Sigmoid" and not model.class_names
 
 
-def _dtype(model: Model) -> str:
-    return str(model.params[0].W.dtype)
-
-
 def _description(model: Model, form: Form) -> str:
-    width, image = model.sizes[0], model.image_shape
-    rows = f"rows of {width} raw features"
-    if image:
-        rows = f"images of {image[0]}x{image[1]} raw pixels, each flattened to a row of {width}"
     label = f"; label: {meaning}" if (meaning := _meaning_of_label(model, form)) else ""
     return (
-        f"Multilayer perceptron {'-'.join(map(str, model.sizes))}. x: any number of {rows}, "
-        f"finite and not scaled, as the graph scales them{label}."
+        f"Multilayer perceptron {'-'.join(map(str, model.sizes))}. {_meaning_of_inputs(model)} "
+        f"not scaled, as the graph scales them{label}."
+    )
+
+
+def _meaning_of_inputs(model: Model) -> str:
+    width, image = model.sizes[0], model.image_shape
+    if image:
+        rows = f"images of {image[0]}x{image[1]} raw pixels, each flattened to a row of {width}"
+        return f"x: any number of {rows}, finite and"
+    if not model.columns:
+        return f"x: any number of rows of {width} raw features, finite and"
+    if len(inputs_of(model, "float32")) == 1:
+        return f"x: any number of rows of {len(model.columns)} columns, NaN where missing, and"
+    return (
+        "Each column of a table: any number of rows of texts, empty where missing, or numbers, NaN "
+        "where missing, dates as days since 1970-01-01, and"
     )
 
 
@@ -260,6 +243,8 @@ def _metadata(model: Model) -> dict[str, str]:
     return {
         "class_names": json.dumps(model.class_names),
         "feature_names": json.dumps(model.feature_names),
+        "columns": json.dumps([rule.to_dict() for rule in model.columns]),
+        "target_names": json.dumps(model.label),
         "image_shape": json.dumps(model.image_shape),
         "activations": json.dumps(model.activations),
         "loss": model.loss,

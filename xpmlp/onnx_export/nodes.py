@@ -4,21 +4,24 @@ All are standard operators of opset 13, which runtimes know since 2020; each act
 formula of xpmlp.nn.activations.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 import numpy as np
 
 from xpmlp.nn.activations import GELU_CUBIC, GELU_SCALE, LEAKY_RELU_SLOPE
 
-PROBABILITIES, VALUES = "probabilities", "values"
+PROBABILITIES, VALUES, LABEL = OUTPUTS = "probabilities", "values", "label"
 
 
 class Graph:
-    """Nodes and constants of a graph under construction; `dtype` is that of its arithmetic."""
+    """Nodes and constants of a graph under construction.
 
-    def __init__(self, dtype: str) -> None:
-        self.dtype = dtype
+    dtype: that of its arithmetic. inputs: their names, which nothing else may have.
+    """
+
+    def __init__(self, dtype: str, inputs: Iterable[str] = ()) -> None:
+        self.dtype, self.inputs = dtype, set(inputs)
         self.nodes: list[Any] = []
         self.constants: dict[str, np.ndarray] = {}
 
@@ -26,12 +29,13 @@ class Graph:
         """Add a node and return the name of its output."""
         from onnx.helper import make_node
 
-        name = output or f"{operator.lower()}_{len(self.nodes)}"
+        name = output or free_name(f"{operator.lower()}_{len(self.nodes)}", self.inputs)
         self.nodes.append(make_node(operator, inputs, [name], **attributes))
         return name
 
     def constant(self, name: str, array: np.ndarray) -> str:
         """Add an array and return its name."""
+        name = free_name(name, self.inputs)
         self.constants[name] = np.ascontiguousarray(array)
         return name
 
@@ -42,6 +46,13 @@ class Graph:
     def cast(self, value: str, old: str, new: str) -> str:
         """Return the name of a value in another dtype, or of itself where that is its own."""
         return value if old == new else self.add("Cast", value, to=tensor_type(new))
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """Return a name, with a _ or more at its end where others are taken."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 def tensor_type(dtype: str) -> int:

@@ -25,7 +25,7 @@ def test_entries_come_back_through_the_scaling():
     ]
 
 
-def test_rare_and_unknown_levels_and_times_of_a_day():
+def test_rare_and_unknown_levels_and_the_day_of_a_time():
     names = [f"{i:02}" for i in range(70)]
     columns = [category("code", *names), number("day", *range(70))]
     rules = fit_rules(columns)
@@ -33,6 +33,7 @@ def test_rare_and_unknown_levels_and_times_of_a_day():
     shown = entries(rules, matrix(rules, new))
     assert [row[0] for row in shown] == ["rare", "69", "unknown"]
     day = date("at", "1970-01-02")
-    at_six = replace(day, values=day.values + 0.25)
     rules = fit_rules([day])
-    assert entries(rules, matrix(rules, [at_six])) == [["1970-01-02T06:00"]]
+    for hours in (-0.1, 0, 6, 23.5):
+        at = replace(day, values=day.values + hours / 24)
+        assert entries(rules, matrix(rules, [at])) == [["1970-01-02"]]

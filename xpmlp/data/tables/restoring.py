@@ -1,5 +1,6 @@
 """From rows of the matrix back to the entries of their table, as people read them."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,7 +9,7 @@ from xpmlp.data.tables.preparing import ColumnRule
 
 MISSING, UNKNOWN, RARE = "missing", "unknown", "rare"
 
-_MINUTES = 24 * 60
+_MINUTES = 0.01
 
 
 def entries(rules: Sequence[ColumnRule], raw: np.ndarray) -> list[list[str]]:
@@ -40,8 +41,5 @@ def _number(value: float) -> str:
 
 
 def _date(days: float) -> str:
-    """Return a day, to the minute where it is not midnight."""
-    minutes = round(days * _MINUTES)
-    if minutes % _MINUTES:
-        return str(np.datetime64(minutes, "m"))
-    return str(np.datetime64(minutes // _MINUTES, "D"))
+    """Return the day, which scaling in float32 may have moved by some minutes."""
+    return str(np.datetime64(math.floor(days + _MINUTES), "D"))
