@@ -21,6 +21,7 @@ from sklearn.preprocessing import (
 )
 
 from tests.made_columns import category, date, number, tables, yes_or_no
+from xpmlp.data.dataset import SCALES
 from xpmlp.data.scaling import statistics
 from xpmlp.data.tables import preparing
 from xpmlp.data.tables.columns import Column
@@ -31,6 +32,7 @@ from xpmlp.data.tables.preparing import (
     fit_scaling,
     lost_digits,
     matrix,
+    require_finite,
 )
 from xpmlp.errors import InputError
 
@@ -232,6 +234,18 @@ def test_columns_that_lose_digits_unscaled_are_named():
         category("work", *["a"] * 600),
     ]
     assert lost_digits(fit_rules(columns), columns) == ("seconds",)
+
+
+def test_values_too_large_are_refused_by_the_name_of_their_column():
+    columns = [number("small", 1, 2, 3), number("huge", 1e300, 1.7e308, -1.7e308)]
+    rules = fit_rules(columns)
+    require_finite(rules, matrix(rules, columns))
+    with pytest.raises(InputError, match="column 'huge' has values too large for float32"):
+        require_finite(rules, matrix(rules, columns, dtype="float32"))
+    for scale in SCALES:
+        scaling = fit_scaling(rules, columns, scale=scale)
+        x = matrix(rules, columns, scaling=scaling, dtype="float32")
+        assert np.isfinite(x[:, 0]).all()
 
 
 def test_little_memory_is_taken_beside_the_matrix():

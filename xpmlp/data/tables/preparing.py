@@ -108,7 +108,8 @@ def _fit(column: Column, values: np.ndarray) -> ColumnRule:
         missing = bool((values == -1).any())
         return ColumnRule(*about, kept + rare, len(kept), bool(rare), missing=missing)
     known = values[~np.isnan(values)]
-    fill = float(np.median(known)) if len(known) else 0.0
+    with np.errstate(over="ignore"):
+        fill = float(np.median(known)) if len(known) else 0.0
     return ColumnRule(*about, column.levels, fill=fill, missing=len(known) < len(values))
 
 
@@ -176,7 +177,8 @@ def matrix(
     """Return the matrix (n, D) of some rows, in `dtype`, scaled where a scaling is given.
 
     columns: those of the rules, found by name; others may stand between. rows: indices (n,);
-    None: all. What it takes beside the result is little: some rows at a time are computed.
+    None: all. What it takes beside the result is little: some rows at a time are computed. Values
+    too large for `dtype` become infinite.
 
     Raises InputError for a column that is not there, or is of another type than its rule.
     """
@@ -187,8 +189,17 @@ def matrix(
         piece = slice(start, start + ROWS_AT_ONCE)
         chosen = piece if rows is None else rows[piece]
         block = np.concatenate([take(chosen) for take in takes], axis=1)
-        out[piece] = block if scaling is None else scaling.apply(block, dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            out[piece] = block if scaling is None else scaling.apply(block, dtype)
     return out
+
+
+def require_finite(rules: Sequence[ColumnRule], x: np.ndarray) -> None:
+    """Raise InputError, with the name of its column, for a value of a matrix that isn't finite."""
+    finite = np.isfinite(x).all(axis=0)
+    if not finite.all():
+        name = feature_names(rules)[int(np.argmin(finite))]
+        raise InputError(f"column {name!r} has values too large for {x.dtype}; leave it out")
 
 
 def _take(rule: ColumnRule, column: Column) -> Take:
