@@ -148,8 +148,9 @@ def run_rows(folder: Path, model: "Model") -> RawRows:
 
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder} has no {CONFIG} that names a data set")
-    _refuse_columns(model)
     config = Config.load(folder / CONFIG)
+    if model.columns:
+        return file_rows(Path(config.dataset), model)
     dtype = "float32" if model.image_shape else "float64"
     data = load_for(config.replace(scale="none", dtype=dtype, matmul_precision="full"))
     part, rows = ("test", data.test) if len(data.test) else ("training", data.train)
@@ -157,16 +158,27 @@ def run_rows(folder: Path, model: "Model") -> RawRows:
 
 
 def file_rows(file: Path, model: "Model") -> RawRows:
-    """Return the features of a table: numbers, and the label last, as one trains on."""
-    from xpmlp.data.tabular import read_table
+    """Return the first rows of a file: the columns of a table, or features as one trains on."""
+    import numpy as np
 
-    _refuse_columns(model)
-    return _first(read_table(file).x, f"rows of {file.name}", model)
+    from xpmlp.data.tables.known import stream_known
+    from xpmlp.data.tables.loading import load_table
+    from xpmlp.data.tables.reading import is_table
+    from xpmlp.data.wishes import Wishes
+    from xpmlp.training.predicting import known_of
+
+    if not is_table(file):
+        return _first(load_table(file, Wishes()).x, f"rows of {file.name}", model)
+    columns = next(stream_known(file, known_of(model), MOST_ROWS, _ignore)).columns
+    if not model.columns:
+        x = np.stack([column.values for column in columns], axis=1)
+        return _first(x, f"rows of {file.name}", model)
+    rows = len(columns[0])
+    return RawRows(columns, rows, f"{rows:,} rows of {file.name}")
 
 
-def _refuse_columns(model: "Model") -> None:
-    if model.columns:
-        raise InputError("the columns of a table can't be read yet; choose --rows random")
+def _ignore(note: str) -> None:
+    """Do nothing with what concerns columns that are not needed."""
 
 
 def _first(x: "np.ndarray", what: str, model: "Model") -> RawRows:

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from xpmlp.data.tabular import read_table
+
 from xpmlp.errors import InputError
 
 

@@ -1,8 +1,9 @@
 """What somebody asks of a table of his own."""
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-TASKS = ("classification", "regression")
+Task = Literal["classification", "regression"]
+TASKS = get_args(Task)
 
 
 class Wishes(NamedTuple):
@@ -14,7 +15,7 @@ class Wishes(NamedTuple):
     """
 
     label: str | None = None
-    task: Literal["classification", "regression"] | None = None
+    task: Task | None = None
     features: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     header: bool | None = None

@@ -12,6 +12,7 @@ from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.data.registry import dataset_names, load_dataset
 from xpmlp.data.tables.loading import load_table
 from xpmlp.data.tables.reading import is_table
+from xpmlp.data.wishes import Task as WishedTask
 from xpmlp.data.wishes import Wishes
 from xpmlp.errors import InputError, unknown_name
 from xpmlp.evaluation.table_rows import rows_of_table
@@ -107,7 +108,7 @@ def other_rows(
     return chosen._replace(data=data, rows=rows)
 
 
-def _wished_task(model: Model) -> str | None:
+def _wished_task(model: Model) -> WishedTask | None:
     """Return what a file's labels must be: whole numbers are values to a model of values."""
     return "regression" if model.task == "regression" else None
 

@@ -20,7 +20,7 @@ from xpmlp.data.tables.raw import RawTable
 from xpmlp.data.tables.reading import read_raw
 from xpmlp.data.tables.roles import asked_features, choose_features, choose_label
 from xpmlp.data.tables.typed import is_constant, typed_columns
-from xpmlp.data.wishes import Wishes
+from xpmlp.data.wishes import Task, Wishes
 from xpmlp.errors import InputError
 
 
@@ -73,7 +73,7 @@ def _of_svmlight(path: Path, task: str | None) -> Source:
     )
 
 
-def _of_images(raw: RawTable, label: int, shape: tuple[int, int], task: str | None) -> Source:
+def _of_images(raw: RawTable, label: int, shape: tuple[int, int], task: Task | None) -> Source:
     """Take the columns of pixels for images."""
     places = [place for place in range(len(raw.names)) if place != label]
     columns = typed_columns(raw, places)

@@ -124,3 +124,13 @@ def _place_in(pieces: Sequence[RawTable]) -> Place:
         return places[part](row - starts[part])
 
     return place
+
+
+def is_table(source: Any) -> bool:
+    """Tell whether a source is read as a table: by its ending, or as no path at all."""
+    if not isinstance(source, str | Path):
+        return True
+    lower = Path(source).name.lower()
+    for ending in PACKED:
+        lower = lower.removesuffix(ending)
+    return str(source) == STDIN or lower.endswith((*TEXT, *PARQUET, *ARROW))
