@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from xpmlp.data.tables.describing import TableAbout
-    from xpmlp.data.tables.preparing import ColumnRule
+    from xpmlp.data.tables.rules import ColumnRule
 
 Task = Literal["classification", "multilabel", "regression"]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xpmlp.data.tables.columns import Column
-from xpmlp.data.tables.preparing import ColumnRule
+from xpmlp.data.tables.rules import ColumnRule
 from xpmlp.onnx_export.nodes import OUTPUTS, free_name
 from xpmlp.training.model import Model
 

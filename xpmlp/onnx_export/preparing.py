@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from xpmlp.data.dataset import Scaling
-from xpmlp.data.tables.preparing import ColumnRule
+from xpmlp.data.tables.rules import ColumnRule
 from xpmlp.onnx_export.inputs import INPUT, input_names, takes_texts, through
 from xpmlp.onnx_export.nodes import Graph
 from xpmlp.training.model import Model

@@ -10,7 +10,8 @@ import numpy as np
 
 from xpmlp.data.dataset import Scaling, Task
 from xpmlp.data.tables.columns import Column
-from xpmlp.data.tables.preparing import ColumnRule, feature_names, matrix
+from xpmlp.data.tables.preparing import feature_names, matrix
+from xpmlp.data.tables.rules import ColumnRule
 from xpmlp.errors import InputError, unknown_name
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import forward, hidden_activations

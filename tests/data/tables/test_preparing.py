@@ -26,7 +26,6 @@ from xpmlp.data.scaling import statistics
 from xpmlp.data.tables import preparing
 from xpmlp.data.tables.columns import Column
 from xpmlp.data.tables.preparing import (
-    ColumnRule,
     feature_names,
     fit_rules,
     fit_scaling,
@@ -34,6 +33,7 @@ from xpmlp.data.tables.preparing import (
     matrix,
     require_finite,
 )
+from xpmlp.data.tables.rules import ColumnRule
 from xpmlp.errors import InputError
 
 PEOPLE = [

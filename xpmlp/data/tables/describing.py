@@ -9,7 +9,7 @@ import numpy as np
 from xpmlp.data.tables.columns import Column
 
 if TYPE_CHECKING:
-    from xpmlp.data.tables.preparing import ColumnRule
+    from xpmlp.data.tables.rules import ColumnRule
 
 TITLES = ("column", "type", "missing", "distinct", "values", "role", "what is done")
 VALUES, STANDARDISED = "values", "values, standardised inside the net but for Poisson"

@@ -10,9 +10,9 @@ from xpmlp.data.tables.columns import Column
 from xpmlp.data.tables.describing import values_of
 from xpmlp.data.tables.different import Different
 from xpmlp.data.tables.matching import listed, match
-from xpmlp.data.tables.preparing import ColumnRule
 from xpmlp.data.tables.raw import Place, RawTable
 from xpmlp.data.tables.reading import stream_raw
+from xpmlp.data.tables.rules import ColumnRule
 from xpmlp.data.tables.typed import read_as, typed_column
 from xpmlp.errors import InputError
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpmlp.data.tables.preparing import ColumnRule
+from xpmlp.data.tables.rules import ColumnRule
 
 MISSING, UNKNOWN, RARE = "missing", "unknown", "rare"
 
