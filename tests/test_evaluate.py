@@ -101,7 +101,7 @@ def test_a_model_file(folder, capsys):
 
 def test_values_of_a_file(tmp_path, capsys):
     table = tmp_path / "t.csv"
-    table.write_text("\n".join(f"{i},{i % 7},{i / 3 + 0.1}" for i in range(60)))
+    table.write_text("\n".join(f"{i * i},{i % 7},{i / 3 + 0.1}" for i in range(60)))
     options = ["--dataset", str(table), "--hidden", "4", "--epochs", "2", "--scale", "standard"]
     quiet = ["--learning-rate", "0.001", "--quiet", "--no-plots", "--out", str(tmp_path / "run")]
     assert train.main([*options, *quiet]) == 0
@@ -186,11 +186,11 @@ def test_as_a_program(folder):
 
 
 def test_other_columns_than_the_models_are_refused_by_name(capsys, tmp_path):
-    rows = [f"{i},{i % 7},{i % 3},{0.5 * i}" for i in range(40)]
+    rows = [f"{i * i},{i % 7},{i % 3},{0.5 * i}" for i in range(40)]
     (tmp_path / "own.csv").write_text("\n".join(["size,age,rooms,price", *rows]))
-    (tmp_path / "first.csv").write_text("\n".join(["price,size,age,rooms", *rows]))
+    (tmp_path / "first.csv").write_text("\n".join(["price,size,years,rooms", *rows]))
     fit = ("--dataset", tmp_path / "own.csv", "--hidden", 3, "--epochs", 1, "--learning-rate", 1e-4)
     assert train_run(capsys, *fit, "--out", tmp_path / "run", "--no-plots", "--quiet")[0] == 0
     code, out, err = run(capsys, tmp_path / "run", "--dataset", tmp_path / "first.csv")
     assert (code, out) == (2, "")
-    assert "has other columns than the model: price, size, age instead of size, age, rooms" in err
+    assert "first.csv lacks 'age'; the model doesn't know 'years'" in err

@@ -90,7 +90,7 @@ def test_rows_of_a_run_of_counts_are_its_own(capsys, tmp_path):
     code, out, err = run(capsys, "one", "--onnx", "net.onnx", "--rows", "dataset")
     assert code == 0, err
     assert "output    values: float32 (N, 1)" in out
-    assert "test rows of counts.csv" in out
+    assert "60 rows of counts.csv" in out
 
 
 def test_a_run_of_seeds_asks_for_one(capsys):
@@ -163,10 +163,13 @@ def test_a_missing_package_is_named_with_the_pip_line(capsys, saved, monkeypatch
         ([".", "--onnx", "no/a.onnx"], "--onnx no/a.onnx: there is no folder no"),
         ([".", "--onnx", "folder.onnx"], "--onnx folder.onnx: this is a folder"),
         (["folder.onnx", "--onnx", "a.onnx"], "folder.onnx holds no model.safetensors"),
-        ([".", "--onnx", "a.onnx", "--rows", "."], ".: expected a file that ends in .csv, .dat"),
+        ([".", "--onnx", "a.onnx", "--rows", "."], "to train on a folder"),
         (["damaged.safetensors", "--onnx", "a.onnx"], "is not a whole safetensors file"),
         ([".", "--onnx", "a.onnx", "--rows", "b.csv"], "b.csv: there is no such file"),
-        ([".", "--onnx", "a.onnx", "--rows", "two.csv"], "have 2 features, and the model takes 5"),
+        (
+            [".", "--onnx", "a.onnx", "--rows", "two.csv"],
+            "two.csv has 3 columns, the model takes 5",
+        ),
         ([".", "--onnx", "a.onnx", "--input-dtype", "int8"], "argument --input-dtype: invalid ch"),
         ([".", "--onnx", ""], "argument --onnx: the path is empty"),
         (["."], "the following arguments are required: --onnx"),

@@ -222,7 +222,7 @@ def test_notmnist_with_too_few_images(tmp_path, pair):
 
 def test_a_file_by_path(tmp_path):
     path = tmp_path / "points.csv"
-    path.write_text("a,b,kind\n" + "".join(f"{i},{i % 7},{'xy'[i % 2]}\n" for i in range(50)))
+    path.write_text("a,b,kind\n" + "".join(f"{i * i},{i % 7},{'xy'[i % 2]}\n" for i in range(50)))
     data = load_dataset(str(path), validation=0.25, scale="standard", seed=3)
     assert data.name == str(path)
     assert (len(data.train), len(data.validation), len(data.test)) == (30, 10, 10)
@@ -242,9 +242,15 @@ def test_a_regression_file(tmp_path):
     data = load_dataset(str(path))
     assert data.task == "regression"
     assert data.n_outputs == 1
-    assert data.scale == "none"
+    assert data.scale == "standard"
     assert data.train.y.dtype == np.float64
-    np.testing.assert_array_equal(data.train.y, data.train.x / 2 + 0.25)
+    mean, deviation = data.train.y.mean(axis=0), data.train.y.std(axis=0)
+    np.testing.assert_allclose(data.target.shift, mean)
+    np.testing.assert_allclose(data.target.width, deviation)
+    np.testing.assert_allclose(data.train.x, (data.train.y - mean) / deviation, rtol=1e-5)
+    raw = load_dataset(str(path), scale="none")
+    assert raw.target is None
+    np.testing.assert_array_equal(raw.train.y, raw.train.x / 2 + 0.25)
 
 
 def test_contract_of_every_small_set():

@@ -108,7 +108,7 @@ def test_course_files_with_strange_labels(tmp_path):
     folder = tmp_path / "given"
     (folder / "ist597").mkdir(parents=True)
     (folder / "ist597" / "xor.dat").write_text("1,1,0\n0,1,2\n")
-    with pytest.raises(ValueError, match=r"xor\.dat: expected labels 0 to 1"):
+    with pytest.raises(ValueError, match=r"xor\.dat: expected finite numbers, and labels 0 to 1"):
         load_dataset("xor", data_dir=folder)
 
 

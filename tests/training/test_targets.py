@@ -115,18 +115,21 @@ def test_counts_are_not_negative():
 
 
 def test_a_table_of_few_counts(away_without_gpu, capsys, tmp_path):
-    """Read as classes by every other loss, and by this one only where they are whole numbers."""
+    """Read as classes by the losses of classes, and by those of values as values."""
     np.savetxt("counts.csv", counts(), delimiter=",", fmt="%.6g")
     options = ("--dataset", "counts.csv", "--hidden", "4", "--epochs", "2", "--no-plots", "--json")
     code, out, err = run(capsys, *options, "--loss", "poisson", "--out", "one")
     assert code == 0
-    assert "note: counts.csv: its whole-number labels are taken as counts" in err
+    assert "table     label 'x3', the last column (regression), from 2 numbers" in err
     assert json.loads(out)["test_accuracy"] is None
     model = Model.load("one/model.safetensors")
     assert (model.loss, model.class_names, model.sizes) == ("poisson", (), (2, 4, 1))
     np.testing.assert_allclose(model.predict([[0, 0]]), np.exp(model.logits([[0, 0]])))
+    assert model.target is None
     assert run(capsys, "--resume", "one", "--epochs", "3", "--no-plots")[0] == 0
     _, out, _ = run(capsys, *options, "--loss", "huber")
+    assert json.loads(out)["test_accuracy"] is None
+    _, out, _ = run(capsys, *options)
     assert json.loads(out)["test_accuracy"] is not None
 
     np.savetxt("negative.csv", counts(smallest=-2), delimiter=",", fmt="%.6g")

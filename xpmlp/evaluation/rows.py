@@ -15,7 +15,7 @@ from xpmlp.data.tables.reading import is_table
 from xpmlp.data.wishes import Task as WishedTask
 from xpmlp.data.wishes import Wishes
 from xpmlp.errors import InputError, unknown_name
-from xpmlp.evaluation.table_rows import rows_of_table
+from xpmlp.evaluation.table_rows import require_scaling, rows_of_table
 from xpmlp.training.config import Config
 from xpmlp.training.model import Model
 from xpmlp.training.scoring import check_inputs
@@ -150,11 +150,7 @@ def _check_columns(model: Model, data: Dataset) -> None:
 
 
 def _scaled(model: Model, chosen: EvaluationRows) -> np.ndarray:
-    if model.scaling is None and model.scale != "none":
-        raise InputError(
-            f"the model was saved without the numbers of its {model.scale} scaling, so it can "
-            "only be evaluated on the data set of its training; train it anew"
-        )
+    require_scaling(model)
     x = model.scale_inputs(chosen.rows.x)
     if not np.isfinite(x).all():
         raise InputError(f"{chosen.data.name} has features too large for {x.dtype}")

@@ -16,15 +16,25 @@ from xpmlp.training.model import Model
 from xpmlp.training.predicting import known_of
 
 
+def require_scaling(model: Model) -> None:
+    """Raise InputError where a model does not know how its inputs were scaled."""
+    if model.scaling is None and model.scale != "none":
+        raise InputError(
+            f"the model was saved without the numbers of its {model.scale} scaling, so it can "
+            "only be evaluated on the data set of its training; train it anew"
+        )
+
+
 def rows_of_table(model: Model, path: Path, part: str | None, config: Config) -> Dataset:
     """Return a table's rows as the model takes them, split where a part is asked for, else all.
 
     Every part of the data set is that part. Raises InputError for columns or labels that are not
     the model's, and where no row has a label.
     """
+    require_scaling(model)
     known = known_of(model)
     raw = read_raw(path, known=known.columns.names)
-    order, notes = match(raw, known.columns, model.label)
+    order, notes = match(raw, known.columns, model.label, labelled=True)
     columns = read_known(raw, order, known)
     labels = label_places(raw, order, model.label)
     if model.class_names:

@@ -29,6 +29,9 @@ def is_date(kind: pa.DataType) -> bool:
     return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
 
 
+_SHOWN = 40
+
+
 def to_texts(name: str, values: pa.ChunkedArray, place: Place) -> pa.ChunkedArray:
     """Write all entries of a column as texts, Arrow's `string` or `large_string`.
 
@@ -119,7 +122,8 @@ class Different:
 
 def unclean(name: str, place: str, entry: str, expected: str, remedy: str) -> InputError:
     """Return the error for an entry that is not what is expected of its column."""
-    return InputError(f"{place}, column {name!r}: expected {expected}, got {entry!r}; {remedy}")
+    shown = entry if len(entry) <= _SHOWN else f"{entry[:_SHOWN]}…"
+    return InputError(f"{place}, column {name!r}: expected {expected}, got {shown!r}; {remedy}")
 
 
 def _places(encoded: Any) -> np.ndarray:

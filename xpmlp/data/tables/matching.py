@@ -10,34 +10,39 @@ from xpmlp.errors import InputError
 _SHOWN, _MOST = 40, 6
 
 
-def match(raw: RawTable, columns: Columns, label: Sequence[str]) -> tuple[list[int], list[str]]:
+def match(
+    raw: RawTable, columns: Columns, label: Sequence[str], *, labelled: bool = False
+) -> tuple[list[int], list[str]]:
     """Return the place of each wanted column in the table, and notes for people.
 
     columns: the names, or only the number, of the columns. label: names of what the model learnt,
-    which may be there and is not needed. By their names where both have them; else in order, with
+    which may be there and is not needed, but where the table must be labelled. By their names where both have them; else in order, with
     the label after them or not there. Raises InputError where columns are missing.
     """
     names, wanted = raw.names, columns.names
-    known = raw.header and are_telling(wanted) and wanted
-    if known or {*wanted} < {*names}:
-        return _by_name(raw, wanted, label)
+    if wanted and ((raw.header and are_telling(wanted)) or {*wanted} <= {*names}):
+        return _by_name(raw, wanted, label, labelled)
     images = image_table(names)
     if images and images.label is not None and len(names) - 1 == columns.width:
         return [place for place in range(len(names)) if place != images.label], []
-    if len(names) not in (columns.width, columns.width + max(1, len(label))):
+    labels = max(1, len(label))
+    if len(names) - columns.width not in ((labels,) if labelled else (0, labels)):
         found = f"{len(names)} column{'s' if len(names) > 1 else ''}"
-        raise InputError(f"{raw.origin} has {found}, {columns.wanted()}")
+        more = f" and {labels} more to compare with" if labelled else ""
+        raise InputError(f"{raw.origin} has {found}, {columns.wanted()}{more}")
     notes = []
     if raw.header:
         notes.append(
             f"{raw.origin}: the model was trained on columns without names, so these are taken in "
             f"their order: {listed(names[: columns.width])}"
         )
-    return [*range(columns.width)], [*notes, *_after(raw, columns.width)]
+    if not labelled:
+        notes += _after(raw, columns.width)
+    return [*range(columns.width)], notes
 
 
 def _by_name(
-    raw: RawTable, wanted: Sequence[str], label: Sequence[str]
+    raw: RawTable, wanted: Sequence[str], label: Sequence[str], labelled: bool
 ) -> tuple[list[int], list[str]]:
     places = {name: place for place, name in enumerate(raw.names)}
     missing = [name for name in wanted if name not in places]
@@ -47,12 +52,17 @@ def _by_name(
         beside = f"; the model doesn't know {listed(others)}" if others else ""
         raise InputError(f"{raw.origin} lacks {listed(missing)}{beside}")
     notes, order = [], [places[name] for name in wanted]
+    unneeded = unknown
+    if labelled:
+        unneeded = others if label else others[:-1]
     if order != sorted(order):
         notes.append(
             f"{raw.origin}: its columns stand in another order and were matched by their names"
         )
-    if unknown:
-        notes.append(f"{raw.origin}: the model doesn't need {listed(unknown)}")
+    if unneeded and not raw.header and order == [*range(len(order))]:
+        notes += _after(raw, len(order))
+    elif unneeded:
+        notes.append(f"{raw.origin}: the model doesn't need {listed(unneeded)}")
     return order, notes
 
 

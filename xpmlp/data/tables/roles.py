@@ -11,6 +11,7 @@ from xpmlp.data.tables.typed import quote
 from xpmlp.errors import InputError, unknown_name
 
 _USUAL_LABELS = ("label", "target", "class", "y", "outcome")
+_COUNTS = "counts the rows"
 _FEW_ROWS = 10
 _NAMED = 10
 
@@ -130,6 +131,8 @@ def choose_features(
         raise InputError(
             f"{raw.origin}: --features names what can't be used: {_why(raw, left_out)}"
         )
+    if len(left_out) == len(candidates):  # a column that counts is better than none
+        left_out = {place: why for place, why in left_out.items() if why != _COUNTS}
     kept = tuple(place for place in candidates if place not in left_out)
     _refuse_texts(raw, [columns[place] for place in kept], asked)
     if not kept:
@@ -158,7 +161,7 @@ def _telling_nothing(column: Column, unnamed: bool) -> str:
         return ""
     if unnamed and len(np.unique(values)) == len(values):
         return "row numbers without a name"
-    return "counts the rows" if len(values) > _FEW_ROWS and np.all(np.diff(values) == 1) else ""
+    return _COUNTS if len(values) > _FEW_ROWS and np.all(np.diff(values) == 1) else ""
 
 
 def _refuse_texts(raw: RawTable, columns: Sequence[Column], asked: bool) -> None:
