@@ -269,7 +269,7 @@ def test_chunks_make_no_difference(tmp_path, size):
     )
     path = written(tmp_path, "a,b,c\n" + rows)
     whole = read_raw(path)
-    parts = list(text_tables(str(path), header=None, known=(), size=size))
+    parts = list(text_tables(str(path), size, None, ()))
     assert [row for part in parts for row in rows_of(part)] == rows_of(whole)
     places = [part.place(row) for part in parts for row in range(len(part))]
     assert places == [whole.place(row) for row in range(50)]
@@ -290,6 +290,35 @@ def test_what_comes_before_a_bad_row_is_read(tmp_path):
     assert len(next(pieces)) == 1000
     with pytest.raises(InputError, match="line 200002: expected 2 columns, got 1"):
         list(pieces)
+
+
+def test_columns_of_fractions_may_come_as_numbers(tmp_path):
+    lines = ["a,b,c,d,e,f", "1.50,1.0,1.234,1,-2.5e3,0.5", "?,2.0,4.567,2,1.5,x"]
+    path = written(tmp_path, "\n".join([*lines, " 1e2 ,3.0,7.899,3,0.5,0.25"]))
+    columns = read_raw(path, fractions=True).columns
+    assert [str(c.type) for c in columns] == ["double", *["string"] * 5]
+    assert columns[0].to_pylist() == [1.5, None, 100.0]
+    assert read_raw(path).columns[0].to_pylist() == ["1.50", None, "1e2"]
+
+
+@pytest.mark.parametrize("entry", ["x", "1,5", "1.2.3"])
+def test_a_column_with_one_entry_that_is_no_number_is_one_of_texts(tmp_path, entry):
+    rows = "0.5,0.25\n" * 800_000
+    path = written(tmp_path, f'a,b\n{rows}0.5,"{entry}"\n')
+    table = read_raw(path, fractions=True)
+    assert [str(column.type) for column in table.columns] == ["string", "string"]
+    assert rows_of(table)[-2:] == [["0.5", "0.25"], ["0.5", entry]]
+    assert table.notes == ()
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=9))
+def test_fractions_are_read_as_python_reads_them(tmp_path_factory, values):
+    path = written(tmp_path_factory.mktemp("f"), "".join(f"0.5,{v!r}\n" for v in [0.5, *values]))
+    column = read_raw(path, header=False, fractions=True).columns[1]
+    if column.type == pa.float64():
+        assert column.to_pylist() == [0.5, *values]
+    else:
+        assert column.to_pylist() == ["0.5", *map(repr, values)]
 
 
 def test_a_signal_that_is_noted_does_not_end_the_reading(tmp_path, monkeypatch):

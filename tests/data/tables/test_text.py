@@ -8,7 +8,7 @@ from itertools import chain, repeat
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xpmlp.data.tables import text
@@ -116,6 +116,16 @@ def rows_in(data, separator=b","):
 )
 def test_rows_end_outside_of_quotes(data, rows):
     assert rows_in(data.encode()) == rows
+
+
+@settings(max_examples=500)
+@given(st.text(alphabet='ab",  \n', max_size=30).map(str.encode), st.sampled_from([b",", b" "]))
+def test_quotes_in_turn_are_those_found_one_by_one(data, separator):
+    data = data + b"\n"
+    quick = rows_in(data, separator)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text, "_take_turns", lambda *args: False)
+        assert rows_in(data, separator) == quick
 
 
 @given(

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from xpmlp.data.tables.notation import MISSING
+
 BLANK = " "
 NOTHING = "\x1f"
 
@@ -22,6 +24,9 @@ _WORDS = {
     NOTHING: "one column",
 }
 _NUMBER_WITH_COMMAS = re.compile(r"[+-]?([\d.]*\d,\d+([eE][+-]?\d+)?|\d{1,3}(,\d{3})+(\.\d*)?)")
+_WITH_POINT = re.compile(r"[+-]?\d+\.\d+")
+_FRACTION = re.compile(r"[+-]?\d+\.\d*[1-9]\d*")
+_THREE_DIGITS = re.compile(r"[+-]?\d+\.\d{3}")
 
 
 class Layout(NamedTuple):
@@ -80,6 +85,28 @@ def judged(lines: Sequence[str]) -> Layout:
     best = max(found, key=_quality, default=_split(NOTHING, lines))
     first, *below = best.rows
     return Layout(best.separator, best.width, first, below)
+
+
+def fraction_columns(layout: Layout) -> frozenset[int]:
+    """Return the places of the columns that have nothing but numbers with a point below.
+
+    Such are no names of classes: some have digits behind the point that aren't 0, and these are
+    not always three, which may be a point between thousands.
+    """
+    return frozenset(
+        place
+        for place in range(layout.width)
+        if _are_fractions([row[place] for row in layout.below if place < len(row)])
+    )
+
+
+def _are_fractions(entries: Sequence[str]) -> bool:
+    given = [entry for entry in entries if entry not in MISSING]
+    return (
+        all(map(_WITH_POINT.fullmatch, given))
+        and any(map(_FRACTION.fullmatch, given))
+        and not all(map(_THREE_DIGITS.fullmatch, given))
+    )
 
 
 def split_rows(rows: Iterable[str], separator: str) -> Iterator[list[str]]:

@@ -18,6 +18,8 @@ from xpmlp.data.tables.text import Chunk, rows_of
 from xpmlp.errors import InputError
 
 _COMMENT_LINE = re.compile(rb"^[ \t]*#", re.MULTILINE)
+_BLOCK_BYTES = 1 << 20
+_COLUMN_BYTES = 1 << 13
 
 
 class Parsed(NamedTuple):
@@ -27,13 +29,19 @@ class Parsed(NamedTuple):
     lines: Sequence[int] | np.ndarray
 
 
-def parsed(chunk: Chunk, layout: Layout, name: str) -> Parsed:
+def parsed(
+    chunk: Chunk, layout: Layout, name: str, numbers: frozenset[int] = frozenset()
+) -> Parsed:
     """Read the rows of a chunk; lines that are empty, comments or only separators are none.
+
+    numbers: the places of columns to read as float64 where pyarrow can.
 
     Raises InputError, naming the line, for another number of columns than the layout's, and for
     what is not UTF-8.
     """
-    return _parsed_by_arrow(chunk, layout) or _parsed_with_care(chunk, layout, name)
+    found = _parsed_by_arrow(chunk, layout, numbers) if numbers else None
+    found = found or _parsed_by_arrow(chunk, layout, frozenset())
+    return found or _parsed_with_care(chunk, layout, name)
 
 
 def without_first_row(chunk: Chunk, layout: Layout, name: str) -> Chunk | None:
@@ -43,7 +51,7 @@ def without_first_row(chunk: Chunk, layout: Layout, name: str) -> Chunk | None:
     return None
 
 
-def _parsed_by_arrow(chunk: Chunk, layout: Layout) -> Parsed | None:
+def _parsed_by_arrow(chunk: Chunk, layout: Layout, numbers: frozenset[int]) -> Parsed | None:
     """Read rows fast; return None where pyarrow refuses them or would read them otherwise."""
     separator = layout.separator.encode()
     if _needs_care(chunk.data, separator):
@@ -52,10 +60,15 @@ def _parsed_by_arrow(chunk: Chunk, layout: Layout) -> Parsed | None:
         chunk = chunk._replace(data=_squeezed(chunk.data))
     rows = rows_of(chunk, separator) if b'"' in chunk.data else None
     try:
-        table = _read_csv(chunk.data, layout, several_lines=rows and len(rows.lines) < chunk.lines)
+        several_lines = rows is not None and len(rows.lines) < chunk.lines
+        table = _read_csv(chunk.data, layout, numbers, several_lines=several_lines)
     except pa.ArrowInvalid:
         return None
-    columns = [stripped(column) for column in table.columns]
+    columns = table.columns
+    if _may_have_blanks(chunk.data, layout.separator):
+        columns = [
+            column if place in numbers else stripped(column) for place, column in enumerate(columns)
+        ]
     if _has_empty_row(columns):
         return None
     if len(table) == chunk.lines:
@@ -75,6 +88,14 @@ def _needs_care(data: bytes, separator: bytes) -> bool:
     return separator == BLANK.encode() or bool(re.search(blanks, data, re.MULTILINE))
 
 
+def _may_have_blanks(data: bytes, separator: str) -> bool:
+    """Tell whether there may be blanks around entries, in quotes also line ends."""
+    if separator == BLANK:
+        return False
+    blanks = (b" ", b'"') if separator == "\t" else (b" ", b"\t", b'"')
+    return not data.isascii() or any(blank in data for blank in blanks)
+
+
 def _squeezed(data: bytes) -> bytes:
     """Put one blank for each run of blanks, none at the ends of lines."""
     while b"  " in data:
@@ -82,28 +103,35 @@ def _squeezed(data: bytes) -> bytes:
     return data.replace(b"\n ", b"\n").replace(b" \n", b"\n").removeprefix(b" ")
 
 
-def _read_csv(data: bytes, layout: Layout, *, several_lines: bool | None) -> pa.Table:
-    """Let pyarrow read rows as texts.
+def _read_csv(
+    data: bytes, layout: Layout, numbers: frozenset[int], *, several_lines: bool
+) -> pa.Table:
+    """Let pyarrow read rows as texts and numbers.
 
     Its own way with a signal, to stop the reading after the program's handler, is undone: where
     the handler only takes note, the reading goes on.
     """
-    names = [str(place) for place in range(layout.width)]
+    types = {
+        str(place): pa.float64() if place in numbers else pa.string()
+        for place in range(layout.width)
+    }
     try:
         return arrow_csv.read_csv(
             pa.BufferReader(data),
-            read_options=arrow_csv.ReadOptions(column_names=names),
+            read_options=arrow_csv.ReadOptions(
+                column_names=[*types], block_size=max(_BLOCK_BYTES, layout.width * _COLUMN_BYTES)
+            ),
             parse_options=arrow_csv.ParseOptions(
-                delimiter=layout.separator, newlines_in_values=bool(several_lines)
+                delimiter=layout.separator, newlines_in_values=several_lines
             ),
             convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()),
+                column_types=types,
                 null_values=MISSING,
                 strings_can_be_null=True,
             ),
         )
     except pa.ArrowCancelled:
-        return _read_csv(data, layout, several_lines=several_lines)
+        return _read_csv(data, layout, numbers, several_lines=several_lines)
 
 
 def _has_empty_row(columns: list[pa.ChunkedArray]) -> bool:

@@ -28,7 +28,8 @@ _NO_TEXT = {
     b"PAR1": "a Parquet file; let its name end in .parquet",
     b"ARROW1": "an Arrow file; let its name end in .arrow",
 }
-_NEWLINE, _QUOTE = b'\n"'
+_NEWLINE, _QUOTE, _BLANK = b'\n" '
+_MOST_BLANKS = 4
 
 
 class Chunk(NamedTuple):
@@ -205,17 +206,28 @@ def _outside(offsets: np.ndarray, quoted: _Quoted) -> np.ndarray:
 def _quoted(data: bytes, separator: bytes) -> _Quoted:
     """Find what stands in quotes, which open only where a field starts, after blanks or not.
 
-    Two quotes in a row inside of quotes are one of the text. Where every quote touches the edge
-    of a field or another quote, they open and close in turn.
+    Two quotes in a row inside of quotes are one of the text. Where every quote is at the edge
+    of a field or beside another quote, they open and close in turn.
     """
     quotes = _offsets(data, _QUOTE)
-    around = np.frombuffer(b"\n" + data + b"\n", np.uint8) if len(quotes) else quotes
-    edges = np.frombuffer(separator + b'\n"', np.uint8)
     opening, closing = quotes[0::2], quotes[1::2]
-    if not (np.isin(around[opening], edges).all() and np.isin(around[closing + 2], edges).all()):
+    if len(quotes) and not _take_turns(opening, closing, data, separator):
         opening, closing = _quotes_one_by_one(data, separator)
     is_open = len(opening) > len(closing)
     return _Quoted(opening, np.append(closing, len(data)) if is_open else closing, is_open)
+
+
+def _take_turns(opening: np.ndarray, closing: np.ndarray, data: bytes, separator: bytes) -> bool:
+    """Tell whether quotes that would open and close do, with at most some blanks beside them."""
+    around = np.frombuffer(b"\n" + data + b"\n", np.uint8)
+    edges = np.frombuffer(separator + b"\n", np.uint8)
+    before, after = opening.copy(), closing + 2
+    for _ in range(0 if separator == b" " else _MOST_BLANKS):
+        before -= around[before] == _BLANK
+        after += around[after] == _BLANK
+    opens = np.isin(around[before], edges) | (around[opening] == _QUOTE)
+    closes = np.isin(around[after], edges) | (around[closing + 2] == _QUOTE)
+    return bool(opens.all() and closes.all())
 
 
 def _quotes_one_by_one(data: bytes, separator: bytes) -> tuple[np.ndarray, np.ndarray]:

@@ -16,17 +16,20 @@ from xpmlp.data.tables.header import (
     numbered,
     speaks_for_itself,
 )
-from xpmlp.data.tables.layout import BLANK, Layout, first_lines, judged
-from xpmlp.data.tables.parsing import Parsed, parsed, without_first_row
+from xpmlp.data.tables.layout import BLANK, Layout, first_lines, fraction_columns, judged
+from xpmlp.data.tables.parsing import parsed, without_first_row
 from xpmlp.data.tables.raw import Place, RawTable
-from xpmlp.data.tables.text import LONGEST_ROW, chunks, opened
+from xpmlp.data.tables.text import LONGEST_ROW, Chunk, chunks, opened
 from xpmlp.errors import InputError
 
 
 def text_tables(
-    path: str, *, header: bool | None, known: Sequence[str], size: int
+    path: str, size: int, header: bool | None, known: Sequence[str], fractions: bool = False
 ) -> Iterator[RawTable]:
     """Yield the rows of a text file, or of standard input, read in chunks of some `size` bytes.
+
+    header, known, fractions: as of `read_raw`; but a chunk in which an entry of a column of
+    fractions is no number has texts there.
 
     Raises InputError, naming the line, for what can't be read as a table.
     """
@@ -50,9 +53,12 @@ def text_tables(
             notes=tuple(f"{name}: {note}" for note in (*notes, *names.notes)),
             place=str,
         )
-        for columns, numbers in _parts(chain([head], pieces), layout, name, header=table.header):
-            yield replace(table, columns=tuple(columns), place=_place(name, numbers))
-            table = replace(table, notes=())
+        numbers = fraction_columns(layout) if fractions else frozenset()
+        for chunk in _behind_header(chain([head], pieces), layout, name, header=table.header):
+            columns, places = parsed(chunk, layout, name, numbers)
+            if len(places):
+                yield replace(table, columns=tuple(columns), place=_place(name, places))
+                table = replace(table, notes=())
 
 
 def _head(pieces: Iterator[bytes], header: bool | None, name: str) -> tuple[bytes, list[str]]:
@@ -114,18 +120,17 @@ def _completed(layout: Layout) -> list[str]:
     return ["", *layout.first]
 
 
-def _parts(pieces: Iterator[bytes], layout: Layout, name: str, *, header: bool) -> Iterator[Parsed]:
-    """Yield the columns of one row or more, behind the header where there is one."""
+def _behind_header(
+    pieces: Iterator[bytes], layout: Layout, name: str, *, header: bool
+) -> Iterator[Chunk]:
+    """Yield whole rows, without the header where there is one."""
     if layout.separator == BLANK:
         pieces = (piece.replace(b"\t", b" ") for piece in pieces)
     for chunk in chunks(pieces, layout.separator.encode(), name):
         rows = without_first_row(chunk, layout, name) if header else chunk
-        if rows is None:
-            continue
-        header = False
-        part = parsed(rows, layout, name)
-        if len(part.lines):
-            yield part
+        if rows is not None:
+            header = False
+            yield rows
 
 
 def _place(name: str, lines: Sequence[int] | np.ndarray) -> Place:
