@@ -39,7 +39,8 @@ def load_table(table: Any, wishes: Wishes, seed: int = 0) -> Source:
     if path and Path(path.name.lower().removesuffix(".gz")).suffix in SUFFIXES:
         _refuse_wishes(path, wishes)
         return _of_svmlight(path, wishes.task)
-    raw = read_raw(path or table, header=wishes.header)
+    texts = wishes.task == "classification"  # of which 1.50 is another than 1.5
+    raw = read_raw(path or table, header=wishes.header, fractions=not texts)
     if len(raw.names) < 2:
         raise InputError(
             f"{raw.origin}: expected at least one feature and a label, got {len(raw.names)} column"

@@ -84,6 +84,8 @@ def _needs_care(data: bytes, separator: bytes) -> bool:
         return True
     if b'"' not in data:
         return False
+    if separator != BLANK.encode() and b' "' not in data:
+        return False
     blanks = rb'(?:^|%s) +"' % re.escape(separator)
     return separator == BLANK.encode() or bool(re.search(blanks, data, re.MULTILINE))
 

@@ -95,9 +95,10 @@ def _header(
     verdict = Verdict(header=True)
     if header is None and not has_names(first, known):
         verdict = is_header(first, layout.below)
+    doubt = [verdict.note] if verdict.note and not known else []
     if not verdict.header:
-        return None, (verdict.note,) if verdict.note else ()
-    notes = [verdict.note] if verdict.note else []
+        return None, tuple(doubt)
+    notes = [*doubt]
     if len(layout.first) < layout.width:
         place = 1 if first[0] == "" else layout.width
         notes.append(f"its header has one name too few; column {place} is taken as the nameless")
