@@ -13,7 +13,7 @@ from xpmlp.evaluation.intervals import Interval, wilson_interval
 from xpmlp.evaluation.rows import EvaluationRows
 from xpmlp.training.evaluation import Evaluation
 from xpmlp.training.model import Model, decide
-from xpmlp.training.texts import count, loss_text, net_text
+from xpmlp.training.texts import count, loss_text, net_text, value_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -292,8 +292,8 @@ class ValueReport(Report):
             [
                 f"loss      {loss_text(self.loss)}",
                 f"R²        {r2}",
-                f"error     {self.root_mean_square_error:.4g} root mean square, "
-                f"{self.mean_absolute_error:.4g} mean absolute",
+                f"error     {value_text(self.root_mean_square_error)} root mean square, "
+                f"{value_text(self.mean_absolute_error)} mean absolute",
                 "",
                 "largest errors, rows counted from 0:",
                 *self._error_lines(),

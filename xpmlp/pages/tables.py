@@ -19,7 +19,7 @@ from xpmlp.runs.seed_summary import PARTS
 from xpmlp.training.config import Config
 from xpmlp.training.finished import FinishedRun
 from xpmlp.training.model import Model, decide
-from xpmlp.training.texts import loss_text, setting_text
+from xpmlp.training.texts import loss_text, setting_text, value_text
 
 SHOWN_SEEDS = 200
 SHOWN_MISTAKES = 10
@@ -116,7 +116,7 @@ def values_tables(run: FinishedRun) -> str:
         "mean absolute error": report.mean_absolute_error,
         "root mean square error": report.root_mean_square_error,
     }
-    known = [[name, f"{value:.4g}"] for name, value in measures.items() if value is not None]
+    known = [[name, value_text(value)] for name, value in measures.items() if value is not None]
     one = report.true.shape[1] == 1
     worst = [
         [
@@ -204,9 +204,9 @@ def _setting_row(config: Config, item: Field[Any]) -> Sequence[str]:
     value = getattr(config, item.name)
     about = element("small", str(item.metadata["help"]))
     row = [joined([element("code", item.name), about], " "), setting_text(value)]
-    if value == item.default:
+    if value == item.metadata["usual"]:
         return row
-    default = element("small", f"default: {setting_text(item.default)}")
+    default = element("small", f"default: {setting_text(item.metadata['usual'])}")
     return Row((row[0], joined([row[1], default], " ")))
 
 

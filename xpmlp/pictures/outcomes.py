@@ -16,6 +16,7 @@ from xpmlp.pictures.style import (
     printable,
 )
 from xpmlp.pictures.tiles import caption_gap, draw_tiles, tile
+from xpmlp.training.texts import value_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -113,7 +114,7 @@ def predicted_against_true(true: np.ndarray, predicted: np.ndarray, part: str = 
     figure = new_figure(6, 5.4)
     axes = figure.subplots()
     error = float(np.sqrt(np.mean((predicted - true) ** 2)))
-    title = f"{part} root mean square error {error:.4g}".lstrip()
+    title = f"{part} root mean square error {value_text(error)}".lstrip()
     dress(axes, "true value", "predicted value", title)
     chosen = np.arange(len(true))
     if len(true) > DRAWN_VALUES:

@@ -16,7 +16,7 @@ from xpmlp.evaluation.reports import ValueReport
 from xpmlp.evaluation.rows import part_of
 from xpmlp.runs.fitting import Run
 from xpmlp.training.history import EpochRecord
-from xpmlp.training.texts import loss_text, named_seeds, net_text, training_text
+from xpmlp.training.texts import loss_text, named_seeds, net_text, training_text, value_text
 from xpmlp.training.trainer import Trainer
 
 VALUE_FIGURES = ("test_r2", "test_root_mean_square_error", "test_mean_absolute_error")
@@ -164,7 +164,10 @@ def summary_text(run: Run, figures: dict[str, Any]) -> str:
     r2, *errors = (figures[name] for name in VALUE_FIGURES)
     if errors[0] is not None:
         of = f" of {', '.join(data.label)}" if data.label else ""
-        parts = [f"root mean square error{of} {errors[0]:,.5g}", f"mean absolute {errors[1]:,.5g}"]
+        parts = [
+            f"root mean square error{of} {value_text(errors[0])}",
+            f"mean absolute {value_text(errors[1])}",
+        ]
         parts += [f"R² {r2:.4f}"] * (r2 is not None)
         lines.append(f"test rows: {', '.join(parts)}")
     if run.trainer.stopping and run.trainer.stopping.best_epoch:

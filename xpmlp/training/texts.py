@@ -14,6 +14,11 @@ def loss_text(value: float) -> str:
     return f"{value:.4f}" if abs(value) < 1e5 else f"{value:.3e}"
 
 
+def value_text(value: float) -> str:
+    """Return a value to four digits; from 10,000 on, where that says less, as a whole number."""
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e12 else f"{value:.4g}"
+
+
 def count(number: int, noun: str) -> str:
     """Return `1 seed`, `2 seeds`."""
     return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -16,8 +16,9 @@ def match(
     """Return the place of each wanted column in the table, and notes for people.
 
     columns: the names, or only the number, of the columns. label: names of what the model learnt,
-    which may be there and is not needed, but where the table must be labelled. By their names where both have them; else in order, with
-    the label after them or not there. Raises InputError where columns are missing.
+    which may be there and is not needed. labelled: whether the table must have a label.
+    By their names where both have them; else in order, with the label after them or not there.
+    Raises InputError where columns are missing.
     """
     names, wanted = raw.names, columns.names
     if wanted and ((raw.header and are_telling(wanted)) or {*wanted} <= {*names}):
