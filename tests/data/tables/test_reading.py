@@ -299,6 +299,8 @@ def test_columns_of_fractions_may_come_as_numbers(tmp_path):
     assert [str(c.type) for c in columns] == ["double", *["string"] * 5]
     assert columns[0].to_pylist() == [1.5, None, 100.0]
     assert read_raw(path).columns[0].to_pylist() == ["1.50", None, "1e2"]
+    columns = read_raw(written(tmp_path, "a, b\n1, 0.5\n2, ?\n"), fractions=True).columns
+    assert columns[1].to_pylist() == [0.5, None]
 
 
 @pytest.mark.parametrize("entry", ["x", "1,5", "1.2.3"])

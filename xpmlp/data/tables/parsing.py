@@ -18,6 +18,7 @@ from xpmlp.data.tables.text import Chunk, rows_of
 from xpmlp.errors import InputError
 
 _COMMENT_LINE = re.compile(rb"^[ \t]*#", re.MULTILINE)
+_NULLS = (*MISSING, *(f" {text}" for text in MISSING))  # pyarrow compares before it strips
 _BLOCK_BYTES = 1 << 20
 _COLUMN_BYTES = 1 << 13
 
@@ -127,8 +128,9 @@ def _read_csv(
                 delimiter=layout.separator, newlines_in_values=several_lines
             ),
             convert_options=arrow_csv.ConvertOptions(
+                check_utf8=not data.isascii(),
                 column_types=types,
-                null_values=MISSING,
+                null_values=_NULLS,
                 strings_can_be_null=True,
             ),
         )

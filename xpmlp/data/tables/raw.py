@@ -17,7 +17,8 @@ class RawTable:
     origin: how messages call the table: its path as given, or `the table`.
     names: one for each column, all different; `column 3` where the file names none.
     columns: of a text file all of type string, stripped of blanks, null where the entry is a
-        spelling of a missing value; else of the types of the file.
+        spelling of a missing value (those of fractions float64 where asked for); else of the
+        types of the file.
     unnamed: places, from 0, of the columns that have no name in a file with a header.
     header: whether the names come from the file.
     layout: what was found of the form, in words, as `separated by semicolons`.
