@@ -177,6 +177,8 @@ def _sound_batches(reader: Any) -> Iterator[pa.Table]:
 def _reading(path: str, kind: str) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except InputError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: not a whole {kind} file ({reason})") from error
