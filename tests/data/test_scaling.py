@@ -19,31 +19,29 @@ def varying(x):
     return x.min(axis=0) < x.max(axis=0)
 
 
-def fitted_transformer(train):
-    """scikit-learn's transformer, by the quantiles of ours where they differ by rounding alone.
-
-    Its quantiles of a value that comes many times may differ from that value in the last digit.
-    """
-    transformer = QuantileTransformer(n_quantiles=min(100, len(train)), subsample=None).fit(train)
-    quantiles, kept = statistics(train, "quantile").quantiles, varying(train)
-    assert np.isnan(quantiles[:, ~kept]).all()
-    known = transformer.quantiles_[:, kept]
-    np.testing.assert_allclose(quantiles[:, kept], known, rtol=1e-12, atol=1e-12)
-    transformer.quantiles_[:, kept] = quantiles[:, kept]
-    return transformer
-
-
 @settings(max_examples=100, deadline=None)
-@given(TABLES, st.integers(0, 2**32 - 1))
-def test_quantile_is_scikit_learns_with_mean_0_and_deviation_1(train, seed):
+@given(st.integers(100, 400), st.integers(0, 2**32 - 1))
+def test_quantile_is_scikit_learns_fitted_on_each_value_once(n, seed):
     """On the training rows, whose values come many times, between them and outside."""
     rng = np.random.default_rng(seed)
-    low, high = train.min() - 1, train.max() + 1
-    x = np.vstack([train, rng.uniform(low, high, (50, train.shape[1]))])
+    different = np.unique(rng.lognormal(0, 3, n))
+    train = rng.permutation(np.repeat(different, rng.integers(1, 5, n)))[:, None]
+    x = np.vstack([train, rng.uniform(train.min() - 1, train.max() + 1, (50, 1))])
+    known = QuantileTransformer(n_quantiles=100, subsample=None).fit(different[:, None])
     scaled = statistics(train, "quantile").apply(x, "float64")
-    expected = (fitted_transformer(train).transform(x) - 0.5) * np.sqrt(12)
+    expected = (known.transform(x) - 0.5) * np.sqrt(12)
+    np.testing.assert_allclose(scaled, expected, rtol=0, atol=1e-9)
+
+
+@settings(max_examples=50, deadline=None)
+@given(TABLES, st.integers(0, 2**32 - 1))
+def test_ranks_rise_with_the_values_from_end_to_end(train, seed):
+    rng = np.random.default_rng(seed)
+    x = np.sort(np.vstack([train, rng.uniform(-2, 2, (20, train.shape[1]))]), axis=0)
+    scaled = statistics(train, "quantile").apply(x, "float64")
     kept = varying(train)
-    np.testing.assert_allclose(scaled[:, kept], expected[:, kept], rtol=0, atol=1e-12)
+    assert (np.diff(scaled, axis=0) >= -1e-12).all()
+    assert (np.abs(scaled[:, kept]) <= np.sqrt(3) + 1e-12).all()
     np.testing.assert_array_equal(scaled[:, ~kept], (x - train[0])[:, ~kept])
 
 
@@ -55,20 +53,13 @@ def test_different_values_have_mean_0_and_deviation_1_as_ranks():
     assert np.abs(scaled).max() == pytest.approx(np.sqrt(3))
 
 
-def test_a_value_of_many_quantiles_is_in_the_middle_of_their_ranks():
-    """0 has the places 5 to 27 of 0 to 28; scikit-learn's first quantile of it is below it."""
-    x = np.repeat([[-0.1], [0.0], [0.1]], [5, 23, 1], axis=0)
-    rank = statistics(x, "quantile").apply(np.zeros((1, 1)), "float64") / 12**0.5 + 0.5
-    np.testing.assert_allclose(rank, (5 + 27) / 2 / 28, rtol=1e-15)
-
-
 def test_ranks_by_hand():
-    """Five values are all quantiles: 2 has the ranks 1/4 and 2/4; 4 is halfway from 2 to 6."""
-    x = np.array([[1.0], [2.0], [2.0], [6.0], [7.0]])
-    scaling = statistics(x, "quantile")
-    given = np.array([[-5.0], [1.0], [2.0], [4.0], [7.0], [80.0]])
-    ranks = np.array([0, 0, 3 / 8, 5 / 8, 1, 1])[:, None]
-    np.testing.assert_allclose(scaling.apply(given, "float64"), (ranks - 0.5) * 12**0.5, atol=1e-15)
+    """Of 0 to 99, each a quantile, 0 comes a thousand times: 3 has the rank 3/99, 3.5 3.5/99."""
+    x = np.concatenate([np.zeros(1000), np.arange(100.0)])[:, None]
+    given = np.array([[-5.0], [0.0], [3.0], [3.5], [99.0], [800.0]])
+    ranks = np.array([0, 0, 3, 3.5, 99, 99])[:, None] / 99
+    scaled = statistics(x, "quantile").apply(given, "float64")
+    np.testing.assert_allclose(scaled, (ranks - 0.5) * 12**0.5, rtol=0, atol=1e-14)
 
 
 @settings(max_examples=50, deadline=None)

@@ -31,6 +31,8 @@ def prepare(
 def _usual_scale(source: Source) -> str:
     if source.full_scale is not None:
         return "unit"
+    if source.columns:
+        return "quantile"
     return "standard" if source.own else "none"
 
 

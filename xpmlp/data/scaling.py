@@ -8,7 +8,7 @@ import numpy as np
 from xpmlp.data.dataset import ROWS_AT_ONCE, SCALES, Scaling
 from xpmlp.errors import InputError, unknown_name
 
-MOST_QUANTILES = 100
+QUANTILES = 100
 
 
 def scale_parts(
@@ -46,8 +46,8 @@ def statistics(x: np.ndarray, scale: str) -> Scaling:
     standard: (x - mean) / deviation.
     robust: (x - median) / (third - first quartile), or / deviation where these quartiles are
         the same.
-    quantile: (rank - 1/2) √12, which has mean 0 and deviation 1 where no value comes twice; ranks
-        by 100 quantiles, or N where that is less.
+    quantile: (rank - 1/2) √12, with the rank among the different values of the column, from 0 to 1,
+        by 100 quantiles of them; over these values it has mean 0 and deviation 1.
     A column that is constant is only shifted, so it becomes 0.
     """
     if scale == "none":
@@ -84,24 +84,16 @@ def _varying(
 
 
 def _ranks(x: np.ndarray, constant: np.ndarray) -> Scaling:
-    quantiles = _quantiles(x)
+    quantiles = np.stack([_quantiles(np.unique(column)) for column in x.T], axis=1)
     half, deviation = (np.full(len(constant), value) for value in (0.5, 1 / math.sqrt(12)))
     scaling = _varying(constant, quantiles[0], half, deviation)
     return scaling._replace(quantiles=np.where(constant, np.nan, quantiles))
 
 
-def _quantiles(x: np.ndarray) -> np.ndarray:
-    """Return quantiles (Q, D) as scikit-learn's QuantileTransformer does, but without its rounding.
-
-    Each lies between two values of rows in order, at a place that is a whole number of Q - 1
-    parts, so that a value that several quantiles share is the very same in them all.
-    """
-    last, parts = len(x) - 1, max(1, min(MOST_QUANTILES, len(x)) - 1)
-    below, part = np.divmod(np.arange(parts + 1) * last, parts)
-    above = np.minimum(below + 1, last)
-    ordered = np.partition(x, np.union1d(below, above), axis=0)
-    low, high = (ordered[rows].astype(np.float64) for rows in (below, above))
-    quantiles: np.ndarray = low + (high - low) * (part / parts)[:, None]
+def _quantiles(values: np.ndarray) -> np.ndarray:
+    """Return the quantiles (Q,), float64, of different values in order, as NumPy's `linear`."""
+    places = np.linspace(0, len(values) - 1, QUANTILES)
+    quantiles: np.ndarray = np.interp(places, np.arange(len(values)), values.astype(np.float64))
     return quantiles
 
 

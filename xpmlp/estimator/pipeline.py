@@ -19,7 +19,7 @@ from xpmlp.data.tables.typed import typed_columns
 from xpmlp.errors import InputError, unknown_name
 
 
-def table_pipeline(estimator: Any, scale: str = "standard") -> Pipeline:
+def table_pipeline(estimator: Any, scale: str = "quantile") -> Pipeline:
     """Return a scikit-learn pipeline that takes tables: `TableColumns`, then the estimator.
 
     estimator: such as `xpmlp.MLPClassifier()`, or any of scikit-learn's. scale: of numbers and
@@ -35,7 +35,7 @@ class TableColumns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     of each column, and `left_out_` those that tell nothing, by name, with the reason.
     """
 
-    def __init__(self, scale: str = "standard") -> None:
+    def __init__(self, scale: str = "quantile") -> None:
         self.scale = scale
 
     def fit(self, X: Any, y: Any = None) -> "TableColumns":  # noqa: ARG002

@@ -58,7 +58,7 @@ class Config:
     scale: str | None = option(
         None,
         "data",
-        "scaling of the inputs (images: unit, files: standard, else: none)",
+        "scaling of the inputs (images: unit, tables: quantile, other files: standard, else: none)",
         str,
         choices=SCALES,
     )
@@ -121,7 +121,7 @@ class Config:
     beta1: float = option(
         BETA1, "training", "decay of the mean of gradients, for every adam", metavar="BETA"
     )
-    beta2: float = option(
+    beta2: float = left_to_data(
         BETA2, "training", "decay of the mean of squares, for every adam", metavar="BETA"
     )
     epsilon: float = option(

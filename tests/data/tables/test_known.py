@@ -79,7 +79,8 @@ def test_a_model_that_knows_no_names_takes_the_columns_as_they_stand(tmp_path):
     rows, notes = table(tmp_path, "p,q\n1,2\n", NAMELESS)
     assert rows == [[1, 2]]
     assert notes == [
-        "the model was trained on columns without names, so these are taken in their order: 'p', 'q'"
+        "the model was trained on columns without names, so these are taken in their order: "
+        "'p', 'q'"
     ]
     assert table(tmp_path, "p,q\n1,2\n", Columns(2))[0] == [[1, 2]]
     assert table(tmp_path, "x2,x1\n1,2\n", NAMELESS)[0] == [[2, 1]]
