@@ -26,6 +26,8 @@ def stream_rows(
 
     Raises InputError, with the file and mostly the place, for anything else.
     """
+    if batch_rows < 1:
+        raise InputError(f"a batch must have 1 row or more, got {batch_rows}")
     block = None
     for block in _reader(Path(path))(str(path), columns, batch_rows, on_note):
         block.require_finite(block.x, "NaN or infinity can't be predicted on")

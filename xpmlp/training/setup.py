@@ -7,7 +7,7 @@ from typing import Any
 from xpmlp.backends.base import Backend
 from xpmlp.backends.registry import select_backend
 from xpmlp.data.dataset import Dataset
-from xpmlp.data.registry import load_dataset
+from xpmlp.data.registry import dataset_names, load_dataset
 from xpmlp.errors import InputError
 from xpmlp.training.config import Config
 from xpmlp.training.members import Members
@@ -21,6 +21,8 @@ def load_for(config: Config) -> Dataset:
 
     A loss that fits values alone makes a table's whole numbers values, not classes.
     """
+    own = config.dataset not in dataset_names()
+    values = "regression" if own and config.loss in LOSSES_OF["regression"] else None
     return load_dataset(
         config.dataset,
         data_dir=config.data_dir,
@@ -29,7 +31,7 @@ def load_for(config: Config) -> Dataset:
         seed=config.data_seed,
         dtype=config.dtype,
         label=config.label,
-        task=config.task or ("regression" if config.loss in LOSSES_OF["regression"] else None),
+        task=config.task or values,
         features=config.features,
         drop=config.drop,
         header=None if config.header is None else config.header == "yes",

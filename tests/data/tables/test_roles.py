@@ -205,9 +205,14 @@ def test_texts_that_are_no_categories_are_refused_together():
 
 def test_no_feature_is_left():
     refused(
-        lambda: choose({"a": ["1"] * ROWS, "n": COUNT}),
-        "t.csv: no feature is left; left out are 'a' (the same in every row), 'n' (counts",
+        lambda: choose({"a": ["1"] * ROWS, "n": [None] * ROWS}),
+        "t.csv: no feature is left; left out are 'a' (the same in every row), 'n' (empty)",
     )
+
+
+def test_a_column_that_counts_is_better_than_none():
+    found = choose({"a": ["1"] * ROWS, "n": COUNT})
+    assert (found.kept, list(found.left_out)) == ((1,), [0])
 
 
 def test_a_long_list_of_columns_is_cut():
