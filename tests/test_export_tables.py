@@ -174,6 +174,17 @@ def test_all_spellings_of_missing_are_missing_and_other_texts_unknown():
         assert answers(content, given)["values"].tolist() == [[0, 0, 0, 0.5, 1]], text
 
 
+def test_yes_and_no_may_be_written_in_capitals_but_categories_not():
+    columns = [category("work", "a", "b"), yes_or_no("member", "no", "yes")]
+    content = to_onnx(shown(table_net(columns, "none"))).SerializeToString()
+    for yes, no in (("yes", "no"), ("YES", "NO"), ("Yes", "No")):
+        given = {
+            "work": np.array([["A"], ["a"]], dtype=object),
+            "member": np.array([[yes], [no]], dtype=object),
+        }
+        assert answers(content, given)["values"].tolist() == [[0, 0, 1], [1, 0, 0]]
+
+
 def test_a_spelling_of_missing_that_is_a_level_is_that_level():
     columns = [category("grade", "-", "+", None, "-")]
     found = answered(shown(table_net(columns, "none")), columns)["values"]

@@ -99,10 +99,8 @@ def _add_numbers(graph: Graph, model: Model, input_dtype: str, dtype: str) -> li
 
 def _add_texts(graph: Graph, rule: ColumnRule, name: str, dtype: str) -> str:
     """Add the numbers (N, W) that stand for the texts (N, 1) of a column."""
-    from xpmlp.data.tables.notation import MISSING
-
     codes = rule.codes
-    row_of = dict.fromkeys(MISSING, len(codes) - 1) | rule.code_of
+    row_of = _rows_of_spellings(rule, len(codes) - 1)
     row = graph.add(
         "LabelEncoder",
         name,
@@ -114,6 +112,20 @@ def _add_texts(graph: Graph, rule: ColumnRule, name: str, dtype: str) -> str:
     table = graph.constant(f"columns.{rule.name}", codes.astype(dtype))
     axis = graph.constant("columns", np.array([1], dtype=np.int64))
     return graph.add("Squeeze", graph.add("Gather", table, row, axis=0), axis)
+
+
+def _rows_of_spellings(rule: ColumnRule, missing: int) -> dict[str, int]:
+    """Return the row of codes of each text, among them those of a missing one.
+
+    A yes or no may come in capitals, in small letters, or with a capital, whatever it was before.
+    """
+    from xpmlp.data.tables.notation import MISSING
+
+    row_of = dict.fromkeys(MISSING, missing)
+    if rule.kind == "yes/no":
+        for level, row in rule.code_of.items():
+            row_of |= dict.fromkeys((level.lower(), level.upper(), level.capitalize()), row)
+    return row_of | rule.code_of
 
 
 def _add_ranks(
