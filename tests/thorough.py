@@ -23,6 +23,7 @@ THOROUGH = (
     "bench/*",
     "compiler/test_cuda_source.py*",
     "cuda/*",
+    "data/tables/test_reading.py::test_240_mb*",
     "estimator/test_arrays.py*",
     "estimator/test_asked_for.py*",
     "estimator/test_checks.py*",

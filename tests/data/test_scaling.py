@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
 
+from tests.thorough import examples
 from xpmlp.data.dataset import SCALES, Scaling
 from xpmlp.data.scaling import loses_digits, scale_parts, statistics
 from xpmlp.training.config import Config
@@ -19,7 +20,7 @@ def varying(x):
     return x.min(axis=0) < x.max(axis=0)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100, few=12), deadline=None)
 @given(st.integers(100, 400), st.integers(0, 2**32 - 1))
 def test_quantile_is_scikit_learns_fitted_on_each_value_once(n, seed):
     """On the training rows, whose values come many times, between them and outside."""
@@ -33,7 +34,7 @@ def test_quantile_is_scikit_learns_fitted_on_each_value_once(n, seed):
     np.testing.assert_allclose(scaled, expected, rtol=0, atol=1e-9)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50, few=8), deadline=None)
 @given(TABLES, st.integers(0, 2**32 - 1))
 def test_ranks_rise_with_the_values_from_end_to_end(train, seed):
     rng = np.random.default_rng(seed)
@@ -62,7 +63,7 @@ def test_ranks_by_hand():
     np.testing.assert_allclose(scaled, (ranks - 0.5) * 12**0.5, rtol=0, atol=1e-14)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50, few=8), deadline=None)
 @given(TABLES)
 def test_robust_is_scikit_learns_where_quartiles_differ_else_by_the_deviation(train):
     scaling = statistics(train, "robust")

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from safetensors.numpy import load_file
 
 from tests.made_columns import category, number, tables
+from tests.thorough import examples
 from xpmlp.data.dataset import Dataset, Rows, Scaling
 from xpmlp.data.scaling import statistics
 from xpmlp.data.tables.preparing import feature_names, fit_rules, fit_scaling, matrix
@@ -65,7 +66,7 @@ def test_a_model_of_a_table_comes_back(tmp_path, scale):
     )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50, few=8), deadline=None)
 @given(tables())
 def test_any_table_is_prepared_as_in_training(tmp_path_factory, table):
     columns, n = table

@@ -31,6 +31,8 @@ def outcome_drawings(model: Model, rows: Rows, logits: np.ndarray, part: str = "
     part: what the pictures call the rows; may be empty.
     """
     outputs = model.outputs_of(logits)
+    if model.task == "multilabel":
+        return
     if not model.class_names:
         yield "predicted-against-true", partial(predicted_against_true, rows.y, outputs, part)
         return

@@ -7,6 +7,7 @@ from typing import Any
 
 from xpmlp.data.registry import AUTO, dataset_names
 from xpmlp.errors import InputError
+from xpmlp.evaluation.label_reports import LabelReport
 from xpmlp.evaluation.reports import ClassReport, Report, ValueReport
 from xpmlp.evaluation.rows import EvaluationRows, other_rows, part_of
 from xpmlp.training.config import Config
@@ -16,7 +17,17 @@ from xpmlp.training.scoring import evaluate_model
 from xpmlp.training.spread import spread_figures, spread_of
 from xpmlp.training.texts import loss_text
 
-TITLES = {"r2": "R²", "mean_absolute_error": "absolute error"}
+TITLES = {
+    "r2": "R²",
+    "mean_absolute_error": "absolute error",
+    "label_accuracy": "labels right",
+    "row_accuracy": "rows right",
+}
+REPORTS: dict[str, type[Report]] = {
+    "classification": ClassReport,
+    "multilabel": LabelReport,
+    "regression": ValueReport,
+}
 
 
 def evaluate(
@@ -106,8 +117,7 @@ def _cell(value: float | None) -> str:
 
 def _report(model: Model, source: EvaluationRows) -> Report:
     evaluation = evaluate_model(model, source.data, source.rows)
-    kind = ClassReport if model.class_names else ValueReport
-    return kind(model, source, evaluation)
+    return REPORTS[source.data.task](model, source, evaluation)
 
 
 def _rows(

@@ -12,6 +12,7 @@ import numpy as np
 from xpmlp import __version__
 from xpmlp.backends.registry import Selection
 from xpmlp.errors import RunError
+from xpmlp.evaluation.label_reports import LabelReport
 from xpmlp.evaluation.reports import ValueReport
 from xpmlp.evaluation.rows import part_of
 from xpmlp.runs.fitting import Run
@@ -19,6 +20,7 @@ from xpmlp.training.history import EpochRecord
 from xpmlp.training.texts import loss_text, named_seeds, net_text, training_text, value_text
 from xpmlp.training.trainer import Trainer
 
+LABEL_FIGURE = "test_label_accuracy"
 VALUE_FIGURES = ("test_r2", "test_root_mean_square_error", "test_mean_absolute_error")
 
 
@@ -71,12 +73,16 @@ def summarize(
 
 
 def _value_figures(run: Run) -> dict[str, float | None]:
-    """Return how far off the predicted values of the test rows are, in the label's own units."""
-    figures: dict[str, float | None] = dict.fromkeys(VALUE_FIGURES)
+    """Return how far off values of the test rows are, in the label's own units, and how many of
+    several labels a row were told right."""
+    figures: dict[str, float | None] = dict.fromkeys((*VALUE_FIGURES, LABEL_FIGURE))
     if run.data.task == "regression" and run.test:
         report = ValueReport(run.model, part_of(run.data), run.test)
         errors = report.root_mean_square_error, report.mean_absolute_error
-        figures = dict(zip(VALUE_FIGURES, (report.r2, *errors), strict=True))
+        figures |= dict(zip(VALUE_FIGURES, (report.r2, *errors), strict=True))
+    if run.data.task == "multilabel" and run.test:
+        labels = LabelReport(run.model, part_of(run.data), run.test)
+        figures[LABEL_FIGURE] = labels.label_accuracy
     return figures
 
 
@@ -161,6 +167,8 @@ def summary_text(run: Run, figures: dict[str, Any]) -> str:
         if loss is not None:
             shown = f"{accuracy:.4f}" if accuracy is not None else ""
             lines.append(f"{name:<12}{loss_text(loss):>10}{shown:>11}{len(part):>10,}")
+    if figures[LABEL_FIGURE] is not None:
+        lines.append(f"test rows: {figures[LABEL_FIGURE]:.4f} of all labels told right")
     r2, *errors = (figures[name] for name in VALUE_FIGURES)
     if errors[0] is not None:
         of = f" of {', '.join(data.label)}" if data.label else ""

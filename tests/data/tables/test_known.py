@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.thorough import examples
 from xpmlp.data.blocks import Columns
 from xpmlp.data.tables.known import Known, stream_known
 from xpmlp.errors import InputError
@@ -145,7 +146,7 @@ def test_columns_that_are_not_needed_are_named(tmp_path):
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80, few=10))
 @given(
     data=st.data(),
     separator=st.sampled_from([",", ";", "\t", " "]),
@@ -173,7 +174,7 @@ def test_text_round_trip(
     assert all(0 < size <= batch_rows for size in sizes)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100, few=12))
 @given(st.binary(max_size=60) | st.text(alphabet='1,;"\n\t #ax_.-', max_size=30))
 def test_any_text_is_read_or_refused_with_one_line(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("any") / "rows.csv"

@@ -21,6 +21,7 @@ from sklearn.preprocessing import (
 )
 
 from tests.made_columns import category, date, number, tables, yes_or_no
+from tests.thorough import examples
 from xpmlp.data.dataset import SCALES
 from xpmlp.data.scaling import statistics
 from xpmlp.data.tables import preparing
@@ -126,7 +127,7 @@ def by_scikit_learn(columns, n):
     return np.hstack(parts).astype(np.float64)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200, few=25), deadline=None)
 @given(tables(), st.sampled_from([3, 64]))
 def test_random_tables_are_as_scikit_learn_has_them(table, limit):
     columns, n = table

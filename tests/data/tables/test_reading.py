@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import csv as arrow_csv
 
+from tests.thorough import examples
 from xpmlp.data.tables.layout import Layout
 from xpmlp.data.tables.notation import MISSING
 from xpmlp.data.tables.parsing import parsed
@@ -240,7 +241,7 @@ def test_pandas_reads_the_same(tmp_path_factory, rows, separator):
     assert (rows_of(table), table.names) == (expected, ("p", "q", "r"))
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300, few=37))
 @given(
     st.binary(max_size=60) | st.text(alphabet='1,;"\n\t #ax_.-|\r', max_size=40),
     st.sampled_from([None, True, False]),

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.thorough import examples
 from xpmlp.data.tables import text
 from xpmlp.data.tables.text import Chunk, chunks, opened, rows_of
 from xpmlp.errors import InputError
@@ -118,7 +119,7 @@ def test_rows_end_outside_of_quotes(data, rows):
     assert rows_in(data.encode()) == rows
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500, few=62))
 @given(st.text(alphabet='ab",  \n', max_size=30).map(str.encode), st.sampled_from([b",", b" "]))
 def test_quotes_in_turn_are_those_found_one_by_one(data, separator):
     data = data + b"\n"
