@@ -96,7 +96,7 @@ def fit_peer(problem: Problem, path: Path, seed: int) -> float:
     frame = pd.read_csv(path, skipinitialspace=True, na_values=["?"])
     label = problem.label or frame.columns[-1]
     y, x = frame.pop(label).to_numpy(), frame
-    rest, test = test_rows(y, seed, problem.regression)
+    rest, test = parted_rows(y, seed, problem.regression)
     numbers = make_column_selector(dtype_include="number")
     texts = make_column_selector(dtype_exclude="number")
     columns = ColumnTransformer(
@@ -124,7 +124,7 @@ def fit_peer(problem: Problem, path: Path, seed: int) -> float:
     return float(np.mean(predicted == y[test]))
 
 
-def test_rows(y: np.ndarray, seed: int, regression: bool) -> tuple[np.ndarray, np.ndarray]:
+def parted_rows(y: np.ndarray, seed: int, regression: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return the places of the rows that train or validate, and of those that test."""
     from xpmlp.data.source import Source
     from xpmlp.data.splits import split
