@@ -98,9 +98,10 @@ def test_other_numbers_are_values():
 def test_values_with_decimal_commas():
     assert learn(["1,5", "2,25"]).y.tolist() == [[1.5], [2.25]]
     raw = table({"y": ["1,234", "5,678"]}, layout="separated by semicolons")
-    targets = read_labels(raw, [0], {})
-    assert targets.y.tolist() == [[1.234], [5.678]]
-    assert targets.note == "column 'y': '1,234' is read as 1.234 (decimal comma)"
+    for typed in ({}, typed_columns(raw, [0], labels=[0])):
+        targets = read_labels(raw, [0], typed)
+        assert targets.y.tolist() == [[1.234], [5.678]]
+        assert targets.note == "column 'y': '1,234' is read as 1.234 (decimal comma)"
 
 
 @pytest.mark.parametrize(
@@ -124,6 +125,12 @@ def test_class_names_stay_as_they_are_written(labels, names):
     if names:
         pairs = zip(targets.class_names, names, strict=True)
         assert all(name in (None, found) for found, name in pairs)
+
+
+@pytest.mark.parametrize("task", [None, "classification"])
+@pytest.mark.parametrize("labels", [["2,000", "10,000"], ["2,0", "10,0"], ["2 000", "10 000"]])
+def test_classes_have_one_order_by_wish_and_without(labels, task):
+    assert learn(labels * 5, task).class_names == tuple(labels)
 
 
 @pytest.mark.parametrize("task", [None, "classification"])

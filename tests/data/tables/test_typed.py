@@ -282,6 +282,17 @@ def test_points_between_thousands_where_another_column_has_decimal_commas(elsewh
     assert found[2].values.tolist() == [0.5, 1.234]
 
 
+def test_a_column_that_is_not_asked_for_decides_as_well():
+    raw = table({"a": ["1.234", "9.500"], "b": ["1,5", "2"]})
+    assert typed_columns(raw, [0])[0].values.tolist() == [1234, 9500]
+    assert typed_columns(raw, [0])[0].note == typed_columns(raw, [0, 1])[0].note
+
+
+def test_blanks_between_thousands_tell_nothing_of_decimals():
+    found = typed_columns(table({"a": ["1.234", "9.500"], "b": ["1 234", "12 345"]}), [0, 1])
+    assert found[0].values.tolist() == [1.234, 9.5]
+
+
 def test_points_are_decimal_without_such_a_column():
     columns = {"a": ["1.234", "9.500"], "b": ["1,234", "12,345"], "c": ["1.5", "2"]}
     found = typed_columns(table(columns), [0, 1, 2])

@@ -87,11 +87,18 @@ class TableAbout:
     def wishes(self) -> dict[str, Any]:
         """Return the options under which the table is taken for the same again."""
         return {
-            "label": ",".join(self.label),
+            "label": self._label_wish(),
             "task": self.task if self.task in ("classification", "regression") else None,
             "drop": tuple(column.name for column in self.columns if column.role == "left out"),
             "header": "yes" if self.header else "no",
         }
+
+    def _label_wish(self) -> str:
+        """Return the labels as `--label` takes them: by number where names have commas."""
+        names = [column.name for column in self.columns]
+        if len(self.label) > 1 and any("," in name for name in names):
+            return ",".join(str(names.index(name) + 1) for name in self.label)
+        return ",".join(self.label)
 
     def figures(self) -> dict[str, Any]:
         """Return all of it for JSON."""

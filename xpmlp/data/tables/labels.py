@@ -12,9 +12,9 @@ import pyarrow as pa
 from xpmlp.data.dataset import Task
 from xpmlp.data.tables.columns import Column
 from xpmlp.data.tables.different import Different, unclean
-from xpmlp.data.tables.notation import plain_texts, read_numbers
+from xpmlp.data.tables.notation import fits, plain_texts, read_numbers
 from xpmlp.data.tables.raw import RawTable
-from xpmlp.data.tables.typed import typed_columns
+from xpmlp.data.tables.typed import typed_columns, usual_notations
 from xpmlp.errors import InputError
 
 _FEW_CLASSES = 10
@@ -57,13 +57,13 @@ def read_labels(
     Raises InputError for what can't be learnt, naming the column.
     """
     if len(places) == 1 and task == "classification":
-        return _classes(raw, places[0], "plain", [])
+        return _classes(raw, places[0], [])
     here = typed_columns(raw, [place for place in places if place not in columns], labels=places)
     typed = [columns[place] if place in columns else here[place] for place in places]
     for column in typed:
         if column.missing.all():
             raise InputError(f"{raw.origin}, column {column.name!r}: no row has a label")
-    notes = [column.note for column in here.values()]
+    notes = [column.note for column in typed]
     if len(typed) > 1:
         return _several(raw, places, typed, task, notes)
     return _one(raw, places[0], typed[0], task, notes)
@@ -82,13 +82,13 @@ def _one(raw: RawTable, place: int, column: Column, task: Wish | None, notes: li
                 f"{entries} rows, such as {column.levels[0]!r}, are no classes; choose another "
                 "label with --label NAME, or insist with --task classification"
             )
-        return _classes(raw, place, "plain", notes)
+        return _classes(raw, place, notes)
     values = column.values[~column.missing]
     if task == "regression" or np.any(values != np.floor(values)):
         return _values(raw, [column], "regression", notes)
     different = len(np.unique(values))
     if different <= _FEW_CLASSES or (different <= _MANY_CLASSES and 2 * different < len(values)):
-        return _classes(raw, place, column.notation, notes)
+        return _classes(raw, place, notes)
     taken = f"its {different} different whole numbers are values to fit"
     notes.append(f"label {column.name!r}: {taken}; --task classification makes them classes")
     return _values(raw, [column], "regression", notes)
@@ -113,7 +113,7 @@ def _as_numbers(raw: RawTable, place: int) -> Column:
     return different.column("number", values, notation="plain")
 
 
-def _classes(raw: RawTable, place: int, notation: str, notes: list[str]) -> Targets:
+def _classes(raw: RawTable, place: int, notes: list[str]) -> Targets:
     different = Different.of(raw.names[place], raw.columns[place], raw.place)
     texts = different.texts.to_pylist()
     if not texts:
@@ -122,7 +122,7 @@ def _classes(raw: RawTable, place: int, notation: str, notes: list[str]) -> Targ
         raise InputError(
             f"{raw.origin}: every label is {texts[0]!r}; classification needs at least two classes"
         )
-    numbers = _exact(different.texts, notation)
+    numbers = _exact(different.texts, usual_notations(raw))
     order = sorted(range(len(texts)), key=lambda i: (numbers[i] if numbers else 0, texts[i]))
     names = tuple(texts[i] for i in order)
     for (i, name), (j, other) in pairwise(zip(order, names, strict=True)):
@@ -135,9 +135,9 @@ def _classes(raw: RawTable, place: int, notation: str, notes: list[str]) -> Targ
     return Targets("classification", ranks[different.places[keep]], names, keep, _note(keep, notes))
 
 
-def _exact(texts: pa.Array, notation: str) -> list[Decimal]:
+def _exact(texts: pa.Array, notations: Sequence[str]) -> list[Decimal]:
     """Return the numbers that texts are, to the last digit; none where some are no numbers."""
-    plain = plain_texts(texts, notation)
+    plain = plain_texts(texts, next((one for one in notations if fits(texts, one)), "plain"))
     try:
         return [] if plain.null_count else [Decimal(text) for text in plain.to_pylist()]
     except InvalidOperation:

@@ -4,7 +4,8 @@ Columns of plain numbers are cast at once; any other is read by its different te
 """
 
 import shlex
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from itertools import starmap
 from typing import Any
 
 import numpy as np
@@ -51,8 +52,8 @@ def typed_columns(
     """Find the types of some columns of a table, each known by its place, from 0.
 
     labels: those that are labels, which nobody is told to leave out.
-    Where commas or points may be read in two ways, the file's separator and the other ones of
-    these columns decide, and `Column.note` says so.
+    Where commas or points may be read in two ways, the file's separator and all other columns
+    decide, asked for or not, and `Column.note` says so.
     Raises InputError as `typed_column` does.
     """
 
@@ -60,18 +61,47 @@ def typed_columns(
         values, label = raw.columns[place], place in labels
         return typed_column(raw.names[place], values, raw.place, label, notations)
 
-    usual = DECIMAL_COMMAS if "semicolon" in raw.layout else THOUSANDS_COMMAS
+    usual = usual_notations(raw)
     columns = {place: read(place, usual) for place in which}
-    if any(map(_has_decimal_commas, columns.values())):
+    if _has_decimal_commas(raw, columns):
         for place, column in columns.items():
             if column.kind == "number" and (column.notation == "plain" or column.note):
                 columns[place] = read(place, THOUSANDS_POINTS)
     return columns
 
 
-def _has_decimal_commas(column: Column) -> bool:
-    """Tell whether a column has them for certain."""
-    return column.kind == "number" and NUMBERS[column.notation].decimal == "," and not column.note
+def usual_notations(raw: RawTable) -> tuple[str, ...]:
+    """Return the notations of numbers in a table, those first that its separator makes likely."""
+    return DECIMAL_COMMAS if "semicolon" in raw.layout else THOUSANDS_COMMAS
+
+
+def _has_decimal_commas(raw: RawTable, columns: Mapping[int, Column]) -> bool:
+    """Tell whether a column of a table needs them, also one without a type if any is in doubt."""
+    typed = [(raw.columns[place], column) for place, column in columns.items()]
+    if any(_may_have_decimal_commas(column) and _needs_them(texts) for texts, column in typed):
+        return True
+    others = [texts for place, texts in enumerate(raw.columns) if place not in columns]
+    return any(starmap(_is_in_doubt, typed)) and any(map(_needs_them, others))
+
+
+def _may_have_decimal_commas(column: Column) -> bool:
+    return column.kind == "number" and NUMBERS[column.notation].decimal == ","
+
+
+def _is_in_doubt(texts: pa.ChunkedArray, column: Column) -> bool:
+    """Tell whether decimal commas in another column may change how a column is read."""
+    points = column.notation == "plain" and texts.type == pa.string()
+    return bool(column.note) or (points and fits(texts, "thousands point"))
+
+
+def _needs_them(texts: pa.ChunkedArray) -> bool:
+    """Tell whether all entries are numbers whose decimal sign can only be a comma."""
+    commas, points = (
+        texts.type == pa.string()
+        and any(fits(texts, name) for name, signs in NUMBERS.items() if signs.decimal == decimal)
+        for decimal in ",."
+    )
+    return commas and not points
 
 
 def typed_column(
