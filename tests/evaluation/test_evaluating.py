@@ -268,6 +268,34 @@ def test_of_an_archive_in_parts_the_test_rows_are_meant(tmp_path):
     assert other.loss == run.test.loss == run.evaluate(tmp_path / "own.npz").loss
 
 
+def test_values_of_arrays_have_the_loss_of_the_training(tmp_path):
+    """In units of their deviation, as they were learnt; the errors in their own."""
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    parts = {"x_train": x[:40], "y_train": 5e3 * x[:40, :1] + 1e4}
+    parts |= {"x_test": x[40:], "y_test": 5e3 * x[40:, :1] + 1e4}
+    for name in ("own.npz", "other.npz"):
+        np.savez(tmp_path / name, **parts)
+    run = fit(Config(**OPTIONS, dataset=str(tmp_path / "own.npz")))
+    for part in (None, "test"):
+        other = run.evaluate(tmp_path / "other.npz", part=part)
+        assert other.loss == run.test.loss < 10
+        assert other.root_mean_square_error > 100
+
+
+def test_a_label_is_read_as_in_training(tmp_path):
+    """1,234 is not 1234 where a semicolon separates, nor 1.234 a fraction beside 1,5."""
+    for separator, label in ((";", "{},{:03}"), ("\t", "{}.{:03}")):
+        rows = [f"{i},5{separator}{label.format(i % 7 + 1, i)}" for i in range(40)]
+        path = tmp_path / "rows.csv"
+        path.write_text("\n".join([f"a{separator}price", *rows]) + "\n")
+        run = fit(Config(**OPTIONS, dataset=str(path)))
+        path.rename(tmp_path / "other.csv")
+        report = run.evaluate(tmp_path / "other.csv", part="test")
+        np.testing.assert_array_equal(report.true, run.data.test.y)
+        assert "column 'price': '" in report.source.data.note
+        assert "column 'price': '" in run.data.note
+
+
 def test_a_folder_of_images(tmp_path):
     """Its name may have a dot in it, as that of a file."""
     x, y = np.random.default_rng(0).integers(0, 256, (60, 4, 3), np.uint8), np.arange(60) % 3

@@ -100,6 +100,7 @@ def other_rows(
         class_names=model.class_names,
         scale=model.scale,
         scaling=model.scaling,
+        target=model.target,
         note=_note(model, chosen.data.name, rows.x),
         train=rows,
         validation=rows,

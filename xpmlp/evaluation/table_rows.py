@@ -40,7 +40,7 @@ def rows_of_table(model: Model, path: Path, part: str | None, config: Config) ->
     if model.class_names:
         y, keep = read_classes(raw, labels[0], model.class_names)
     else:
-        y, keep = read_values(raw, labels)
+        y, keep = read_values(raw, labels, notes.append)
     if not len(y):
         raise InputError(f"{raw.origin}: no row has a label")
     if not keep.all():

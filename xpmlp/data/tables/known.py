@@ -13,7 +13,7 @@ from xpmlp.data.tables.matching import listed, match
 from xpmlp.data.tables.raw import Place, RawTable
 from xpmlp.data.tables.reading import stream_raw
 from xpmlp.data.tables.rules import ColumnRule
-from xpmlp.data.tables.typed import read_as, typed_column
+from xpmlp.data.tables.typed import read_as, typed_columns
 from xpmlp.errors import InputError
 
 
@@ -113,16 +113,19 @@ def read_classes(
     return np.array(found, dtype=np.int64)[different.places[keep]], keep
 
 
-def read_values(raw: RawTable, places: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+def read_values(
+    raw: RawTable, places: Sequence[int], on_note: OnNote
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the values (M, O), float64, of the rows that have them all, and which these are, (N,).
 
-    Raises InputError, with the place, for an entry that is no number.
+    They are read as a training reads labels. on_note: is called with what was assumed of commas
+    and points. Raises InputError, with the place, for an entry that is no number.
     """
-    columns = [
-        typed_column(raw.names[place], raw.columns[place], raw.place, label=True)
-        for place in places
-    ]
+    typed = typed_columns(raw, places, labels=places)
+    columns = [typed[place] for place in places]
     for column in columns:
+        if column.note:
+            on_note(f"{raw.origin}: {column.note}")
         if column.kind not in ("number", "yes/no"):
             raise InputError(
                 f"the model predicts values, and column {column.name!r} of {raw.origin} holds "
