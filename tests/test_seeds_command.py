@@ -12,6 +12,7 @@ import pytest
 from tests.commands import interrupted_training, run
 from xpmlp.backends.numpy.backend import NumpyBackend
 from xpmlp.training.checkpoint import Checkpoint
+from xpmlp.training.config import Config
 from xpmlp.training.model import Model
 
 OPTIONS = ["--dataset", "iris", "--hidden", "5", "--epochs", "4", "--batch-size", "16"]
@@ -272,3 +273,17 @@ def test_a_seed_beside_seeds_is_refused(capsys):
     code, _, err = run(capsys, *OPTIONS, "--seeds", "3", "--seed", "7")
     assert code == 2
     assert "seed 7 and seeds can't both be given" in err
+
+
+def test_an_older_run_of_a_table_goes_on_without_what_it_did_not_have(capsys, tmp_path):
+    """It was written when an option that was not there was off, also for tables."""
+    (tmp_path / "t.csv").write_text("".join(f"{i}.5,{i * i % 7},{i % 2}\n" for i in range(60)))
+    options = ["--dataset", "t.csv", "--hidden", "3", "--seeds", "2", "--no-plots", "--quiet"]
+    options += ["--early-stopping", "0", "--dropout", "0", "--out", "old"]
+    assert run(capsys, *options, "--epochs", "2")[0] == 0
+    config = tmp_path / "old/config.toml"
+    lines = config.read_text().replace("dropout = [\n    0.0,\n]\n", "").splitlines()
+    config.write_text("\n".join(line for line in lines if "early_stopping" not in line) + "\n")
+    assert run(capsys, "--resume", "old", "--epochs", "3", "--no-plots", "--quiet")[0] == 0
+    assert Config.load(config).early_stopping == 0
+    assert Config.load(config).dropout == (0.0,)

@@ -42,7 +42,7 @@ class SavedRun:
         if (path / CHECKPOINT).is_file():
             checkpoint = Checkpoint.load(path / CHECKPOINT)
             return cls(path, checkpoint.config, [checkpoint])
-        config = Config.load(path / CONFIG)
+        config = Config.load(path / CONFIG).filled()
         members = [member.path for member in RunDirectory(path, config).members]
         return cls(path, config, [_checkpoint(member) for member in members])
 
