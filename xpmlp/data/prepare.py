@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from xpmlp.data.dataset import Dataset, Rows
+from xpmlp.data.dataset import Dataset, Rows, Scaling
 from xpmlp.data.scaling import scale_parts, statistics
 from xpmlp.data.source import Source
 from xpmlp.data.splits import Part, split
@@ -17,7 +17,8 @@ def prepare(
 ) -> Dataset:
     """Split and scale a source; without a scale by the one that suits it.
 
-    Raises InputError for a size of a part or a scale that can't be, and for too large features.
+    Raises InputError for a size of a part or a scale that can't be, and for too large features
+    or values to learn.
     """
     scale = scale or _usual_scale(source)
     parts = split(source, validation, seed)
@@ -52,7 +53,7 @@ def _of_table(source: Source, parts: Sequence[Part], scale: str, dtype: str) -> 
     scaling = fit_scaling(rules, columns, chosen, scale)
     with np.errstate(over="ignore", invalid="ignore"):
         features = [matrix(rules, columns, rows, scaling, dtype) for rows, _ in parts]
-    if not all(np.isfinite(x).all() for x in features):
+    if not all(np.isfinite(x).all() for x in (*features, scaling.width)):
         raise InputError(f"{source.name}: features too large for {dtype} with scale {scale!r}")
     notes = [source.note] if source.note else []
     if scale == "none" and (lost := lost_digits(rules, columns, chosen, dtype)):
@@ -78,7 +79,9 @@ def _dataset(
     about: dict[str, Any],
 ) -> Dataset:
     train, held, test = (Rows(x, y) for x, (_, y) in zip(features, parts, strict=True))
-    standardised = source.own and source.task == "regression" and scale != "none"
+    target = None
+    if source.own and source.task == "regression":
+        target = _target(source.name, [y for _, y in parts], str(train.x.dtype))
     return Dataset(
         source.name,
         source.task,
@@ -89,6 +92,16 @@ def _dataset(
         image_shape=source.image_shape,
         scale=scale,
         label=source.label,
-        target=statistics(train.y, "standard") if standardised else None,
+        target=None if scale == "none" else target,
         **about,
     )
+
+
+def _target(name: str, parts: Sequence[np.ndarray], dtype: str) -> Scaling:
+    """Return mean and deviation of the training values, the first of the parts, each (N, O)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        target = statistics(parts[0], "standard")
+        fits = all(np.isfinite(y.astype(dtype)).all() for y in (*parts, target.width))
+    if not fits:
+        raise InputError(f"{name}: the values to learn are too large for {dtype}")
+    return target
