@@ -191,6 +191,13 @@ def test_other_columns_with_numbers_are_categories(entries):
     assert entries_of(column) == entries
 
 
+def test_few_whole_numbers_and_a_text_are_categories_with_a_note():
+    column = typed([*map(str, range(20, 35)), "4O"] * 2, name="age")
+    assert column.kind == "category"
+    assert column.note == "column 'age': '4O' is no number, so all entries are categories"
+    assert typed(["1", "2", "low"] * 20).note == typed(["00501", "10001", "K1"] * 9).note == ""
+
+
 @pytest.mark.parametrize(
     ("pair", "levels"),
     [

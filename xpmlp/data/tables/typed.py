@@ -5,6 +5,7 @@ Columns of plain numbers are cast at once; any other is read by its different te
 
 import shlex
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from itertools import starmap
 from typing import Any
 
@@ -90,6 +91,8 @@ def _may_have_decimal_commas(column: Column) -> bool:
 
 def _is_in_doubt(texts: pa.ChunkedArray, column: Column) -> bool:
     """Tell whether decimal commas in another column may change how a column is read."""
+    if column.kind != "number":
+        return False
     points = column.notation == "plain" and texts.type == pa.string()
     return bool(column.note) or (points and fits(texts, "thousands point"))
 
@@ -305,25 +308,33 @@ def _date(different: Different, drop: str) -> Column | None:
 
 
 def _category(different: Different, notations: tuple[str, ...], drop: str) -> Column:
-    _refuse_unclean_numbers(different, notations, drop)
-    many = len(different) > _FEW_TEXTS and 2 * len(different) > different.counts.sum()
-    return different.text() if many else different.category()
+    note = _of_unclean_numbers(different, notations, drop)
+    if len(different) > _FEW_TEXTS and 2 * len(different) > different.counts.sum():
+        return different.text()
+    return replace(different.category(), note=note)
 
 
-def _refuse_unclean_numbers(different: Different, notations: tuple[str, ...], drop: str) -> None:
-    """Raise InputError where nearly all entries are numbers, and these no handful of choices."""
+def _of_unclean_numbers(different: Different, notations: tuple[str, ...], drop: str) -> str:
+    """Return a note where nearly all entries are numbers, "" where not.
+
+    Raises InputError where these are no handful of choices.
+    """
     counts = different.counts
 
     def are_most(texts: np.ndarray) -> bool:
         return bool(counts[texts].sum() >= _MOSTLY * counts.sum())
 
     if not are_most(like_numbers(different.texts)):
-        return
+        return ""
     for notation in notations:
         values = read_numbers(different.texts, notation)
         clean = ~np.isnan(values)
         found = values[clean]
         many = len(np.unique(found)) > _FEW_NUMBERS or np.any(found != np.floor(found))
-        codes = _are_codes(different.texts.filter(pa.array(clean)), found)
-        if are_most(clean) and many and not codes:
+        if not are_most(clean) or _are_codes(different.texts.filter(pa.array(clean)), found):
+            continue
+        if many:
             raise different.refuse(~clean, _a_number(notation), _CORRECT + drop)
+        text = different.first(~clean)
+        return f"column {different.name!r}: {text!r} is no number, so all entries are categories"
+    return ""
