@@ -242,7 +242,7 @@ def test_a_regression_file(tmp_path):
     data = load_dataset(str(path))
     assert data.task == "regression"
     assert data.n_outputs == 1
-    assert data.scale == "standard"
+    assert data.scale == "auto"
     assert data.train.y.dtype == np.float64
     mean, deviation = data.train.y.mean(axis=0), data.train.y.std(axis=0)
     np.testing.assert_allclose(data.target.shift, mean)

@@ -136,3 +136,16 @@ def test_every_scale_is_a_choice_of_a_run(scale):
 def test_columns_whose_values_fall_together_in_float32_lose_their_digits(values, lost):
     assert loses_digits(values, "float32") is lost
     assert not loses_digits(values, "float64")
+
+
+def test_auto_ranks_the_columns_with_a_long_tail_alone():
+    rng = np.random.default_rng(0)
+    x = np.stack([rng.normal(size=500), rng.lognormal(0, 2, 500), np.full(500, 3.0)], axis=1)
+    auto, standard, ranks = (statistics(x, scale) for scale in ("auto", "standard", "quantile"))
+    assert [auto.is_ranked(column) for column in range(3)] == [False, True, False]
+    scaled = auto.apply(x, "float64")
+    np.testing.assert_array_equal(scaled[:, 0], standard.apply(x, "float64")[:, 0])
+    np.testing.assert_array_equal(scaled[:, 1], ranks.apply(x, "float64")[:, 1])
+    np.testing.assert_array_equal(scaled[:, 2], 0)
+    np.testing.assert_allclose(auto.undo(scaled), x, rtol=1e-9)
+    assert statistics(x[:, :1], "auto").quantiles is None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Task = Literal["classification", "multilabel", "regression"]
 
-SCALES = ("none", "center", "unit", "standard", "robust", "quantile")
+SCALES = ("none", "center", "unit", "standard", "robust", "quantile", "auto")
 
 ROWS_AT_ONCE = 4096
 
@@ -94,6 +94,13 @@ class Scaling(NamedTuple):
             scaled /= self.width
             x[rows] = scaled
         return x
+
+    def is_ranked(self, column: int) -> bool:
+        """Tell whether a column is scaled by its ranks."""
+        if self.quantiles is None:
+            return False
+        lowest = self.quantiles[0, column]
+        return bool(lowest == lowest)
 
     def undo(self, x: "np.ndarray") -> "np.ndarray":
         """Return the raw values (N, D), float64, of scaled ones, of ranks between 0 and 1."""

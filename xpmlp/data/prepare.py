@@ -32,9 +32,7 @@ def prepare(
 def _usual_scale(source: Source) -> str:
     if source.full_scale is not None:
         return "unit"
-    if source.columns:
-        return "quantile"
-    return "standard" if source.own else "none"
+    return "auto" if source.own else "none"
 
 
 def _of_table(source: Source, parts: Sequence[Part], scale: str, dtype: str) -> Dataset:
@@ -65,7 +63,7 @@ def _of_table(source: Source, parts: Sequence[Part], scale: str, dtype: str) -> 
         "columns": rules,
         "scaling": scaling,
         "feature_names": feature_names(rules),
-        "about": source.about and with_rules(source.about, rules, scale),
+        "about": source.about and with_rules(source.about, rules, scale, scaling.is_ranked),
         "note": "\n".join(notes),
     }
     return _dataset(source, parts, features, scale, about)

@@ -76,8 +76,8 @@ def load_dataset(
     validation: fraction or number of training rows for validation, 0 for none; None means the
         last 10,000 of MNIST and Fashion-MNIST, and a tenth of other sets.
     scale: `none`, `center`, `unit`, `standard`, `robust` or `quantile`, with statistics from
-        the training rows alone; None means `unit` for pixels, `quantile` for tables of your own,
-        `standard` for other files of your own, and else `none`.
+        the training rows alone; None means `unit` for pixels, `auto` for other files and
+        tables of your own, and else `none`.
     seed: chooses the rows that are held out, and the points of `moons` and `spirals`.
     dtype: `float32` or `float64`, that of x.
     label, task, features, drop, header: what to take a table of your own for, as `Wishes` says;

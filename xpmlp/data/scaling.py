@@ -9,6 +9,8 @@ from xpmlp.data.dataset import ROWS_AT_ONCE, SCALES, Scaling
 from xpmlp.errors import InputError, unknown_name
 
 QUANTILES = 100
+DEVIATION = 1 / math.sqrt(12)  # of ranks from 0 to 1
+LONG_TAIL = 6.0
 
 
 def scale_parts(
@@ -48,6 +50,8 @@ def statistics(x: np.ndarray, scale: str) -> Scaling:
         the same.
     quantile: (rank - 1/2) √12, with the rank among the different values of the column, from 0 to 1,
         by 100 quantiles of them; over these values it has mean 0 and deviation 1.
+    auto: `quantile` for a column with a long tail, where a value is more than 6 deviations from
+        the mean, and `standard` for any other.
     A column that is constant is only shifted, so it becomes 0.
     """
     if scale == "none":
@@ -55,7 +59,7 @@ def statistics(x: np.ndarray, scale: str) -> Scaling:
     low, high = x.min(axis=0).astype(np.float64), x.max(axis=0).astype(np.float64)
     constant = low == high
     if scale == "quantile":
-        return _ranks(x, constant)
+        return _with_ranks(_varying(constant, low, low, high - low), x, ~constant)
     if scale == "unit":
         return _varying(constant, low, low, high - low)
     mean = x.mean(axis=0, dtype=np.float64)
@@ -66,8 +70,12 @@ def statistics(x: np.ndarray, scale: str) -> Scaling:
         for start in range(0, len(x), ROWS_AT_ONCE)
     )
     deviation = np.sqrt(squares / len(x))
+    standard = _varying(constant, low, mean, deviation)
     if scale == "standard":
-        return _varying(constant, low, mean, deviation)
+        return standard
+    if scale == "auto":
+        long_tails = np.maximum(high - mean, mean - low) > LONG_TAIL * deviation
+        return _with_ranks(standard, x, long_tails & ~constant)
     first, median, third = np.percentile(x, (25, 50, 75), axis=0).astype(np.float64)
     return _varying(constant, low, median, np.where(first == third, deviation, third - first))
 
@@ -83,11 +91,15 @@ def _varying(
     return Scaling(np.where(constant, low, shift), np.where(constant, 1.0, width))
 
 
-def _ranks(x: np.ndarray, constant: np.ndarray) -> Scaling:
-    quantiles = np.stack([_quantiles(np.unique(column)) for column in x.T], axis=1)
-    half, deviation = (np.full(len(constant), value) for value in (0.5, 1 / math.sqrt(12)))
-    scaling = _varying(constant, quantiles[0], half, deviation)
-    return scaling._replace(quantiles=np.where(constant, np.nan, quantiles))
+def _with_ranks(scaling: Scaling, x: np.ndarray, ranked: np.ndarray) -> Scaling:
+    """Return a scaling by ranks of some columns, a mask (D,), and as it is of the others."""
+    if not ranked.any():
+        return scaling
+    quantiles = np.full((QUANTILES, len(ranked)), np.nan)
+    for column in np.flatnonzero(ranked):
+        quantiles[:, column] = _quantiles(np.unique(x[:, column]))
+    shift, width = np.where(ranked, 0.5, scaling.shift), np.where(ranked, DEVIATION, scaling.width)
+    return Scaling(shift, width, quantiles)
 
 
 def _quantiles(values: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from xpmlp.data.tables.typed import typed_columns
 from xpmlp.errors import InputError, unknown_name
 
 
-def table_pipeline(estimator: Any, scale: str = "quantile") -> Pipeline:
+def table_pipeline(estimator: Any, scale: str = "auto") -> Pipeline:
     """Return a scikit-learn pipeline that takes tables: `TableColumns`, then the estimator.
 
     estimator: such as `xpmlp.MLPClassifier()`, or any of scikit-learn's. scale: of numbers and
@@ -31,11 +31,11 @@ def table_pipeline(estimator: Any, scale: str = "quantile") -> Pipeline:
 class TableColumns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """The columns of a table as a matrix: numbers scaled, texts to a column each, gaps filled.
 
-    scale: none, center, unit, standard, robust or quantile. After `fit`, `rules_` has what becomes
-    of each column, and `left_out_` those that tell nothing, by name, with the reason.
+    scale: none, center, unit, standard, robust, quantile or auto. After `fit`, `rules_` has what
+    becomes of each column, and `left_out_` those that tell nothing, by name, with the reason.
     """
 
-    def __init__(self, scale: str = "quantile") -> None:
+    def __init__(self, scale: str = "auto") -> None:
         self.scale = scale
 
     def fit(self, X: Any, y: Any = None) -> "TableColumns":  # noqa: ARG002

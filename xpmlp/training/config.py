@@ -58,7 +58,7 @@ class Config:
     scale: str | None = option(
         None,
         "data",
-        "scaling of the inputs (images: unit, tables: quantile, other files: standard, else: none)",
+        "scaling of the inputs (images: unit, other files: auto, else: none)",
         str,
         choices=SCALES,
     )

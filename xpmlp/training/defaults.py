@@ -6,7 +6,7 @@ from typing import Any
 from xpmlp.data.dataset import Dataset
 from xpmlp.training.config import Config
 
-STEPS = 4000
+CLASS_STEPS, VALUE_STEPS = 2000, 4000
 OTHER_RATES = {"rmsprop": 0.001, "adam": 0.001, "adam_epsilon_hat": 0.001}
 
 
@@ -23,7 +23,8 @@ def _for_table(given: dict[str, Any], data: Dataset) -> dict[str, Any]:
     """Return the options for a table: a batch and epochs that suit its rows, dropout, AdamW."""
     rows, values = len(data.train), data.task == "regression"
     batch_size = given.get("batch_size", _batch_size(rows))
-    epochs = given.get("epochs", min(100, max(20, round(STEPS * (batch_size or rows) / rows))))
+    steps = VALUE_STEPS if values else CLASS_STEPS
+    epochs = given.get("epochs", min(100, max(20, round(steps * (batch_size or rows) / rows))))
     about = {
         "hidden": (256, 256),
         "dropout": 0.0 if given.get("hidden") == () else 0.1 if values else 0.3,
@@ -47,5 +48,5 @@ def _steps(optimizer: str, rows: int, values: bool) -> dict[str, Any]:
         "optimizer": "adamw",
         "learning_rate": 0.004 if values else 0.001,
         "beta2": 0.95,
-        "l2": min(2.0, max(0.02, 500 / rows)),
+        "l2": min(3.0, max(0.02, 1000 / rows)),
     }

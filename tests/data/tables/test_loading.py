@@ -166,7 +166,7 @@ def test_svmlight(tmp_path):
     lines = [f"{1 - i % 2 * 2} 1:{0.5 * i} 3:{i % 5}" for i in range(40)]
     (tmp_path / "t.svm").write_text("\n".join(lines))
     data = load_dataset(str(tmp_path / "t.svm"))
-    assert (data.class_names, data.n_features, data.scale) == (("-1", "1"), 3, "standard")
+    assert (data.class_names, data.n_features, data.scale) == (("-1", "1"), 3, "auto")
     with pytest.raises(InputError, match="no named columns"):
         load_dataset(str(tmp_path / "t.svm"), label="a")
 

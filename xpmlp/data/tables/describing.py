@@ -1,7 +1,8 @@
 """What a table was taken for: column by column, as a line, a table and figures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ _SCALED = {
     "standard": "standardised",
     "robust": "by median and quartiles",
     "quantile": "by rank",
+    "auto": "standardised",
 }
 _COMMONEST = 3
 
@@ -119,9 +121,21 @@ class TableAbout:
         return "\n".join([self.form(), self.line(), "", *lines])
 
 
-def with_rules(about: TableAbout, rules: "Sequence[ColumnRule]", scale: str) -> TableAbout:
-    """Return it with what is done with each feature, and how many numbers come of them all."""
-    done = {rule.name: _treatment(rule, scale) for rule in rules}
+def with_rules(
+    about: TableAbout,
+    rules: "Sequence[ColumnRule]",
+    scale: str,
+    is_ranked: Callable[[int], bool],
+) -> TableAbout:
+    """Return it with what is done with each feature, and how many numbers come of them all.
+
+    is_ranked: whether a column of the matrix is scaled by its ranks.
+    """
+    places = accumulate((len(rule.names) for rule in rules), initial=0)
+    done = {
+        rule.name: _treatment(rule, "quantile" if is_ranked(place) else scale)
+        for rule, place in zip(rules, places, strict=False)
+    }
     if scale != "none":
         done |= {c.name: STANDARDISED for c in about.columns if c.done == VALUES}
     columns = tuple(replace(c, done=done.get(c.name, c.done)) for c in about.columns)
