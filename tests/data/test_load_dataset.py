@@ -278,6 +278,10 @@ def test_contract_of_every_small_set():
         ({"name": "iris", "seed": -1}, "seed must be 0 or more, got -1"),
         ({"name": "iris", "validation": 110}, "nothing to train on"),
         ({"name": "iris", "validation": 1.5}, "fraction between 0 and 1"),
+        ({"name": "own.csv", "label": 2}, "^label: expected a text, .*, got 2$"),
+        ({"name": "own.csv", "label": ["a"]}, r"^label: expected a text, .*, got \['a'\]$"),
+        ({"name": "own.csv", "drop": "age"}, "^drop: expected a list of names, got 'age'$"),
+        ({"name": "own.csv", "features": [2]}, r"^features: expected a list of names, got \[2\]$"),
     ],
 )
 def test_bad_arguments(arguments, words):

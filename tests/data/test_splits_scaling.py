@@ -278,7 +278,7 @@ def test_a_deviation_that_overflows_is_refused(tmp_path):
     with pytest.raises(InputError, match="too large for float64 with scale 'standard'"):
         scaled_parts([np.array([[1e200], [0.0]])], "standard", None, "float64")
     (tmp_path / "rows.csv").write_text("a,b\n" + "".join(f"{i}.5e200,{i % 2}\n" for i in range(40)))
-    with pytest.raises(InputError, match=r"rows.csv: features too large for float32 with scale 's"):
+    with pytest.raises(InputError, match=r"rows.csv, column 'a': features too large for float32 with scale 's"):
         load_dataset(tmp_path / "rows.csv", scale="standard")
     assert load_dataset(tmp_path / "rows.csv").train.x.std() > 0.5
 
@@ -289,7 +289,7 @@ def test_values_to_learn_that_are_too_large_are_refused(tmp_path, power, dtype, 
     path = tmp_path / "rows.csv"
     path.write_text("a,b\n" + "".join(f"{i % 7},{i}.5e{power}\n" for i in range(40)))
     with pytest.raises(
-        InputError, match=f"rows.csv: the values to learn are too large for {dtype}"
+        InputError, match=f"rows.csv, label 'b': its values are too large to be learnt in {dtype}"
     ):
         load_dataset(path, dtype=dtype, scale=scale)
     assert load_dataset(path.rename(tmp_path / "b.csv"), label="a").task == "classification"

@@ -83,6 +83,14 @@ class Scaling(NamedTuple):
     width: "np.ndarray"
     quantiles: "np.ndarray | None" = None
 
+    @property
+    def is_finite(self) -> "np.ndarray":
+        """Which columns can be scaled, (D,): not those whose spread is beyond float64."""
+        import numpy as np
+
+        finite: np.ndarray = np.isfinite(self.shift) & np.isfinite(self.width)
+        return finite
+
     def apply(self, raw: "np.ndarray", dtype: str) -> "np.ndarray":
         """Return raw values (N, D) scaled, in `dtype`; computed in float64, some rows at a time."""
         import numpy as np

@@ -44,15 +44,20 @@ def _of_table(source: Source, parts: Sequence[Part], scale: str, dtype: str) -> 
         fit_scaling,
         lost_digits,
         matrix,
+        too_large,
     )
+    from xpmlp.data.tables.typed import quote
 
     columns, chosen = source.columns, parts[0][0]
     rules = fit_rules(columns, chosen)
     scaling = fit_scaling(rules, columns, chosen, scale)
-    with np.errstate(over="ignore", invalid="ignore"):
-        features = [matrix(rules, columns, rows, scaling, dtype) for rows, _ in parts]
-    if not all(np.isfinite(x).all() for x in (*features, scaling.width)):
-        raise InputError(f"{source.name}: features too large for {dtype} with scale {scale!r}")
+    features = [matrix(rules, columns, rows, scaling, dtype) for rows, _ in parts]
+    for x in features:
+        if (name := too_large(rules, scaling, x)) is not None:
+            raise InputError(
+                f"{source.name}, column {name!r}: features too large for {dtype} with scale "
+                f"{scale!r}; choose another scale, or leave the column out: --drop {quote(name)}"
+            )
     notes = [source.note] if source.note else []
     if scale == "none" and (lost := lost_digits(rules, columns, chosen, dtype)):
         notes.append(
@@ -79,7 +84,7 @@ def _dataset(
     train, held, test = (Rows(x, y) for x, (_, y) in zip(features, parts, strict=True))
     target = None
     if source.own and source.task == "regression":
-        target = _target(source.name, [y for _, y in parts], str(train.x.dtype))
+        target = _target_scaling(source, [y for _, y in parts], str(train.x.dtype))
     return Dataset(
         source.name,
         source.task,
@@ -95,11 +100,17 @@ def _dataset(
     )
 
 
-def _target(name: str, parts: Sequence[np.ndarray], dtype: str) -> Scaling:
+def _target_scaling(source: Source, parts: Sequence[np.ndarray], dtype: str) -> Scaling:
     """Return mean and deviation of the training values, the first of the parts, each (N, O)."""
     with np.errstate(over="ignore", invalid="ignore"):
         target = statistics(parts[0], "standard")
-        fits = all(np.isfinite(y.astype(dtype)).all() for y in (*parts, target.width))
-    if not fits:
-        raise InputError(f"{name}: the values to learn are too large for {dtype}")
+        finite = target.is_finite
+        for y in parts:
+            finite = finite & np.isfinite(y.astype(dtype)).all(axis=0)
+    if not finite.all():
+        label = f", label {source.label[int(np.argmin(finite))]!r}" * bool(source.label)
+        raise InputError(
+            f"{source.name}{label}: its values are too large to be learnt in {dtype}; write them "
+            "in a larger unit"
+        )
     return target

@@ -88,6 +88,7 @@ def load_dataset(
     Raises InputError for bad input of any kind, DataUnavailableError for a set that isn't here.
     """
     _check(scale, seed, dtype, task)
+    _check_names(label, features, drop)
     from xpmlp.data.prepare import prepare
 
     wishes = Wishes(label, cast(Any, task), tuple(features), tuple(drop), header)
@@ -105,6 +106,14 @@ def _check(scale: str | None, seed: int, dtype: str, task: str | None) -> None:
         raise unknown_name("task", task, TASKS)
     if seed < 0:
         raise InputError(f"the seed must be 0 or more, got {seed}")
+
+
+def _check_names(label: Any, features: Any, drop: Any) -> None:
+    if not (label is None or isinstance(label, str)):
+        raise InputError(f"label: expected a text, several names with commas, got {label!r}")
+    for option, names in (("features", features), ("drop", drop)):
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+            raise InputError(f"{option}: expected a list of names, got {names!r}")
 
 
 def _load(name: Any, where: Places, seed: int, wishes: Wishes) -> "Source":

@@ -34,7 +34,8 @@ def scale_parts(
         else:
             scaling = statistics(parts[0], scale)
             scaled = [scaling.apply(x, dtype) for x in parts]
-    if full_scale is None and not all(np.isfinite(x).all() for x in (*scaled, scaling.width)):
+    finite = scaling.is_finite.all() and all(np.isfinite(x).all() for x in scaled)
+    if full_scale is None and not finite:
         raise InputError(f"features too large for {dtype} with scale {scale!r}")
     return scaled, scaling
 

@@ -1,6 +1,7 @@
 """What a table was taken for, as options that take it for the same again."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from xpmlp.data.registry import load_dataset
@@ -48,3 +49,26 @@ def test_a_table_is_taken_for_the_same_by_its_own_wishes(tmp_path, text, wishes)
     for part in ("train", "validation", "test"):
         np.testing.assert_array_equal(getattr(again, part).x, getattr(first, part).x)
         np.testing.assert_array_equal(getattr(again, part).y, getattr(first, part).y)
+
+
+PATIENTS = pd.DataFrame(
+    {
+        "age": [float(age) for age in range(20, 60)],
+        "ill": [0, 1] * 20,
+        "fever, cough": [0, 0, 1, 1] * 10,
+        "weight": [50.5 + i for i in range(40)],
+    }
+)
+
+
+def test_labels_with_commas_in_their_names_are_asked_for_by_their_numbers():
+    about = load_dataset(PATIENTS, label="2,3").about
+    assert about.label == ("ill", "fever, cough")
+    assert about.wishes()["label"] == "2,3"
+    again = load_dataset(PATIENTS, label=about.wishes()["label"])
+    assert again.about == about
+
+
+def test_a_label_alone_is_asked_for_by_its_name():
+    assert load_dataset(PATIENTS, label="3").about.wishes()["label"] == "fever, cough"
+    assert load_dataset(PATIENTS, label="ill,weight").about.wishes()["label"] == "2,4"

@@ -32,7 +32,7 @@ from xpmlp.data.tables.preparing import (
     fit_scaling,
     lost_digits,
     matrix,
-    require_finite,
+    too_large,
 )
 from xpmlp.data.tables.rules import ColumnRule
 from xpmlp.errors import InputError
@@ -237,16 +237,16 @@ def test_columns_that_lose_digits_unscaled_are_named():
     assert lost_digits(fit_rules(columns), columns) == ("seconds",)
 
 
-def test_values_too_large_are_refused_by_the_name_of_their_column():
+def test_a_column_of_values_too_large_for_a_scale_is_named():
     columns = [number("small", 1, 2, 3), number("huge", 1e300, 1.7e308, -1.7e308)]
     rules = fit_rules(columns)
-    require_finite(rules, matrix(rules, columns))
-    with pytest.raises(InputError, match="column 'huge' has values too large for float32"):
-        require_finite(rules, matrix(rules, columns, dtype="float32"))
+    found = {}
     for scale in SCALES:
         scaling = fit_scaling(rules, columns, scale=scale)
         x = matrix(rules, columns, scaling=scaling, dtype="float32")
         assert np.isfinite(x[:, 0]).all()
+        found[scale] = too_large(rules, scaling, x)
+    assert found == dict.fromkeys(SCALES, "huge") | {"robust": None, "quantile": None}
 
 
 def test_little_memory_is_taken_beside_the_matrix():

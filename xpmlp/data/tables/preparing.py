@@ -122,12 +122,10 @@ def matrix(
     return out
 
 
-def require_finite(rules: Sequence[ColumnRule], x: np.ndarray) -> None:
-    """Raise InputError, with the name of its column, for a value of a matrix that isn't finite."""
-    finite = np.isfinite(x).all(axis=0)
-    if not finite.all():
-        name = feature_names(rules)[int(np.argmin(finite))]
-        raise InputError(f"column {name!r} has values too large for {x.dtype}; leave it out")
+def too_large(rules: Sequence[ColumnRule], scaling: Scaling, x: np.ndarray) -> str | None:
+    """Return the first of the matrix's columns that has an infinite scaling or infinite values."""
+    finite = scaling.is_finite & np.isfinite(x).all(axis=0)
+    return None if finite.all() else feature_names(rules)[int(np.argmin(finite))]
 
 
 def _take(rule: ColumnRule, column: Column) -> Take:
