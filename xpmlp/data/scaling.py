@@ -75,8 +75,8 @@ def statistics(x: np.ndarray, scale: str) -> Scaling:
     if scale == "standard":
         return standard
     if scale == "auto":
-        long_tails = np.maximum(high - mean, mean - low) > LONG_TAIL * deviation
-        return _with_ranks(standard, x, long_tails & ~constant)
+        near = np.maximum(high - mean, mean - low) <= LONG_TAIL * deviation
+        return _with_ranks(standard, x, ~(constant | near & np.isfinite(deviation)))
     first, median, third = np.percentile(x, (25, 50, 75), axis=0).astype(np.float64)
     return _varying(constant, low, median, np.where(first == third, deviation, third - first))
 
