@@ -278,7 +278,9 @@ def test_a_deviation_that_overflows_is_refused(tmp_path):
     with pytest.raises(InputError, match="too large for float64 with scale 'standard'"):
         scaled_parts([np.array([[1e200], [0.0]])], "standard", None, "float64")
     (tmp_path / "rows.csv").write_text("a,b\n" + "".join(f"{i}.5e200,{i % 2}\n" for i in range(40)))
-    with pytest.raises(InputError, match=r"rows.csv, column 'a': features too large for float32 with scale 's"):
+    with pytest.raises(
+        InputError, match=r"rows.csv, column 'a': features too large for float32 with scale 's"
+    ):
         load_dataset(tmp_path / "rows.csv", scale="standard")
     assert load_dataset(tmp_path / "rows.csv").train.x.std() > 0.5
 

@@ -69,6 +69,17 @@ def test_labels_with_commas_in_their_names_are_asked_for_by_their_numbers():
     assert again.about == about
 
 
+def test_a_column_left_out_still_tells_how_numbers_are_written(tmp_path):
+    """Of 1.100 beside 1,5 the point stands between thousands, though 1,5 may be left out."""
+    path = tmp_path / "prices.csv"
+    rows = [f"1,5;{1 + i % 7}.{100 + i};{'ab'[i % 2]}" for i in range(40)]
+    path.write_text("\n".join(["rate;price;kind", *rows]))
+    about = load_dataset(path).about
+    assert about.columns[1].values == "1100 to 7134"
+    assert about.wishes()["drop"] == ("rate",)
+    assert load_dataset(path, drop=["rate"]).about.columns[1] == about.columns[1]
+
+
 def test_a_label_alone_is_asked_for_by_its_name():
     assert load_dataset(PATIENTS, label="3").about.wishes()["label"] == "fever, cough"
     assert load_dataset(PATIENTS, label="ill,weight").about.wishes()["label"] == "2,4"

@@ -4,9 +4,8 @@ Columns of plain numbers are cast at once; any other is read by its different te
 """
 
 import shlex
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import replace
-from itertools import starmap
 from typing import Any
 
 import numpy as np
@@ -39,6 +38,8 @@ THOUSANDS_COMMAS = _first("plain", "thousands comma")
 DECIMAL_COMMAS = _first("plain", "decimal comma")
 THOUSANDS_POINTS = _first("thousands point", "plain", "decimal comma")
 
+_WITH_COMMA = [notation for notation, signs in NUMBERS.items() if signs.decimal == ","]
+_WITH_POINT = [notation for notation, signs in NUMBERS.items() if signs.decimal == "."]
 _MOSTLY = 0.8
 _FEW_NUMBERS = 20
 _FEW_TEXTS = 64
@@ -53,8 +54,8 @@ def typed_columns(
     """Find the types of some columns of a table, each known by its place, from 0.
 
     labels: those that are labels, which nobody is told to leave out.
-    Where commas or points may be read in two ways, the file's separator and all other columns
-    decide, asked for or not, and `Column.note` says so.
+    Where commas or points may be read in two ways, the file's separator and its other columns
+    decide, also those that are not asked for, and `Column.note` says so.
     Raises InputError as `typed_column` does.
     """
 
@@ -64,10 +65,14 @@ def typed_columns(
 
     usual = usual_notations(raw)
     columns = {place: read(place, usual) for place in which}
-    if _has_decimal_commas(raw, columns):
-        for place, column in columns.items():
-            if column.kind == "number" and (column.notation == "plain" or column.note):
-                columns[place] = read(place, THOUSANDS_POINTS)
+    doubtful = [
+        place
+        for place, column in columns.items()
+        if column.kind == "number"
+        and (column.note or _may_have_thousands_points(raw.columns[place]))
+    ]
+    if doubtful and any(map(_has_decimal_commas, raw.columns)):
+        columns |= {place: read(place, THOUSANDS_POINTS) for place in doubtful}
     return columns
 
 
@@ -76,35 +81,21 @@ def usual_notations(raw: RawTable) -> tuple[str, ...]:
     return DECIMAL_COMMAS if "semicolon" in raw.layout else THOUSANDS_COMMAS
 
 
-def _has_decimal_commas(raw: RawTable, columns: Mapping[int, Column]) -> bool:
-    """Tell whether a column of a table needs them, also one without a type if any is in doubt."""
-    typed = [(raw.columns[place], column) for place, column in columns.items()]
-    if any(_may_have_decimal_commas(column) and _needs_them(texts) for texts, column in typed):
-        return True
-    others = [texts for place, texts in enumerate(raw.columns) if place not in columns]
-    return any(starmap(_is_in_doubt, typed)) and any(map(_needs_them, others))
+def _may_have_thousands_points(values: pa.ChunkedArray) -> bool:
+    return _is_string(values) and fits(values, "thousands point")
 
 
-def _may_have_decimal_commas(column: Column) -> bool:
-    return column.kind == "number" and NUMBERS[column.notation].decimal == ","
-
-
-def _is_in_doubt(texts: pa.ChunkedArray, column: Column) -> bool:
-    """Tell whether decimal commas in another column may change how a column is read."""
-    if column.kind != "number":
-        return False
-    points = column.notation == "plain" and texts.type == pa.string()
-    return bool(column.note) or (points and fits(texts, "thousands point"))
-
-
-def _needs_them(texts: pa.ChunkedArray) -> bool:
-    """Tell whether all entries are numbers whose decimal sign can only be a comma."""
-    commas, points = (
-        texts.type == pa.string()
-        and any(fits(texts, name) for name, signs in NUMBERS.items() if signs.decimal == decimal)
-        for decimal in ",."
+def _has_decimal_commas(values: pa.ChunkedArray) -> bool:
+    """Tell whether a column, whatever becomes of it, has them for certain."""
+    return (
+        _is_string(values)
+        and any(fits(values, notation) for notation in _WITH_COMMA)
+        and not any(fits(values, notation) for notation in _WITH_POINT)
     )
-    return commas and not points
+
+
+def _is_string(values: pa.ChunkedArray) -> bool:
+    return bool(values.type in (pa.string(), pa.large_string()))
 
 
 def typed_column(
