@@ -168,6 +168,16 @@ def test_names_of_texts(tmp_path, name):
     assert rows_of(read_raw(str(path))) == [["1", "2"]]
 
 
+@pytest.mark.parametrize("header", [None, False])
+@pytest.mark.parametrize("start", [b"sep=;\n", b'\xef\xbb\xbf"sep=;"\r\n'])
+def test_the_separator_that_excel_writes_first_is_no_row(tmp_path, start, header):
+    path = tmp_path / "excel.csv"
+    path.write_bytes(start + b"1;2\r\n4;1\r\n")
+    raw = read_raw(path, header=header)
+    assert [column.to_pylist() for column in raw.columns] == [["1", "4"], ["2", "1"]]
+    assert raw.place(0) == f"{path}, line 2"
+
+
 def test_the_header_can_be_told(tmp_path):
     text = "1,2\n3,4\n"
     assert read(tmp_path, text, header=True) == (("1", "2"), [["3", "4"]], [2])

@@ -28,6 +28,7 @@ _NO_TEXT = {
     b"PAR1": "a Parquet file; let its name end in .parquet",
     b"ARROW1": "an Arrow file; let its name end in .arrow",
 }
+_EXCELS_SEPARATOR = re.compile(rb"\A\"?sep=.\"?(?=\r?\n)")
 _NEWLINE, _QUOTE, _BLANK = b'\n" '
 _MOST_BLANKS = 4
 
@@ -160,7 +161,12 @@ def _text(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
                     raise InputError(f"{name}: expected UTF-8 text, but this is {what}")
         if b"\0" in piece:
             raise InputError(f"{name}: expected UTF-8 text, but this has bytes of value 0")
-        yield piece.removeprefix(_BYTE_ORDER_MARK) if number == 0 else piece
+        yield _unmarked(piece) if number == 0 else piece
+
+
+def _unmarked(start: bytes) -> bytes:
+    """Leave out a mark of UTF-8, and what Excel's `sep=;` has in the first line."""
+    return _EXCELS_SEPARATOR.sub(b"", start.removeprefix(_BYTE_ORDER_MARK))
 
 
 def _with_newlines(pieces: Iterable[bytes]) -> Iterator[bytes]:
