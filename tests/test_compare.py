@@ -194,6 +194,26 @@ def test_different_losses_are_not_ranked_but_accuracies_are(runs):
     assert any("different losses" in note for note in comparison.notes)
 
 
+def test_losses_of_a_table_are_ranked_where_they_are_of_the_same_values(tmp_path):
+    rows = "".join(f"{i % 7}.5,{i}.25,{i % 5}.75\n" for i in range(60))
+    (tmp_path / "t.csv").write_text("a,price,rent\n" + rows)
+    options = ["--dataset", tmp_path / "t.csv", "--hidden", "3", "--epochs", "2"]
+    choices = {
+        "one": ["--label", "price"],
+        "two": ["--label", "price", "--seed", "1"],
+        "rent": ["--label", "rent", "--drop", "price"],
+        "own": ["--label", "price", "--scale", "none"],
+    }
+    for name, chosen in choices.items():
+        more = ["--quiet", "--no-plots", "--out", tmp_path / name]
+        assert train.main([*map(str, (*options, *chosen, *more))]) == 0
+    assert "test_loss" in compare([tmp_path / "one", tmp_path / "two"]).best
+    for name, note in (("rent", "different labels or tasks"), ("own", "in their own units")):
+        found = compare([tmp_path / "one", tmp_path / name])
+        assert not {"train_loss", "validation_loss", "test_loss"} & set(found.best)
+        assert note in found.notes[0]
+
+
 def test_a_failed_seed_and_an_interrupted_run_are_named(runs, tmp_path):
     path = copy_of("seeds", tmp_path / "troubled")
     change_summary(path / "seed-1", failure="the loss is NaN", test_loss=None)

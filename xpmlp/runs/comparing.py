@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 LONGEST_LABEL = 44
 MACHINE = ("device", "device_name", "backend", "library", "blas", "python", "xpmlp")
 APART = ("device", "backend", "seed", "seeds")
+LEARNT = ("dataset", "label", "task")
+UNITS = "units of the loss"
 Table = list[list[str]]
 
 
 class Measure(NamedTuple):
     """One figure of a net, and whether a higher one is better.
 
-    shared: the settings that two runs must share for the figure to mean the same in both.
+    shared: the settings that two runs must share for the figure to mean the same in both; one of
+        them may be the units in which values are learnt.
     has_spread: whether its spread over seeds tells anything; seeds that trained at once share
         their time.
     """
@@ -63,8 +66,8 @@ MEASURES = (
         measure
         for part in ("train", "validation", "test")
         for measure in (
-            Measure(f"{part}_loss", shared=("dataset", "loss")),
-            Measure(f"{part}_accuracy", highest=True, shared=("dataset",)),
+            Measure(f"{part}_loss", shared=(*LEARNT, "loss", UNITS)),
+            Measure(f"{part}_accuracy", highest=True, shared=LEARNT),
         )
     ),
     Measure("seconds_per_epoch", has_spread=False, text=lambda seconds: f"{seconds:.2g}"),
@@ -189,7 +192,8 @@ class Comparison:
         return names if len(names) < len(means) else []
 
     def _differs(self, *settings: str) -> bool:
-        return any(name in self.settings for name in settings)
+        units = {UNITS: [run.nets[0].model.target is None for run in self.runs]}
+        return any(name in self.settings | _differing(units) for name in settings)
 
     @property
     def notes(self) -> list[str]:
@@ -202,8 +206,15 @@ class Comparison:
                 f"different data sets ({names}): losses and accuracies are not to be compared, so "
                 "none is marked as best"
             )
+        elif self._differs(*LEARNT):
+            notes.append("different labels or tasks, so no loss or accuracy is marked as best")
         elif self._differs("loss"):
             notes.append("different losses: their values are not to be compared, accuracies are")
+        elif self._differs(UNITS):
+            notes.append(
+                "some losses are of values in their own units, others of values in units of their "
+                "deviation: they are not to be compared"
+            )
         elif self._differs("data_seed", "validation"):
             notes.append("data_seed or validation differs, so the rows are not all the same")
         kinds = {bool(run.nets[0].model.class_names) for run in self.runs}
