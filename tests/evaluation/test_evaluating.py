@@ -221,6 +221,7 @@ def test_what_does_not_fit_is_refused(iris, raw, tmp_path):
         ),
         (tmp_path / "none.csv", "none.csv: there is no such file"),
         ("moon", "unknown data set 'moon' .did you mean 'moons'"),
+        (x, "a known name or a file to evaluate on, got a ndarray; write it to a file"),
         ("moons", "takes 4 inputs, and the rows of moons have 2"),
     ]:
         with pytest.raises(InputError, match=says):

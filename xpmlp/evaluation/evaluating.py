@@ -127,6 +127,11 @@ def _rows(
     data_dir: str | Path | None,
 ) -> EvaluationRows:
     """Return the rows to evaluate on: the run's own where they are meant, else others."""
+    if not isinstance(dataset, str | Path | None):
+        raise InputError(
+            f"expected a known name or a file to evaluate on, got a {type(dataset).__name__}; "
+            "write it to a file, or take what run.predict makes of it"
+        )
     if isinstance(run, Model):
         known = run.dataset if run.dataset in dataset_names() else None
         name = dataset or known
