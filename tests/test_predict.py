@@ -336,6 +336,16 @@ def test_what_ends_the_writing_leaves_nothing(capsys, folder, monkeypatch, error
     assert sorted(folder.iterdir()) == before
 
 
+def test_the_first_line_is_a_row_where_that_is_said(capsys, folder):
+    (folder / "plain").mkdir()
+    VALUE.save("plain/model.safetensors")
+    (folder / "t.csv").write_text("1,2,3,4\n9,9,9,9\n")
+    code, out, _ = run(capsys, "plain", "t.csv", "--header", "yes")
+    assert (code, len(out.splitlines())) == (0, 2)
+    code, out, _ = run(capsys, "plain", "t.csv", "--header", "no")
+    assert (code, len(out.splitlines())) == (0, 3)
+
+
 COMMAND = f"{sys.executable} -m xpmlp.predict run"
 
 

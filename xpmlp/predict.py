@@ -33,8 +33,8 @@ def make_parser() -> argparse.ArgumentParser:
         "file",
         type=path,
         metavar="FILE",
-        help="rows: .csv or .dat text, gzipped or not; .npy; .npz with an array x or images; "
-        "images in an IDX file, gzipped or not; - for text from standard input",
+        help="rows: a table (text, Parquet, Arrow; - for text from standard input), svmlight, "
+        ".npy, .npz with an array x or images, or images in an IDX file",
     )
     add(
         "--out",
@@ -43,6 +43,9 @@ def make_parser() -> argparse.ArgumentParser:
         help="write to this file, as a whole, in place of an older one [stdout]",
     )
     add("--format", choices=FORMATS, help="csv or jsonl [by the ending of --out, else csv]")
+    add(
+        "--header", choices=("yes", "no"), help="has the first line of a text names? [told from it]"
+    )
     add("--batch-rows", type=int, metavar="N", help="rows to read and predict at a time [1024]")
     add("--quiet", action="store_true", help="no summary")
     return parser
@@ -68,6 +71,7 @@ def run_command(arguments: argparse.Namespace) -> int:
         arguments.file,
         batch_rows=batch_rows,
         on_note=lambda note: warn(f"note: {note}"),
+        header=None if arguments.header is None else arguments.header == "yes",
     )
     began = time.perf_counter()
     try:

@@ -31,7 +31,7 @@ def test_batch_and_epochs_follow_the_rows(tmp_path, rows, batch_size, epochs):
     data = table(tmp_path, rows, values=False)
     config = filled(Config(), data)
     assert (config.batch_size, config.epochs) == (batch_size, epochs)
-    assert config.early_stopping == epochs // 4
+    assert config.early_stopping == max(5, epochs // 4)
     assert (config.optimizer, config.learning_rate, config.dropout) == ("adamw", 0.001, (0.3,))
     assert config.l2 == min(3, max(0.02, 1000 / len(data.train)))
 
@@ -45,6 +45,6 @@ def test_what_is_given_stays_and_the_rest_goes_with_it(tmp_path):
     data = table(tmp_path, 100, values=False)
     config = filled(Config(optimizer="sgd", epochs=7, hidden=()), data)
     assert (config.optimizer, config.learning_rate, config.l2) == ("sgd", 0.05, 0.0)
-    assert (config.epochs, config.early_stopping, config.dropout) == (7, 1, (0.0,))
+    assert (config.epochs, config.early_stopping, config.dropout) == (7, 5, (0.0,))
     assert filled(Config(l2=0.5), data).l2 == 0.5
     assert filled(config, data) == config

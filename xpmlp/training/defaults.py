@@ -30,7 +30,7 @@ def _for_table(given: dict[str, Any], data: Dataset) -> dict[str, Any]:
         "dropout": 0.0 if given.get("hidden") == () else 0.1 if values else 0.3,
         "batch_size": batch_size,
         "epochs": epochs,
-        "early_stopping": max(1, epochs // 4) if len(data.validation) else 0,
+        "early_stopping": max(5, epochs // 4) if len(data.validation) else 0,
     }
     return about | _steps(given.get("optimizer", "adamw"), rows, values)
 

@@ -36,6 +36,7 @@ def predict_file(
     *,
     batch_rows: int = BATCH_ROWS,
     on_note: OnNote | None = None,
+    header: bool | None = None,
 ) -> Iterator[Predictions]:
     """Yield predictions for the rows of a file in their order, up to `batch_rows` at a time.
 
@@ -43,12 +44,13 @@ def predict_file(
         standard input, Parquet, Feather, or one of pandas, polars or pyarrow), `.npy`, `.npz`,
         or images in an IDX file. A header may name the columns in any order; a label is ignored.
     on_note: is called with a line for people on what was ignored or put in order.
+    header: whether the first line of a text has names; None: as its first lines tell.
 
     Raises InputError, at the row in question, for a file that can't be read or doesn't fit.
     """
     if batch_rows < 1:
         raise InputError(f"a batch must have 1 row or more, got {batch_rows}")
-    for x, place in _inputs(model, path, batch_rows, on_note or _ignore):
+    for x, place in _inputs(model, path, batch_rows, on_note or _ignore, header):
         yield _predict(model, x, place)
 
 
@@ -71,12 +73,12 @@ def known_of(model: Model) -> Known:
 
 
 def _inputs(
-    model: Model, path: Any, batch_rows: int, on_note: OnNote
+    model: Model, path: Any, batch_rows: int, on_note: OnNote, header: bool | None
 ) -> Iterator[tuple[np.ndarray, Place]]:
     """Yield rows as the net takes them, with what tells where they stand."""
     known = known_of(model)
     if is_table(path):
-        for piece in stream_known(path, known, batch_rows, on_note):
+        for piece in stream_known(path, known, batch_rows, on_note, header):
             yield _prepared(model, piece.columns), piece.place
         return
     for block in stream_rows(path, known.columns, batch_rows, on_note):

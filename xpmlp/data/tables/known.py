@@ -43,14 +43,19 @@ class Piece(NamedTuple):
     place: Place
 
 
-def stream_known(table: Any, known: Known, rows: int, on_note: OnNote) -> Iterator[Piece]:
+def stream_known(
+    table: Any, known: Known, rows: int, on_note: OnNote, header: bool | None = None
+) -> Iterator[Piece]:
     """Yield the rows of a table, up to `rows` at a time.
 
-    on_note: is called with what a person should know. Raises InputError, with the place, for
-    columns that are not there and entries that don't fit their rule.
+    on_note: is called with what a person should know. header: as of `read_raw`.
+    Raises InputError, with the place, for columns that are not there and entries that don't fit
+    their rule.
     """
     order: list[int] = []
-    for number, raw in enumerate(stream_raw(table, rows=rows, known=known.columns.names)):
+    for number, raw in enumerate(
+        stream_raw(table, rows=rows, header=header, known=known.columns.names)
+    ):
         if number == 0:
             order, notes = match(raw, known.columns, known.label)
             for note in [*raw.notes, *notes]:
