@@ -225,6 +225,7 @@ def test_what_can_not_be_resumed(capsys, tmp_path):
     table = tmp_path / "table.csv"
     table.write_text("".join(f"{i},{i * i % 7},{i % 2}\n" for i in range(40)))
     options = ["--dataset", "table.csv", "--hidden", "4", "--no-plots", "--epochs", "3"]
+    options += ["--early-stopping", "0"]
     assert run(capsys, *options, "--out", "one")[0] == 0
     code, _, err = run(capsys, "--resume", "one", "--epochs", "2")
     assert code == 2
