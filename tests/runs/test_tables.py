@@ -48,3 +48,14 @@ def test_a_run_of_its_config_is_the_same_run(tmp_path, capsys, monkeypatch):
         np.testing.assert_array_equal(a.W, b.W)
     assert models[0].columns == models[1].columns
     assert run(capsys, "--resume", "one", "--epochs", "4", "--no-plots")[0] == 0
+
+
+def test_rows_with_other_labels_are_not_those_of_the_run(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frame = houses()
+    frame.to_csv("houses.csv", index=False)
+    options = ("--epochs", "2", "--no-plots", "--quiet", "--out", "run")
+    assert run(capsys, "--dataset", "houses.csv", *options)[0] == 0
+    frame.assign(price=frame["price"] * 2).to_csv("houses.csv", index=False)
+    with pytest.raises(xpmlp.InputError, match="are not those that run was trained on"):
+        _ = xpmlp.load("run").data

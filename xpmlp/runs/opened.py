@@ -95,7 +95,9 @@ class OpenedRun(Shown):
         Raises InputError where they can't be had, or are no longer those of the training.
         """
         data = load_for(self.config)
-        if not _same_scaling(self.model.scaling, data.scaling):
+        model = self.model
+        pairs = (model.scaling, data.scaling), (model.target, data.target)
+        if not all(_same_scaling(*pair) for pair in pairs):
             raise InputError(
                 f"the rows of {data.name} that are found now are not those that {self.path} was "
                 "trained on, as their scaling comes out differently; --data-dir, or "
