@@ -19,7 +19,7 @@ from xpmlp.errors import InputError
 
 _COMMENT_LINE = re.compile(rb"^[ \t]*#", re.MULTILINE)
 _NULLS = (*MISSING, *(f" {text}" for text in MISSING))  # pyarrow compares before it strips
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 22
 _COLUMN_BYTES = 1 << 13
 
 
