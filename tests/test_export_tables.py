@@ -99,7 +99,7 @@ def other_rows(columns, seed):
     return others
 
 
-@settings(max_examples=examples(100, few=12), deadline=None)
+@settings(max_examples=examples(40, few=10), deadline=None)
 @given(
     tables(),
     st.sampled_from(SCALES),
@@ -127,7 +127,7 @@ def test_any_table_is_answered_as_by_its_model(table, scale, dtype, loss, seed):
             assert found["label"].tolist() == names
 
 
-@settings(max_examples=examples(100, few=12), deadline=None)
+@settings(max_examples=examples(40, few=10), deadline=None)
 @given(tables(), st.sampled_from(SCALES), st.sampled_from(DTYPES), st.integers(0, 99))
 def test_the_matrix_of_any_table_is_that_of_the_model(table, scale, input_dtype, seed):
     columns, n = table

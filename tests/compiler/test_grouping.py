@@ -98,7 +98,7 @@ def run(operations, given):
     return known
 
 
-@settings(max_examples=examples(400, few=100), deadline=None)
+@settings(max_examples=examples(200, few=60), deadline=None)
 @given(case=programs())
 def test_groups_read_nothing_that_their_own_launch_computes_elsewhere(case):
     program, results = case

@@ -127,7 +127,7 @@ def by_scikit_learn(columns, n):
     return np.hstack(parts).astype(np.float64)
 
 
-@settings(max_examples=examples(200, few=25), deadline=None)
+@settings(max_examples=examples(80, few=15), deadline=None)
 @given(tables(), st.sampled_from([3, 64]))
 def test_random_tables_are_as_scikit_learn_has_them(table, limit):
     columns, n = table
