@@ -1,9 +1,11 @@
 """Tables and columns made by hand, as a reader hands them over."""
 
 import pyarrow as pa
+import pytest
 
 from xpmlp.data.tables.notation import MISSING
 from xpmlp.data.tables.raw import RawTable
+from xpmlp.errors import InputError
 
 
 def line(row):
@@ -24,3 +26,14 @@ def table(columns, unnamed=(), layout="separated by commas"):
     ]
     names = tuple(columns)
     return RawTable("t.csv", names, tuple(arrow), frozenset(unnamed), True, layout, (), line)
+
+
+def refused(do, *words):
+    """Return the one line with which something is refused, which has these words."""
+    with pytest.raises(InputError) as caught:
+        do()
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+    return message

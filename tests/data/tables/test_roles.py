@@ -5,21 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.data.tables.by_hand import table
+from tests.data.tables.by_hand import refused, table
 from xpmlp.data.tables.roles import asked_features, choose_features, choose_label
 from xpmlp.data.tables.typed import is_constant, typed_columns
 from xpmlp.errors import InputError
 
 NAMES = ("id", "label", "a,b", "3", "last", "price")
-
-
-def refused(do, *words):
-    with pytest.raises(InputError) as caught:
-        do()
-    message = str(caught.value)
-    assert "\n" not in message
-    for word in words:
-        assert word in message
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.data.tables.by_hand import line, table, texts
+from tests.data.tables.by_hand import line, refused, table, texts
 from xpmlp.data.tables.notation import MISSING
 from xpmlp.data.tables.typed import is_constant, read_as, typed_column, typed_columns
 from xpmlp.errors import InputError
@@ -20,16 +20,6 @@ from xpmlp.errors import InputError
 def typed(entries, name="a", **options):
     values = pa.chunked_array([entries]) if isinstance(entries, pa.Array) else texts(entries)
     return typed_column(name, values, line, **options)
-
-
-def refused(do, *words):
-    with pytest.raises(InputError) as caught:
-        do()
-    message = str(caught.value)
-    assert "\n" not in message
-    for word in words:
-        assert word in message
-    return message
 
 
 def entries_of(column):

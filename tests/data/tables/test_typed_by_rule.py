@@ -4,19 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.data.tables.by_hand import line, texts
+from tests.data.tables.by_hand import line, refused, texts
 from xpmlp.data.tables.typed import read_as
-from xpmlp.errors import InputError
-
-
-def refused(do, *words):
-    with pytest.raises(InputError) as caught:
-        do()
-    message = str(caught.value)
-    assert "\n" not in message
-    for word in words:
-        assert word in message
-    return message
 
 
 def by_rule(kind, notation, levels, entries):
