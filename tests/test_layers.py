@@ -17,7 +17,7 @@ ROOT = Path(xpmlp.__file__).parent
 HEAVY = ("numpy", "cupy", "torch", "jax", "array_api_compat", "array_api_strict")
 HEAVY_TOOLS = (
     *("matplotlib", "sklearn", "scipy", "pooch", "requests", "tqdm", "safetensors"),
-    *("onnx", "onnxruntime"),
+    *("onnx", "onnxruntime", "pyarrow", "pandas", "polars"),
 )
 GROUND = {"__init__", "errors", "types", "console", "leaves", "files", "interrupt"}
 MATHEMATICS = {"nn", "optim"}
@@ -170,7 +170,8 @@ def test_a_numpy_training_loads_no_other_array_library():
         "data = xpmlp.load_dataset('xor')\n"
         "xpmlp.fit(xpmlp.Config(hidden=(4,), epochs=1), data)"
     )
-    assert not loaded_by(code) & {"torch", "jax", "cupy", "array_api_strict", "matplotlib"}
+    others = {"torch", "jax", "cupy", "array_api_strict", "matplotlib", "pyarrow"}
+    assert not loaded_by(code) & others
 
 
 def test_every_docstring_points_at_an_equation_that_exists():

@@ -161,9 +161,9 @@ def file_rows(file: Path, model: "Model") -> RawRows:
     """Return the first rows of a file: the columns of a table, or features as one trains on."""
     import numpy as np
 
+    from xpmlp.data.tables.endings import is_table
     from xpmlp.data.tables.known import stream_known
     from xpmlp.data.tables.loading import load_table
-    from xpmlp.data.tables.reading import is_table
     from xpmlp.data.wishes import Wishes
     from xpmlp.training.predicting import known_of
 

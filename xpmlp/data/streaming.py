@@ -6,7 +6,7 @@ from pathlib import Path
 from xpmlp.data.array_blocks import idx_blocks, npy_blocks, npz_blocks
 from xpmlp.data.blocks import Block, Columns, OnNote, Reader
 from xpmlp.data.svmlight import SUFFIXES, svmlight_blocks
-from xpmlp.data.tables.reading import ARROW, PARQUET, TEXT
+from xpmlp.data.tables.endings import ARROW, PARQUET, TEXT
 from xpmlp.errors import InputError
 
 READERS: dict[str, Reader] = {

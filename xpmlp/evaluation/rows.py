@@ -10,15 +10,13 @@ import numpy as np
 from xpmlp.data.blocks import are_telling
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.data.registry import dataset_names, load_dataset
-from xpmlp.data.tables.loading import load_table
-from xpmlp.data.tables.reading import is_table
+from xpmlp.data.tables.endings import is_table
 from xpmlp.data.wishes import Task as WishedTask
 from xpmlp.data.wishes import Wishes
 from xpmlp.errors import InputError, unknown_name
-from xpmlp.evaluation.table_rows import require_scaling, rows_of_table
 from xpmlp.training.config import Config
 from xpmlp.training.model import Model
-from xpmlp.training.scoring import check_inputs
+from xpmlp.training.scoring import check_inputs, require_scaling
 from xpmlp.training.texts import count
 
 PARTS = ("test", "validation", "train")
@@ -77,6 +75,8 @@ def other_rows(
     if part and part not in PARTS:
         raise unknown_name("part", part, PARTS)
     if dataset not in dataset_names() and is_table(path):
+        from xpmlp.evaluation.table_rows import rows_of_table
+
         data = rows_of_table(model, path, part, config)
         return EvaluationRows(data, data.test, part or "all")
     if part is None and dataset not in dataset_names() and path.suffix and not path.is_dir():
@@ -116,6 +116,8 @@ def _wished_task(model: Model) -> WishedTask | None:
 
 def _rows_of_file(model: Model, path: Path) -> EvaluationRows:
     """Return the rows that a file of arrays has for tests, else all, as they are."""
+    from xpmlp.data.tables.loading import load_table
+
     source = load_table(path, Wishes(task=_wished_task(model)))
     x, y = source.test or (source.x, source.y)
     rows, none = Rows(x, y), Rows(x[:0], y[:0])

@@ -14,15 +14,7 @@ from xpmlp.errors import InputError
 from xpmlp.training.config import Config
 from xpmlp.training.model import Model
 from xpmlp.training.predicting import known_of
-
-
-def require_scaling(model: Model) -> None:
-    """Raise InputError where a model does not know how its inputs were scaled."""
-    if model.scaling is None and model.scale != "none":
-        raise InputError(
-            f"the model was saved without the numbers of its {model.scale} scaling, so it can "
-            "only be evaluated on the data set of its training; train it anew"
-        )
+from xpmlp.training.scoring import require_scaling
 
 
 def rows_of_table(model: Model, path: Path, part: str | None, config: Config) -> Dataset:

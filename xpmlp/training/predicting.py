@@ -1,19 +1,21 @@
 """`predict_file`: what a model makes of a file, which may be larger than memory."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from xpmlp.data.blocks import Columns, OnNote
 from xpmlp.data.streaming import stream_rows
 from xpmlp.data.tables.columns import Column
-from xpmlp.data.tables.known import Known, stream_known
+from xpmlp.data.tables.endings import is_table
 from xpmlp.data.tables.matching import listed
 from xpmlp.data.tables.raw import Place
-from xpmlp.data.tables.reading import is_table
 from xpmlp.errors import InputError
 from xpmlp.training.model import Model, decide
+
+if TYPE_CHECKING:
+    from xpmlp.data.tables.known import Known
 
 BATCH_ROWS = 1024
 _TOO_LARGE = "its values are too large for the model"
@@ -63,8 +65,10 @@ def _predict(model: Model, x: np.ndarray, place: Place) -> Predictions:
     return Predictions(outputs, decide(logits) if model.class_names else None)
 
 
-def known_of(model: Model) -> Known:
+def known_of(model: Model) -> "Known":
     """Return what a model takes of a table."""
+    from xpmlp.data.tables.known import Known
+
     columns = Columns(model.sizes[0], model.feature_names, model.image_shape)
     if not model.columns:
         return Known.numbers(columns)._replace(label=model.label)
@@ -78,6 +82,8 @@ def _inputs(
     """Yield rows as the net takes them, with what tells where they stand."""
     known = known_of(model)
     if is_table(path):
+        from xpmlp.data.tables.known import stream_known
+
         for piece in stream_known(path, known, batch_rows, on_note, header):
             yield _prepared(model, piece.columns), piece.place
         return

@@ -11,14 +11,10 @@ import pyarrow as pa
 
 from xpmlp.data.blocks import STDIN, shown
 from xpmlp.data.tables.arrow_tables import arrow_tables, frame_tables, parquet_tables
+from xpmlp.data.tables.endings import ARROW, PACKED, PARQUET, TEXT
 from xpmlp.data.tables.raw import Place, RawTable
 from xpmlp.data.tables.text_tables import text_tables
 from xpmlp.errors import InputError
-
-TEXT = (".csv", ".tsv", ".txt", ".dat", ".data")
-PARQUET = (".parquet", ".pq")
-ARROW = (".feather", ".arrow", ".ipc")
-PACKED = (".gz", ".zst")
 
 _STREAMED_BYTES = 1 << 20
 _READ_BYTES = 1 << 22
@@ -149,13 +145,3 @@ def _place_in(pieces: Sequence[RawTable]) -> Place:
         return places[part](row - starts[part])
 
     return place
-
-
-def is_table(source: Any) -> bool:
-    """Tell whether a source is read as a table: by its ending, or as no path at all."""
-    if not isinstance(source, str | Path):
-        return True
-    lower = Path(source).name.lower()
-    for ending in PACKED:
-        lower = lower.removesuffix(ending)
-    return str(source) == STDIN or lower.endswith((*TEXT, *PARQUET, *ARROW))
