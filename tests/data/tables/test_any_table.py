@@ -17,7 +17,7 @@ from xpmlp.errors import InputError
 
 SEPARATORS = ",;\t| "
 WORDS = ("a", "B", "yes", "No", "f", "t", "straße", "#1", "x, y", "1e5", "inf", "é\nù", 'say "hi"')
-NAMES = ("a", "A", "label", "y", "0", "1", "2", "1998", "", " ", "a=b", "a missing", "#", "x1", "-")
+NAMES = ("a", "A", "label", "y", "0", "1", "2", "1998", "", " ", "a=b", "a missing", "#", "x9", "-")
 ENTRIES = (
     st.integers(-3, 3).map(str),
     st.integers().map(str),
