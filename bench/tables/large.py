@@ -27,8 +27,9 @@ pd.read_csv(sys.argv[1])
 print(time.perf_counter() - began)
 """
 STEP = """
-import json, resource, sys, time
+import json, sys, time
 import xpmlp
+from xpmlp.backends.base import process_peak_memory
 from xpmlp.data.tables import loading
 
 
@@ -53,8 +54,7 @@ try:
     xpmlp.fit(xpmlp.Config(dataset=sys.argv[1]), backend=backend)
 except FirstStep:
     pass
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(json.dumps({"seconds": time.perf_counter() - ends[0], "peak": peak}))
+print(json.dumps({"seconds": time.perf_counter() - ends[0], "peak": process_peak_memory()}))
 """
 
 
