@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from xpmlp.data.archives import read_archive
 from xpmlp.data.array_targets import array_targets
@@ -29,6 +30,12 @@ def load_table(table: Any, wishes: Wishes, seed: int = 0) -> Source:
 
     Raises InputError, naming file, line and column, for what can't be trained on.
     """
+    source = _source(table, wishes, seed)
+    pa.default_memory_pool().release_unused()  # its allocator keeps what held the entries as read
+    return source
+
+
+def _source(table: Any, wishes: Wishes, seed: int) -> Source:
     path = Path(table).expanduser() if isinstance(table, str | Path) else None
     if path and path.is_dir():
         _refuse_wishes(path, wishes._replace(task=None))
