@@ -3,8 +3,10 @@
 import csv
 
 import numpy as np
+import pytest
 
 from bench.tables.command import main
+from bench.tables.large import measure
 from bench.tables.page import verdict
 from bench.tables.problems import PROBLEMS, make_file, parted_rows
 from xpmlp.data.registry import load_dataset
@@ -43,3 +45,13 @@ def test_a_run_of_the_command(tmp_path, capsys):
     assert "| iris | accuracy | " in page
     assert main(["--only", "irises", "--out", str(tmp_path / "other")]) == 2
     assert "did you mean 'iris'" in capsys.readouterr().err
+
+
+@pytest.mark.thorough
+def test_the_large_table_is_timed_up_to_the_first_step(tmp_path):
+    figures = measure(tmp_path, rows=2000, repeats=1)
+    assert figures["matrix"] == 2000 * 54 * 4
+    assert figures["bytes"] == (tmp_path / "large.csv").stat().st_size
+    for name in ("typed", "pandas", "step"):
+        assert figures[f"{name}_seconds"] > 0
+    assert abs(figures["memory"]) < 2**27  # hardly more than an empty run
