@@ -15,7 +15,11 @@ from xpmlp.data.dataset import Scaling
 from xpmlp.onnx_export.graphs import Form, to_onnx
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
-pytestmark = pytest.mark.usefixtures("away_without_gpu")
+pytestmark = [
+    pytest.mark.usefixtures("away_without_gpu"),
+    # A reader may fork when it is imported, of which JAX warns where it came before.
+    pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning"),
+]
 
 PIXELS = Scaling(np.zeros(FEATURES), np.full(FEATURES, 255.0))
 NETS = {

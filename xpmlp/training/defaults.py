@@ -5,6 +5,7 @@ from typing import Any
 
 from xpmlp.data.dataset import Dataset
 from xpmlp.training.config import Config
+from xpmlp.training.targets import require_dataset
 
 CLASS_STEPS, VALUE_STEPS = 2000, 4000
 OTHER_RATES = {"rmsprop": 0.001, "adam": 0.001, "adam_epsilon_hat": 0.001}
@@ -14,9 +15,10 @@ def filled(config: Config, data: Dataset) -> Config:
     """Return the config with a value for every option that is left to the data.
 
     A table of one's own gets what was best over many tables (xpmlp/data/tables/README.md has the
-    measurement), any other data set the usual values.
+    measurement), any other data set the usual values. Raises InputError for what is no data set.
     """
-    return config.filled(**_for_table(config.given(), data) if data.columns else {})
+    table = require_dataset(data).columns
+    return config.filled(**_for_table(config.given(), data) if table else {})
 
 
 def _for_table(given: dict[str, Any], data: Dataset) -> dict[str, Any]:
