@@ -22,13 +22,17 @@ _READ_ROWS = 1 << 17
 
 
 class _Manner(NamedTuple):
-    """How to read: as `read_raw` says; in chunks of some `size` bytes, or of up to `rows` rows."""
+    """How to read: as `read_raw` says; in chunks of some `size` bytes, or of up to `rows` rows.
+
+    ahead: whether several chunks are read at once.
+    """
 
     size: int
     rows: int
     header: bool | None
     known: Sequence[str]
     fractions: bool = False
+    ahead: bool = False
 
 
 def read_raw(
@@ -51,7 +55,7 @@ def read_raw(
 
     Raises InputError, with the file and mostly the line, for what can't be read.
     """
-    manner = _Manner(_READ_BYTES, _READ_ROWS, header, known, fractions)
+    manner = _Manner(_READ_BYTES, _READ_ROWS, header, known, fractions, ahead=True)
     pieces = list(_pieces(source, manner))
     if any(len({*map(_type, parts)}) > 1 for parts in _by_column(pieces)):
         pieces = list(_pieces(source, manner._replace(fractions=False)))
@@ -108,7 +112,9 @@ def _tables(source: Any, name: str, manner: _Manner) -> Iterator[RawTable]:
             f"{name}: expected a file that ends in {endings}, the texts also with "
             f"{' or '.join(PACKED)} behind; text of another name can come through - (a pipe)"
         )
-    return text_tables(name, manner.size, manner.header, manner.known, manner.fractions)
+    return text_tables(
+        name, manner.size, manner.header, manner.known, manner.fractions, manner.ahead
+    )
 
 
 def _by_column(pieces: Sequence[RawTable]) -> Iterator[tuple[pa.ChunkedArray, ...]]:

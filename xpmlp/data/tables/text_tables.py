@@ -7,6 +7,7 @@ from itertools import chain
 import numpy as np
 
 from xpmlp.data.blocks import shown
+from xpmlp.data.tables.ahead import answers
 from xpmlp.data.tables.header import (
     Names,
     Verdict,
@@ -17,19 +18,24 @@ from xpmlp.data.tables.header import (
     speaks_for_itself,
 )
 from xpmlp.data.tables.layout import BLANK, Layout, first_lines, fraction_columns, judged
-from xpmlp.data.tables.parsing import parsed, without_first_row
+from xpmlp.data.tables.parsing import Parsed, parsed, without_first_row
 from xpmlp.data.tables.raw import Place, RawTable
 from xpmlp.data.tables.text import LONGEST_ROW, Chunk, chunks, opened
 from xpmlp.errors import InputError
 
 
 def text_tables(
-    path: str, size: int, header: bool | None, known: Sequence[str], fractions: bool = False
+    path: str,
+    size: int,
+    header: bool | None,
+    known: Sequence[str],
+    fractions: bool = False,
+    ahead: bool = False,
 ) -> Iterator[RawTable]:
     """Yield the rows of a text file, or of standard input, read in chunks of some `size` bytes.
 
     header, known, fractions: as of `read_raw`; but a chunk in which an entry of a column of
-    fractions is no number has texts there.
+    fractions is no number has texts there. ahead: whether several chunks are read at once.
 
     Raises InputError, naming the line, for what can't be read as a table.
     """
@@ -54,8 +60,12 @@ def text_tables(
             place=str,
         )
         numbers = fraction_columns(layout) if fractions else frozenset()
-        for chunk in _behind_header(chain([head], pieces), layout, name, header=table.header):
-            columns, places = parsed(chunk, layout, name, numbers)
+
+        def read(chunk: Chunk) -> Parsed:
+            return parsed(chunk, layout, name, numbers)
+
+        found_chunks = _behind_header(chain([head], pieces), layout, name, header=table.header)
+        for columns, places in (answers if ahead else map)(read, found_chunks):
             if len(places):
                 yield replace(table, columns=tuple(columns), place=_place(name, places))
                 table = replace(table, notes=())

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from xpmlp.data.tables.ahead import answers
 from xpmlp.data.tables.columns import Column, Kind
 from xpmlp.data.tables.different import Different, is_date, is_number, is_text, to_texts, unclean
 from xpmlp.data.tables.notation import (
@@ -64,7 +65,9 @@ def typed_columns(
         return typed_column(raw.names[place], values, raw.place, label, notations)
 
     usual = usual_notations(raw)
-    columns = {place: read(place, usual) for place in which}
+    places = list(which)
+    found = answers(lambda place: read(place, usual), places)
+    columns = dict(zip(places, found, strict=True))
     doubtful = [
         place
         for place, column in columns.items()
