@@ -131,7 +131,7 @@ def check_known(data, path):
     assert {row.tobytes() for row in data.train.x} <= found
 
 
-@settings(max_examples=examples(150, few=30), deadline=None)
+@settings(max_examples=examples(80, few=20), deadline=None)
 @given(text=tables(), asked=wishes())
 def test_a_table_is_taken_for_what_about_says_or_refused_in_a_line(text, asked, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "any.csv"
