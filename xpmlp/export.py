@@ -165,20 +165,16 @@ def file_rows(file: Path, model: "Model") -> RawRows:
     from xpmlp.data.tables.known import stream_known
     from xpmlp.data.tables.loading import load_table
     from xpmlp.data.wishes import Wishes
-    from xpmlp.training.predicting import known_of
+    from xpmlp.training.predicting import ignore, known_of
 
     if not is_table(file):
         return _first(load_table(file, Wishes()).x, f"rows of {file.name}", model)
-    columns = next(stream_known(file, known_of(model), MOST_ROWS, _ignore)).columns
+    columns = next(stream_known(file, known_of(model), MOST_ROWS, ignore)).columns
     if not model.columns:
         x = np.stack([column.values for column in columns], axis=1)
         return _first(x, f"rows of {file.name}", model)
     rows = len(columns[0])
     return RawRows(columns, rows, f"{rows:,} rows of {file.name}")
-
-
-def _ignore(note: str) -> None:
-    """Do nothing with what concerns columns that are not needed."""
 
 
 def _first(x: "np.ndarray", what: str, model: "Model") -> RawRows:

@@ -191,7 +191,7 @@ def _indices(known: tuple[str, ...], chosen: EvaluationRows) -> np.ndarray:
 
 
 def _whole_numbers(chosen: EvaluationRows) -> tuple[tuple[str, ...], np.ndarray]:
-    """Return values as classes; of many rows a table's whole numbers are taken as values."""
+    """Return values as classes; many different whole numbers of an archive are read as values."""
     y = chosen.rows.y
     if y.shape[1] != 1 or (y != np.floor(y)).any():
         raise InputError(
@@ -203,7 +203,7 @@ def _whole_numbers(chosen: EvaluationRows) -> tuple[tuple[str, ...], np.ndarray]
 
 
 def _values(chosen: EvaluationRows) -> np.ndarray:
-    """Return values (N, O); of few rows a table's whole numbers are taken as classes."""
+    """Return values (N, O); the classes of a known set are values where they are numbers."""
     names = chosen.data.class_names
     if not names:
         return chosen.rows.y

@@ -52,7 +52,7 @@ def predict_file(
     """
     if batch_rows < 1:
         raise InputError(f"a batch must have 1 row or more, got {batch_rows}")
-    for x, place in _inputs(model, path, batch_rows, on_note or _ignore, header):
+    for x, place in _inputs(model, path, batch_rows, on_note or ignore, header):
         yield _predict(model, x, place)
 
 
@@ -117,5 +117,5 @@ def _require_finite(values: np.ndarray, place: Place, problem: str) -> None:
         raise InputError(f"{place(int(np.argmin(finite)))}: {problem}")
 
 
-def _ignore(note: str) -> None:
+def ignore(note: str) -> None:
     """Do nothing with a note."""
