@@ -54,7 +54,7 @@ RUNS = {
 def run(name: str, options: dict):
     """300 training rows in batches of 32: nine full steps and a ragged one, 20 times."""
     config = Config(**TWO_HUNDRED_STEPS, **options)
-    return fit(config, make_dataset(rows=900), load_or_skip(name))
+    return fit(config, make_dataset(rows=900), backend=load_or_skip(name))
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +94,8 @@ def test_the_run_learned_something(reference):
 def test_same_seed_same_bits(backend):
     config = Config(hidden=(7,), epochs=3, batch_size=16, backend=backend.name, dtype="float64")
     data = make_dataset()
-    one, two = fit(config, data, backend), fit(config, data, backend)
-    other = fit(config.replace(seed=1), data, backend)
+    one, two = fit(config, data, backend=backend), fit(config, data, backend=backend)
+    other = fit(config.replace(seed=1), data, backend=backend)
     assert all(
         (a == b).all()
         for p, q in zip(one.model.params, two.model.params, strict=True)
@@ -118,7 +118,7 @@ def test_float32_stays_float32(name):
         "adamw",
     ):
         config = Config(hidden=(5,), epochs=2, optimizer=optimizer, learning_rate=0.01, l2=0.01)
-        result = fit(config, make_dataset(dtype="float32"), backend)
+        result = fit(config, make_dataset(dtype="float32"), backend=backend)
         assert {a.dtype for layer in result.model.params for a in layer} == {np.dtype("float32")}
         assert str(result.trainer.state.params[0].W.dtype).endswith("float32")
 
@@ -162,13 +162,15 @@ def test_jax_traces_the_step_once_for_the_scan_and_once_for_the_tail(monkeypatch
     """Python sees the step twice however many steps and epochs run: the rest is compiled."""
     backend, seen = load_or_skip("jax"), note_steps(monkeypatch)
     config = Config(hidden=(5,), epochs=6, batch_size=7, dtype="float64", backend="jax")
-    run = fit(config, make_dataset(), backend)
+    run = fit(config, make_dataset(), backend=backend)
     assert len(run.history.steps) == 6 * 5
     assert len(seen) == 2
 
 
 def test_an_epoch_moves_its_order_its_rates_and_its_metrics_and_no_more(backend, monkeypatch):
-    trainer = fit(Config(hidden=(5,), epochs=1, batch_size=7), make_dataset(), backend).trainer
+    trainer = fit(
+        Config(hidden=(5,), epochs=1, batch_size=7), make_dataset(), backend=backend
+    ).trainer
     moves = []
     for name in ("asarray", "to_numpy"):
         move = getattr(backend, name)

@@ -45,8 +45,8 @@ def test_captured_steps_are_the_step(problem):
 @pytest.mark.parametrize("label", RUNS)
 def test_200_steps_end_where_numpys_do(label):
     config, backend = Config(**TWO_HUNDRED_STEPS, **RUNS[label]), recording_backend()
-    ours = fit(config, make_dataset(rows=900), backend)
-    numpys = fit(config, make_dataset(rows=900), load_or_skip("numpy"))
+    ours = fit(config, make_dataset(rows=900), backend=backend)
+    numpys = fit(config, make_dataset(rows=900), backend=load_or_skip("numpy"))
     assert relative_distance(ours.model.params, numpys.model.params) < 1e-9
     np.testing.assert_allclose(ours.history.steps, numpys.history.steps, rtol=1e-8, atol=1e-12)
     assert len(backend.graphs) == 1
@@ -63,7 +63,9 @@ def test_plain_sgd_folds_its_update_into_the_product_on_a_gpu():
         dtype="float64",
     )
     backend = recording_backend()
-    ours, numpys = (fit(config, make_dataset(), one) for one in (backend, load_or_skip("numpy")))
+    ours, numpys = (
+        fit(config, make_dataset(), backend=one) for one in (backend, load_or_skip("numpy"))
+    )
     assert relative_distance(ours.model.params, numpys.model.params) < 1e-12
     (calls,) = backend.graphs
     names = [getattr(call.func, "__name__", "") for call in calls]
@@ -73,7 +75,11 @@ def test_plain_sgd_folds_its_update_into_the_product_on_a_gpu():
 
 def test_the_rows_of_a_step_are_pieces_of_one_window():
     backend = recording_backend()
-    run = fit(Config(hidden=(5,), epochs=1, batch_size=7, dtype="float64"), make_dataset(), backend)
+    run = fit(
+        Config(hidden=(5,), epochs=1, batch_size=7, dtype="float64"),
+        make_dataset(),
+        backend=backend,
+    )
     (epoch,) = run.trainer.problem.step.plans.kept.values()
     assert epoch.window.x.shape == (30, 4)
     assert sorted(epoch.plans) == [2, 7]
@@ -84,7 +90,7 @@ def test_new_data_in_place_is_captured_anew():
     backend = recording_backend()
     config = Config(hidden=(5,), epochs=2, batch_size=0, dtype="float64")
     for data in (make_dataset(), make_dataset(seed=1)):
-        ours, numpys = (fit(config, data, one) for one in (backend, load_or_skip("numpy")))
+        ours, numpys = (fit(config, data, backend=one) for one in (backend, load_or_skip("numpy")))
         assert relative_distance(ours.model.params, numpys.model.params) < 1e-12
 
 

@@ -27,7 +27,9 @@ SMALL = Config(hidden=(5,), epochs=3, batch_size=8, dtype="float64")
 
 def run_both(config, backend, **options):
     data = make_dataset(**options)
-    return fit(config, data, backend), fit(config, data, load_or_skip("numpy", config.dtype))
+    return fit(config, data, backend=backend), fit(
+        config, data, backend=load_or_skip("numpy", config.dtype)
+    )
 
 
 def assert_same_run(ours, numpys):
@@ -85,7 +87,7 @@ def test_steps_whose_rows_are_aligned_differently(cuda, make_backend):
     data, config = make_dataset(features=3, dtype="float32"), SMALL.replace(dtype="float32")
     backend = make_backend("float32")
     ours, numpys = (
-        fit(config.replace(batch_size=3), data, one)
+        fit(config.replace(batch_size=3), data, backend=one)
         for one in (backend, load_or_skip("numpy", "float32"))
     )
     assert relative_distance(ours.model.params, numpys.model.params) < 1e-4
@@ -96,8 +98,8 @@ def test_steps_whose_rows_are_aligned_differently(cuda, make_backend):
 def test_ensembles_train_in_one_graph(cuda, cupy_backend, optimizer):
     config = SMALL.replace(seeds=(0, 1, 2), optimizer=optimizer, record="loss", l2=0.01)
     config = config.replace(learning_rate=0.01)
-    ours = fit_many(config.members(), make_dataset(), cupy_backend)
-    alone = fit_many(config.members(), make_dataset(), load_or_skip("numpy"))
+    ours = fit_many(config.members(), make_dataset(), backend=cupy_backend)
+    alone = fit_many(config.members(), make_dataset(), backend=load_or_skip("numpy"))
     for one, other in zip(ours, alone, strict=True):
         assert_same_run(one, other)
     assert cuda.captures == 1
@@ -109,7 +111,7 @@ def test_orders_of_any_integers(cuda, cupy_backend, dtype):
     data = make_dataset()
     rows = np.random.default_rng(5).permutation(30).astype(dtype)
     ours, numpys = (
-        fit(SMALL, data, backend, order=lambda epoch: rows)
+        fit(SMALL, data, backend=backend, order=lambda epoch: rows)
         for backend in (cupy_backend, load_or_skip("numpy"))
     )
     assert_same_run(ours, numpys)
@@ -161,19 +163,22 @@ def test_an_epoch_on_rows_that_are_not_aligned(make_backend):
     assert view.data.ptr % 16 == 4
     given = replace(data, train=replace(data.train, x=view))
     config = SMALL.replace(dtype="float32")
-    ours, numpys = fit(config, given, backend), fit(config, data, load_or_skip("numpy", "float32"))
+    ours, numpys = (
+        fit(config, given, backend=backend),
+        fit(config, data, backend=load_or_skip("numpy", "float32")),
+    )
     assert relative_distance(ours.model.params, numpys.model.params) < 1e-4
 
 
 def test_it_says_how_an_epoch_runs(cuda, cupy_backend, monkeypatch):
-    run = fit(SMALL, make_dataset(), cupy_backend)
+    run = fit(SMALL, make_dataset(), backend=cupy_backend)
     assert run.trainer.problem.step.how == "1 CUDA graph in 1 launch an epoch"
     monkeypatch.setattr(captured, "STEPS_OF_A_GRAPH", 3)
-    run = fit(SMALL.replace(epochs=1), make_dataset(), cupy_backend)
+    run = fit(SMALL.replace(epochs=1), make_dataset(), backend=cupy_backend)
     assert run.trainer.problem.step.how == "2 CUDA graphs in 2 launches an epoch"
     sine = Activation(lambda xp, z: xp.sin(z), lambda xp, z, a: xp.cos(z))
     monkeypatch.setitem(ACTIVATIONS, "tanh", sine)
-    run = fit(SMALL.replace(activation="tanh"), make_dataset(), cupy_backend)
+    run = fit(SMALL.replace(activation="tanh"), make_dataset(), backend=cupy_backend)
     assert run.trainer.problem.step.how.startswith("step by step, as written (sin is not")
 
 
@@ -186,7 +191,7 @@ def test_out_of_memory_while_capturing_is_no_reason_to_go_on_slowly(cupy_backend
     with cupy_backend.running():
         monkeypatch.setattr(type(cupy_backend.kernels), "empty", staticmethod(full))
     with pytest.raises(RunError, match="out of memory on cuda:1 with cupy"):
-        fit(SMALL, make_dataset(), cupy_backend)
+        fit(SMALL, make_dataset(), backend=cupy_backend)
 
 
 def test_the_reason_is_the_first_error_of_a_chain():
@@ -216,7 +221,7 @@ def test_the_rows_of_a_graph_are_limited(cuda, cupy_backend, monkeypatch):
 
 
 def test_an_epoch_moves_its_order_its_rates_and_its_metrics_and_waits_once(cuda, cupy_backend):
-    run = fit(SMALL, make_dataset(), cupy_backend)
+    run = fit(SMALL, make_dataset(), backend=cupy_backend)
     trainer, problem = run.trainer, run.trainer.problem
     with cupy_backend.running():
         plan = trainer.plan()
@@ -246,7 +251,7 @@ def test_products_have_the_precision_that_was_asked_for(cuda, make_backend, prec
     with backend.running():
         assert linalg.get_compute_type(np.float32) == {"full": 4, "tf32": 7}[precision]
     assert linalg.get_compute_type(np.float32) == before
-    fit(SMALL.replace(dtype="float32"), make_dataset(dtype="float32"), backend)
+    fit(SMALL.replace(dtype="float32"), make_dataset(dtype="float32"), backend=backend)
     kinds = {"full": 68, "tf32": 77}
     assert {product["compute_type"] for product in cuda.gemms} == {kinds[precision]}
 
@@ -292,7 +297,7 @@ def test_a_mathematics_without_kernels_runs_as_it_is_written(cuda, cupy_backend,
 
 
 def test_all_work_is_on_the_device_and_its_stream(cuda, cupy_backend):
-    fit(SMALL, make_dataset(), cupy_backend)
+    fit(SMALL, make_dataset(), backend=cupy_backend)
     assert cuda.depth == 0
     assert {product["stream"] for product in cuda.gemms} == {cupy_backend.stream.ptr}
     assert {product["workspace_bytes"] for product in cuda.gemms} == {32 * 2**20}

@@ -41,7 +41,7 @@ def assert_same_run(backend, config, host) -> None:
     """Training from device rows is training from host rows, and leaves them as they are."""
     with backend.running():
         device = placed(host, backend.asarray)
-        ours, theirs = fit(config, device, backend), fit(config, host, backend)
+        ours, theirs = fit(config, device, backend=backend), fit(config, host, backend=backend)
         for mine, other in zip(ours.model.params, theirs.model.params, strict=True):
             np.testing.assert_array_equal(mine.W, other.W)
             np.testing.assert_array_equal(mine.b, other.b)
@@ -106,7 +106,9 @@ def test_integers_train_too(name):
     """The device's own, and the host's."""
     backend, host = load_or_skip(name, "float32"), make_dataset(dtype="int32")
     device = placed(host, backend.asarray)
-    ours, theirs = (fit(SMALL.replace(dtype="float32"), one, backend) for one in (device, host))
+    ours, theirs = (
+        fit(SMALL.replace(dtype="float32"), one, backend=backend) for one in (device, host)
+    )
     np.testing.assert_array_equal(ours.model.params[0].W, theirs.model.params[0].W)
     assert ours.model.params[0].W.dtype == "float32"
 
@@ -131,6 +133,6 @@ def test_large_rows_are_finite(backend):
 def test_tensors_with_gradients_train_without():
     backend, host = load_or_skip("torch"), make_dataset()
     device = placed(host, lambda x: backend.asarray(x).requires_grad_())
-    ours, theirs = (fit(SMALL, one, backend) for one in (device, host))
+    ours, theirs = (fit(SMALL, one, backend=backend) for one in (device, host))
     np.testing.assert_array_equal(ours.model.params[0].W, theirs.model.params[0].W)
     assert device.train.x.grad is None

@@ -186,9 +186,9 @@ def test_jax_traces_its_products_with_the_precision(precision, name):
 def test_jax_unrolls_its_loop_to_the_same_numbers(monkeypatch):
     backend = load_or_skip("jax", "float64")
     config = Config(hidden=(6,), epochs=2, batch_size=8, dtype="float64")
-    once = fit(config, make_dataset(), backend).model.params
+    once = fit(config, make_dataset(), backend=backend).model.params
     monkeypatch.setattr(type(backend), "unroll", 4)
     assert backend.compile(lambda xp: xp.matmul).unroll == 4
-    fourfold = fit(config, make_dataset(), backend).model.params
+    fourfold = fit(config, make_dataset(), backend=backend).model.params
     for one, four in zip(once, fourfold, strict=True):
         np.testing.assert_allclose(one.W, four.W, rtol=1e-12, atol=1e-15)

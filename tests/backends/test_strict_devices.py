@@ -52,18 +52,23 @@ def assert_same(ours, numpys) -> None:
 @pytest.mark.parametrize("label", RUNS)
 def test_nets_train_as_on_numpy(device1, label):
     config = SMALL.replace(**RUNS[label])
-    assert_same(*(fit(config, make_dataset(), one) for one in (device1, load_or_skip("numpy"))))
+    assert_same(
+        *(fit(config, make_dataset(), backend=one) for one in (device1, load_or_skip("numpy")))
+    )
 
 
 def test_regression_trains_as_on_numpy(device1):
-    assert_same(*(fit(SMALL, make_regression(), one) for one in (device1, load_or_skip("numpy"))))
+    assert_same(
+        *(fit(SMALL, make_regression(), backend=one) for one in (device1, load_or_skip("numpy")))
+    )
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "nesterov"])
 def test_ensembles_train_as_on_numpy(device1, optimizer):
     config = SMALL.replace(seeds=(0, 1, 2), optimizer=optimizer, dropout=(0.3,), clip_norm=0.1)
     ours, numpys = (
-        fit_many(config.members(), make_dataset(), one) for one in (device1, load_or_skip("numpy"))
+        fit_many(config.members(), make_dataset(), backend=one)
+        for one in (device1, load_or_skip("numpy"))
     )
     for one, other in zip(ours, numpys, strict=True):
         assert_same(one, other)
@@ -122,7 +127,7 @@ def test_float32_trains_on_the_other_devices(device):
         pytest.skip(f"this array-api-strict has no {device}")
     config, data = SMALL.replace(dtype="float32"), make_dataset(dtype="float32")
     ours = fit(config, data, load("array-api-strict", device, "float32"))
-    numpys = fit(config, data, load_or_skip("numpy", "float32"))
+    numpys = fit(config, data, backend=load_or_skip("numpy", "float32"))
     assert relative_distance(ours.model.params, numpys.model.params) < 1e-5
 
 

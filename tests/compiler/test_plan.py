@@ -177,7 +177,7 @@ def test_a_mathematics_that_cannot_be_recorded_runs_as_it_is_written(monkeypatch
     config = Config(hidden=(5,), epochs=2, batch_size=8, dtype="float64")
     sine = Activation(lambda xp, z: xp.sin(z), lambda xp, z, a: xp.cos(z))
     monkeypatch.setitem(ACTIVATIONS, "tanh", sine)
-    run = fit(config.replace(activation="tanh"), make_dataset(), load_or_skip("numpy"))
+    run = fit(config.replace(activation="tanh"), make_dataset(), backend=load_or_skip("numpy"))
     (reason,) = run.trainer.problem.step.plans.kept.values()
     assert reason == "sin is not among the recorded operations"
     strict = fit(
@@ -305,8 +305,8 @@ def test_initial_weights_and_rows_may_lie_column_by_column(name):
     backend = load_or_skip(name, "float32")
     params = initialize(np, np.random.default_rng(0), (4, 5, 3))
     columns = tuple(Affine(np.asfortranarray(layer.W), layer.b) for layer in params)
-    run = fit(config, turned, backend, initial=columns)
-    same = fit(config, data, backend, initial=params)
+    run = fit(config, turned, backend=backend, initial=columns)
+    same = fit(config, data, backend=backend, initial=params)
     assert all(isinstance(plan, Plan) for plan in run.trainer.problem.step.plans.kept.values())
     for ours, theirs in zip(leaves(run.model.params), leaves(same.model.params), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -319,7 +319,7 @@ def test_a_refused_step_keeps_nothing_alive(monkeypatch):
     backend, alive = load_or_skip("numpy"), []
     for activation in ("tanh", "relu"):
         config = Config(hidden=(5,), activation=activation, epochs=3, batch_size=0)
-        run = fit(config, make_dataset(), backend)
+        run = fit(config, make_dataset(), backend=backend)
         alive.append(weakref.ref(run.trainer.problem.train.x))
         del run
     gc.collect()
@@ -352,10 +352,10 @@ def test_large_products_of_pytorch_give_the_same_steps(monkeypatch):
     kernels = pytest.importorskip("xpmlp.backends.torch.kernels", reason="torch is not installed")
     config = Config(hidden=(7, 5), epochs=3, batch_size=8, optimizer="sgd", record="loss")
     backend = load_or_skip("torch", "float32")
-    small = fit(config, make_dataset(), backend)
+    small = fit(config, make_dataset(), backend=backend)
     monkeypatch.setattr(kernels, "LARGE", 1)
     monkeypatch.setattr(kernels, "LARGE_TRANSPOSED", 1)
-    large = fit(config, make_dataset(), backend)
+    large = fit(config, make_dataset(), backend=backend)
     for ours, theirs in zip(leaves(large.model.params), leaves(small.model.params), strict=True):
         assert_close(ours, theirs)
 
@@ -376,5 +376,5 @@ def test_what_was_recorded_once_is_not_recorded_again(monkeypatch):
     monkeypatch.setattr(Plan, "__init__", lambda *a: (made.append(1), record(*a))[1])
     for activation in ("relu", "tanh"):
         config = Config(hidden=(3,), activation=activation, epochs=4, batch_size=0)
-        fit(config, make_dataset(), backend)
+        fit(config, make_dataset(), backend=backend)
     assert len(made) == 2

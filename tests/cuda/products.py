@@ -40,5 +40,5 @@ def _weights(backend: Backend, x: np.ndarray, t: np.ndarray, batch_size: int) ->
     )
     start = (Affine(np.zeros((SIDE, SIDE)), np.zeros(SIDE)),)
     data = Dataset("products", "regression", rows, none, none, ())
-    trained = fit(config, data, backend, initial=start).model.params[0].W
+    trained = fit(config, data, backend=backend, initial=start).model.params[0].W
     return np.asarray(trained, np.float64)

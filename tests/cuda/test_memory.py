@@ -21,21 +21,21 @@ SMALL = Config(hidden=(6,), epochs=3, batch_size=16)
 def test_out_of_memory_is_explained_and_passes(gpu):
     """All rows at once, so that the hidden layer's values alone are larger than the memory."""
     backend, data = gpu.backend("float32"), make_dataset(dtype="float32")
-    before = fit(SMALL, data, backend).model.params
+    before = fit(SMALL, data, backend=backend).model.params
     count = 3 * devices.total_memory() // (2 * 4 * WIDTH)
     x = np.zeros((count, 2), np.float32)
     rows, none = Rows(x, np.zeros(count, np.int64)), Rows(x[:0], np.zeros(0, np.int64))
     large = Dataset("large", "classification", rows, none, none, ("a", "b"))
     with pytest.raises(RunError, match=r"out of memory on .* try a smaller batch_size") as caught:
-        fit(Config(hidden=(WIDTH,), epochs=1, batch_size=0), large, backend)
+        fit(Config(hidden=(WIDTH,), epochs=1, batch_size=0), large, backend=backend)
     assert "\n" not in str(caught.value)
-    assert relative_distance(fit(SMALL, data, backend).model.params, before) == 0
+    assert relative_distance(fit(SMALL, data, backend=backend).model.params, before) == 0
 
 
 def second_epoch(backend, batch_size):
     """Return a function that runs the epoch after the first, on 300 rows."""
     config = SMALL.replace(epochs=1, batch_size=batch_size)
-    trainer = fit(config, make_dataset(rows=900, dtype="float32"), backend).trainer
+    trainer = fit(config, make_dataset(rows=900, dtype="float32"), backend=backend).trainer
     plan, problem = trainer.plan(), trainer.problem
 
     def run():

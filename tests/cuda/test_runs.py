@@ -45,7 +45,7 @@ def config_of(label, dtype):
 def run(backend, label, dtype):
     """Train on a third of the rows: 300 in batches of 32, or 10,001 in pairs and one alone."""
     data = make_dataset(rows=ROWS.get(label, 900), dtype=dtype)
-    return fit(config_of(label, dtype), data, backend)
+    return fit(config_of(label, dtype), data, backend=backend)
 
 
 @cache
@@ -60,7 +60,7 @@ def test_epochs_are_captured(gpu, label):
     config = config_of(label, "float32").replace(epochs=2)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        trainer = fit(config, make_dataset(dtype="float32"), gpu.backend("float32")).trainer
+        trainer = fit(config, make_dataset(dtype="float32"), backend=gpu.backend("float32")).trainer
     assert [str(one.message) for one in told if one.category is RuntimeWarning] == []
     kept = trainer.problem.step.plans.kept
     assert kept
@@ -92,8 +92,8 @@ def test_an_ensemble_is_its_members_alone(gpu):
     )
     for options in ({"l2": 0.01, "clip_norm": 0.5}, {"record": "loss", "optimizer": "sgd"}):
         configs, data = config.replace(**options).members(), make_dataset()
-        for mine, own in zip(fit_many(configs, data, gpu.backend()), configs, strict=True):
-            alone = fit(own, data, numpy_backend())
+        for mine, own in zip(fit_many(configs, data, backend=gpu.backend()), configs, strict=True):
+            alone = fit(own, data, backend=numpy_backend())
             assert relative_distance(mine.model.params, alone.model.params) < 1e-9
             np.testing.assert_allclose(mine.history.steps, alone.history.steps, rtol=1e-8)
 
@@ -102,8 +102,8 @@ def test_members_that_stop_early_leave_the_others_as_they_are(gpu):
     config = Config(hidden=(7, 5), epochs=30, optimizer="adam", learning_rate=0.05, batch_size=8)
     config = config.replace(dtype="float64", early_stopping=2, seeds=(0, 3, 7))
     data = make_dataset()
-    runs = fit_many(config.members(), data, gpu.backend())
-    alone = [fit(own, data, numpy_backend()) for own in config.members()]
+    runs = fit_many(config.members(), data, backend=gpu.backend())
+    alone = [fit(own, data, backend=numpy_backend()) for own in config.members()]
     assert [len(r.history.epochs) for r in runs] == [len(r.history.epochs) for r in alone]
     assert len({len(r.history.epochs) for r in runs}) > 1
     for mine, own in zip(runs, alone, strict=True):
@@ -116,7 +116,7 @@ def test_members_that_stop_early_leave_the_others_as_they_are(gpu):
 def test_same_seed_same_bits(gpu, options):
     config = Config(hidden=(40, 30), epochs=4, batch_size=16, **options)
     data = make_dataset(rows=300, dtype="float32")
-    one, two = (fit(config, data, gpu.backend("float32")) for _ in "ab")
+    one, two = (fit(config, data, backend=gpu.backend("float32")) for _ in "ab")
     for mine, other in zip(one.model.params, two.model.params, strict=True):
         np.testing.assert_array_equal(mine.W, other.W)
         np.testing.assert_array_equal(mine.b, other.b)
@@ -137,6 +137,6 @@ def test_a_checkpoint_goes_on_elsewhere(gpu, towards, tmp_path):
     resumed = Trainer(config, data, second)
     resumed.resume(Checkpoint.load(file))
     assert len(list(resumed.epochs())) == 3
-    whole = fit(config, data, numpy_backend())
+    whole = fit(config, data, backend=numpy_backend())
     assert relative_distance(finish(resumed).model.params, whole.model.params) < 1e-9
     np.testing.assert_allclose(resumed.history.steps, whole.history.steps, rtol=1e-8)

@@ -52,7 +52,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def whole(data):
-    return fit(CONFIG, data, load_or_skip("numpy"))
+    return fit(CONFIG, data, backend=load_or_skip("numpy"))
 
 
 @pytest.fixture(scope="module")

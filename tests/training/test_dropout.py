@@ -30,10 +30,10 @@ def assert_same_bits(ours, theirs):
 @pytest.mark.parametrize("dropout", [0, 0.0, (0.0, 0.0), [0, 0.0]])
 def test_a_rate_of_zero_is_the_net_without(backend, dropout):
     plain, data = BASE.replace(epochs=2), make_dataset()
-    run = fit(plain.replace(dropout=dropout), data, backend)
-    assert run.trainer.objective == fit(plain, data, backend).trainer.objective
+    run = fit(plain.replace(dropout=dropout), data, backend=backend)
+    assert run.trainer.objective == fit(plain, data, backend=backend).trainer.objective
     assert run.trainer.hyper.seed is None
-    assert_same_bits(run, fit(plain, data, backend))
+    assert_same_bits(run, fit(plain, data, backend=backend))
 
 
 def test_a_step_is_that_of_its_masks(backend):
@@ -61,7 +61,7 @@ def test_a_step_is_that_of_its_masks(backend):
 
 def test_evaluation_and_prediction_drop_nothing(backend):
     data = make_dataset()
-    run = fit(BASE.replace(dropout=0.5), data, backend)
+    run = fit(BASE.replace(dropout=0.5), data, backend=backend)
     logits, _ = forward(np, run.model.params, data.test.x, ("relu", "relu"))
     np.testing.assert_allclose(run.test.logits, logits, rtol=1e-12, atol=1e-13)
     outputs = run.model.predict_outputs(data.test.x)
@@ -71,7 +71,7 @@ def test_evaluation_and_prediction_drop_nothing(backend):
 @pytest.mark.parametrize("dropout", [0.5, (0.0, 0.5), (0.2, 0.0)])
 def test_a_resumed_run_goes_on_with_the_same_masks(backend, dropout):
     config, data = BASE.replace(dropout=dropout, optimizer="adam"), make_dataset()
-    whole = fit(config, data, backend)
+    whole = fit(config, data, backend=backend)
     first = Trainer(config, data, backend)
     for record in first.epochs():
         if record.epoch == 2:
@@ -86,7 +86,7 @@ def test_a_resumed_run_goes_on_with_the_same_masks(backend, dropout):
 
 def test_dropout_cannot_change_within_a_run():
     backend, data = load_or_skip("numpy"), make_dataset()
-    first = fit(BASE.replace(dropout=0.5), data, backend).trainer
+    first = fit(BASE.replace(dropout=0.5), data, backend=backend).trainer
     with pytest.raises(InputError, match="a run with another dropout"):
         Trainer(BASE.replace(dropout=0.2), data, backend).resume(first.checkpoint())
 
@@ -103,7 +103,7 @@ def test_masks_differ_between_steps_and_seeds(monkeypatch):
     monkeypatch.setattr("xpmlp.training.step.masks", noted)
     configs = BASE.replace(hidden=(9,), dropout=0.5, batch_size=10, seeds=(0, 1)).members()
     for config in configs:
-        fit(config, make_dataset(), backend)
+        fit(config, make_dataset(), backend=backend)
     assert len(seen) == len({*seen}) == 2 * 4 * 3
 
 
@@ -111,8 +111,8 @@ def test_nets_with_other_rates_train_side_by_side(backend):
     rates = [0.0, 0.5, (0.5, 0.1), 0.5]
     configs = [BASE.replace(dropout=p, seed=i) for i, p in enumerate(rates)]
     data = make_dataset()
-    for mine, config in zip(fit_many(configs, data, backend), configs, strict=True):
-        alone = fit(config, data, backend)
+    for mine, config in zip(fit_many(configs, data, backend=backend), configs, strict=True):
+        alone = fit(config, data, backend=backend)
         assert relative_distance(mine.model.params, alone.model.params) < 1e-11
 
 

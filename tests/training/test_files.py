@@ -29,7 +29,7 @@ from xpmlp.training.trainer import Trainer
 @pytest.fixture(scope="module")
 def run():
     config = Config(hidden=(5, 4), epochs=2, dtype="float64", early_stopping=9, optimizer="adam")
-    return fit(config, make_dataset(), load_or_skip("numpy"))
+    return fit(config, make_dataset(), backend=load_or_skip("numpy"))
 
 
 def test_a_model_comes_back(run, tmp_path):
@@ -212,7 +212,7 @@ def test_a_run_goes_on_with_another_library(name):
     """Two epochs on one library, two on another: as all four on NumPy, but for rounding."""
     config = Config(hidden=(6,), epochs=4, batch_size=8, dtype="float64", optimizer="adam")
     data, other = make_dataset(), load_or_skip(name)
-    whole = fit(config, data, load_or_skip("numpy"))
+    whole = fit(config, data, backend=load_or_skip("numpy"))
     first = Trainer(config, data, other)
     for record in first.epochs():
         if record.epoch == 2:
@@ -229,7 +229,9 @@ def test_a_name_that_is_not_registered_is_no_damage(tmp_path, monkeypatch):
 
     monkeypatch.setitem(ACTIVATIONS, "own", ACTIVATIONS["tanh"])
     config = Config(hidden=(3,), epochs=1, activation="own")
-    fit(config, make_dataset(), load_or_skip("numpy")).model.save(tmp_path / "own.safetensors")
+    fit(config, make_dataset(), backend=load_or_skip("numpy")).model.save(
+        tmp_path / "own.safetensors"
+    )
     assert Model.load(tmp_path / "own.safetensors").activations == ("own",)
     monkeypatch.delitem(ACTIVATIONS, "own")
     with pytest.raises(InputError, match=r"own\.safetensors: unknown activation 'own'"):

@@ -91,9 +91,9 @@ def test_a_dataset_of_something_else_is_refused(changed, message):
 def test_no_dataset_is_refused_by_who_takes_one(data, numpy_backend):
     message = f"data must be an xpmlp.Dataset, got {type(data).__name__}"
     with says(message):
-        fit(SMALL, data, numpy_backend)
+        fit(SMALL, data, backend=numpy_backend)
     with says(message):
-        fit_many([SMALL], data, numpy_backend)
+        fit_many([SMALL], data, backend=numpy_backend)
     with says(message):
         Trainer(SMALL, data, numpy_backend)
 

@@ -44,6 +44,6 @@ def test_the_last_loss(backend, activation, learning_rate, epochs, golden, permu
     data, initial = toy_problem()
     shuffle = np.random.RandomState(1)
     order = (lambda epoch: shuffle.permutation(5)) if permuted else None
-    run = fit(config, data, backend, initial=initial, order=order)
+    run = fit(config, data, backend=backend, initial=initial, order=order)
     last = run.history.metric("loss")[-1] + run.history.metric("penalty")[-1]
     assert last == pytest.approx(golden, rel=1e-12, abs=0)

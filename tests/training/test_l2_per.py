@@ -18,10 +18,10 @@ CONFIG = Config(hidden=(5,), epochs=3, l2=2.0, learning_rate=0.05, dtype="float6
 def test_it_is_l2_over_the_rows_of_a_batch(backend, optimizer):
     """30 rows in batches of 10: a fixed share of l2 each."""
     config = CONFIG.replace(batch_size=10, optimizer=optimizer)
-    per_row = fit(config.replace(l2_per="row"), make_dataset(), backend)
-    per_batch = fit(config.replace(l2=0.2), make_dataset(), backend)
+    per_row = fit(config.replace(l2_per="row"), make_dataset(), backend=backend)
+    per_batch = fit(config.replace(l2=0.2), make_dataset(), backend=backend)
     assert relative_distance(per_row.model.params, per_batch.model.params) < 1e-12
-    other = fit(config, make_dataset(), backend)
+    other = fit(config, make_dataset(), backend=backend)
     assert relative_distance(per_row.model.params, other.model.params) > 1e-3
 
 
@@ -40,8 +40,8 @@ def test_weighted_rows_count_by_their_weight(backend):
     weights = np.random.default_rng(0).random(30) + 0.1
     config = CONFIG.replace(batch_size=0)
     heavy = replace(data, train=replace(data.train, weights=weights))
-    per_row = fit(config.replace(l2_per="row"), heavy, backend)
-    per_batch = fit(config.replace(l2=2.0 / weights.sum()), heavy, backend)
+    per_row = fit(config.replace(l2_per="row"), heavy, backend=backend)
+    per_batch = fit(config.replace(l2=2.0 / weights.sum()), heavy, backend=backend)
     assert relative_distance(per_row.model.params, per_batch.model.params) < 1e-12
 
 
@@ -50,9 +50,9 @@ def test_members_have_the_penalty_of_their_own_batch(backend):
     weights = np.random.default_rng(0).random(30) + 0.1
     heavy = replace(data, train=replace(data.train, weights=weights))
     config = CONFIG.replace(batch_size=8, l2_per="row", seeds=(0, 1))
-    together = fit_many(config.members(), heavy, backend)
+    together = fit_many(config.members(), heavy, backend=backend)
     for run, member in zip(together, config.members(), strict=True):
-        alone = fit(member, heavy, backend)
+        alone = fit(member, heavy, backend=backend)
         assert relative_distance(run.model.params, alone.model.params) < 1e-9
 
 

@@ -66,9 +66,11 @@ def assert_same_run(mine, alone):
 def test_each_seed_is_the_run_that_it_would_be_alone(backend, manner, options):
     config = BASE.replace(epochs=8, seeds=(0, 3, 7), **options)
     data = make_dataset()
-    for mine, own in zip(fit_many(config.members(), data, backend), config.members(), strict=True):
+    for mine, own in zip(
+        fit_many(config.members(), data, backend=backend), config.members(), strict=True
+    ):
         assert mine.trainer.config == own.filled()
-        assert_same_run(mine, fit(own, data, backend))
+        assert_same_run(mine, fit(own, data, backend=backend))
 
 
 def test_members_may_differ_in_every_number_and_in_kind(backend):
@@ -83,15 +85,20 @@ def test_members_may_differ_in_every_number_and_in_kind(backend):
         base.replace(epochs=2),
     ]
     data = make_dataset()
-    for mine, config in zip(fit_many(configs, data, backend), configs, strict=True):
-        assert_same_run(mine, fit(config, data, backend))
+    for mine, config in zip(fit_many(configs, data, backend=backend), configs, strict=True):
+        assert_same_run(mine, fit(config, data, backend=backend))
 
 
 def test_regression_has_members_too(backend, manner):
     config, data = BASE.replace(seeds=2, hidden=(5,)), make_regression()
-    for mine, own in zip(fit_many(config.members(), data, backend), config.members(), strict=True):
+    for mine, own in zip(
+        fit_many(config.members(), data, backend=backend), config.members(), strict=True
+    ):
         assert mine.test.accuracy is None
-        assert relative_distance(mine.model.params, fit(own, data, backend).model.params) < 1e-11
+        assert (
+            relative_distance(mine.model.params, fit(own, data, backend=backend).model.params)
+            < 1e-11
+        )
 
 
 @pytest.mark.parametrize(("together", "calls"), [(True, 4), (False, 12)])
@@ -104,7 +111,7 @@ def test_an_ensemble_runs_each_epoch_once(numpy_backend, monkeypatch, together, 
 
     monkeypatch.setattr(type(numpy_backend), "run_epoch", counted)
     monkeypatch.setattr(Backend, "prefers_ensembles", lambda self, work, shrinking=False: together)
-    fit_many(BASE.replace(seeds=3).members(), make_dataset(), numpy_backend)
+    fit_many(BASE.replace(seeds=3).members(), make_dataset(), backend=numpy_backend)
     assert seen == [(3, 4, 6) if together else (4, 6)] * calls
 
 
@@ -118,7 +125,7 @@ def test_small_nets_run_together_on_a_cpu_and_large_ones_one_by_one(numpy_backen
 
 
 def test_the_state_of_a_member_is_its_own(numpy_backend, manner):
-    runs = fit_many(BASE.replace(seeds=2).members(), make_dataset(), numpy_backend)
+    runs = fit_many(BASE.replace(seeds=2).members(), make_dataset(), backend=numpy_backend)
     one, other = (run.trainer.state.params[0].W for run in runs)
     assert one.flags.c_contiguous
     assert not np.shares_memory(one, other)
@@ -135,10 +142,10 @@ def test_one_that_diverges_leaves_the_others_alone(numpy_backend, manner):
     assert "of epoch 1; try a smaller learning_rate than 1e+300" in str(members.failures[1])
     assert np.isfinite(members.trainers[1].model().params[0].W).all()
     for i in (0, 2):
-        alone = fit(configs[i], data, numpy_backend).model
+        alone = fit(configs[i], data, backend=numpy_backend).model
         assert relative_distance(members.trainers[i].model().params, alone.params) < 1e-11
     with pytest.raises(RunError, match="the loss became"):
-        fit_many(configs, data, numpy_backend)
+        fit_many(configs, data, backend=numpy_backend)
 
 
 def test_members_that_lag_behind_go_first(numpy_backend):
@@ -153,13 +160,15 @@ def test_members_that_lag_behind_go_first(numpy_backend):
     rounds = [[record.epoch for record in records] for records in members.epochs()]
     assert rounds == [[1], [2, 2], [3, 3, 3], [4, 4, 4]]
     for config, trainer in zip(configs, members.trainers, strict=True):
-        alone = fit(config, data, numpy_backend).model
+        alone = fit(config, data, backend=numpy_backend).model
         assert relative_distance(trainer.model().params, alone.params) < 1e-11
 
 
 def test_every_round_is_reported(numpy_backend):
     seen = []
-    fit_many(BASE.replace(seeds=3).members(), make_dataset(), numpy_backend, seen.append)
+    fit_many(
+        BASE.replace(seeds=3).members(), make_dataset(), backend=numpy_backend, on_epoch=seen.append
+    )
     assert [[record.epoch for record in records] for records in seen] == [
         [e] * 3 for e in (1, 2, 3, 4)
     ]
@@ -168,7 +177,7 @@ def test_every_round_is_reported(numpy_backend):
 
 def test_jax_compiles_once_for_all_members(monkeypatch):
     backend, seen = load_or_skip("jax"), note_steps(monkeypatch)
-    fit_many(BASE.replace(seeds=5).members(), make_dataset(), backend)
+    fit_many(BASE.replace(seeds=5).members(), make_dataset(), backend=backend)
     assert len(seen) == 2  # the scan over full batches, and the ragged tail
 
 
@@ -198,7 +207,7 @@ def test_early_stopping_takes_members_out_one_by_one(numpy_backend):
     config = BASE.replace(
         hidden=(30,), epochs=60, learning_rate=0.3, lr_schedule="constant", early_stopping=3
     ).replace(seeds=6)
-    runs = fit_many(config.members(), make_dataset(features=2, seed=4), numpy_backend)
+    runs = fit_many(config.members(), make_dataset(features=2, seed=4), backend=numpy_backend)
     lengths = {len(run.history.epochs) for run in runs}
     assert len(lengths) > 1
     for run in runs:
@@ -219,7 +228,7 @@ def test_an_initial_velocity_moves_weights_without_a_gradient(backend):
         batch_size=0,
         lr_schedule="constant",
     )
-    run = fit(config, data, backend)
+    run = fit(config, data, backend=backend)
     np.testing.assert_allclose(run.model.params[0].W, -0.025, rtol=1e-14)
     with pytest.raises(InputError, match="init_velocity goes with momentum or nesterov, not sgd"):
         config.replace(optimizer="sgd")

@@ -25,7 +25,7 @@ def make_labels(labels: int = 2, rows: int = 90) -> Dataset:
 
 @pytest.mark.parametrize("labels", [1, 2, 3])
 def test_each_label_has_a_node(backend, labels):
-    run = fit(CONFIG, make_labels(labels), backend)
+    run = fit(CONFIG, make_labels(labels), backend=backend)
     assert run.model.loss == "binary_cross_entropy"
     assert run.model.sizes == (4, 8, labels)
     assert run.test.accuracy is None

@@ -25,7 +25,7 @@ def test_a_config_without_the_option_has_its_default(tmp_path):
 def test_a_checkpoint_without_the_option_goes_on_with_any(tmp_path, precision):
     path = tmp_path / "checkpoint.safetensors"
     config, data, backend = Config(hidden=(4,), epochs=2), make_dataset(), load_or_skip("numpy")
-    fit(config, data, backend).trainer.checkpoint().save(path)
+    fit(config, data, backend=backend).trainer.checkpoint().save(path)
     tensors, about = read_tensors(path, FORMAT, lambda *parts: parts)
     for name in NEWER:
         del about["config"][name]

@@ -98,7 +98,7 @@ def test_every_option_at_once(backend, optimizer, schedule):
     data = make_dataset()
     config = CONFIG.replace(optimizer=optimizer, lr_schedule=schedule, lr_decay=0.9)
     weights, rows = textbook(data, optimizer, schedule)
-    run = fit(config, data, backend)
+    run = fit(config, data, backend=backend)
     for i, layer in enumerate(run.model.params, start=1):
         np.testing.assert_allclose(layer.W, weights[f"W{i}"], rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(layer.b, weights[f"b{i}"], rtol=1e-9, atol=1e-12)

@@ -36,7 +36,7 @@ def both(data, seed=0):
 @pytest.mark.parametrize("loss", ["softmax_cross_entropy", "binary_cross_entropy"])
 def test_a_weight_is_so_many_equal_rows(backend, loss):
     config = FULL_BATCH.replace(loss=loss, l2=0.01)
-    ours, copies = (fit(config, data, backend) for data in both(make_dataset()))
+    ours, copies = (fit(config, data, backend=backend) for data in both(make_dataset()))
     assert relative_distance(ours.model.params, copies.model.params) < 1e-9
     np.testing.assert_allclose(ours.history.steps, copies.history.steps, rtol=1e-9)
     for mine, theirs in zip(ours.history.epochs, copies.history.epochs, strict=True):
@@ -48,7 +48,7 @@ def test_a_weight_is_so_many_equal_rows(backend, loss):
 
 def test_regression_too(backend):
     config = FULL_BATCH.replace(learning_rate=0.01)
-    ours, copies = (fit(config, data, backend) for data in both(make_regression()))
+    ours, copies = (fit(config, data, backend=backend) for data in both(make_regression()))
     assert relative_distance(ours.model.params, copies.model.params) < 1e-9
     assert ours.test.accuracy is None
 
@@ -57,7 +57,7 @@ def test_equal_weights_are_none(backend):
     data = make_dataset()
     config = FULL_BATCH.replace(batch_size=7)
     alike = replace(data, train=weighted(data.train, np.full(30, 0.2)))
-    ours, plain = fit(config, alike, backend), fit(config, data, backend)
+    ours, plain = fit(config, alike, backend=backend), fit(config, data, backend=backend)
     assert relative_distance(ours.model.params, plain.model.params) < 1e-9
 
 
@@ -67,12 +67,14 @@ def test_weights_follow_their_rows_into_batches_and_members(backend):
     heavy = replace(data, train=weighted(data.train, np.random.default_rng(0).random(30) + 0.1))
     config = FULL_BATCH.replace(batch_size=1, epochs=2, seeds=(0, 1))
     for one, other in zip(
-        fit_many(config.members(), heavy, backend),
-        fit_many(config.members(), data, backend),
+        fit_many(config.members(), heavy, backend=backend),
+        fit_many(config.members(), data, backend=backend),
         strict=True,
     ):
         assert relative_distance(one.model.params, other.model.params) < 1e-9
-    batches = [fit(FULL_BATCH.replace(batch_size=8), rows, backend) for rows in (heavy, data)]
+    batches = [
+        fit(FULL_BATCH.replace(batch_size=8), rows, backend=backend) for rows in (heavy, data)
+    ]
     assert relative_distance(*(run.model.params for run in batches)) > 1e-3
 
 

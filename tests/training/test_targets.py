@@ -54,7 +54,7 @@ def counts(smallest: int = 0) -> np.ndarray:
 )
 def test_the_constant_that_fits_best(backend, loss, optimum):
     """Mean, median, and between them: 0.25 + 0.25 + 1.25 - 0.75 - 1 = 0 for Huber."""
-    model = fit(LINEAR.replace(loss=loss), constant_rows([0, 1, 1, 2, 16]), backend).model
+    model = fit(LINEAR.replace(loss=loss), constant_rows([0, 1, 1, 2, 16]), backend=backend).model
     assert model.predict(np.zeros((1, 1))) == pytest.approx(optimum, abs=0.1)
 
 
@@ -63,7 +63,7 @@ def test_poisson_regression_is_that_of_scikit_learn():
     x, y = table[:, :2], table[:, 2]
     none = Rows(x[:0], y[:0, None])
     data = Dataset("counts", "regression", Rows(x, y[:, None]), none, Rows(x, y[:, None]), ())
-    found = fit(LINEAR.replace(loss="poisson"), data, load_or_skip("numpy"))
+    found = fit(LINEAR.replace(loss="poisson"), data, backend=load_or_skip("numpy"))
     theirs = PoissonRegressor(alpha=0, tol=1e-10).fit(x, y)
     np.testing.assert_allclose(found.model.params[0].W[:, 0], theirs.coef_, rtol=1e-5)
     np.testing.assert_allclose(found.model.predict(x)[:, 0], theirs.predict(x), rtol=1e-5)
@@ -75,7 +75,7 @@ def test_poisson_regression_is_that_of_scikit_learn():
 @pytest.mark.parametrize("loss", ["mean_absolute_error", "huber"])
 def test_losses_of_values_learn_the_plane(loss):
     config = LINEAR.replace(loss=loss, lr_schedule="cosine")
-    found = fit(config, make_regression(), load_or_skip("numpy"))
+    found = fit(config, make_regression(), backend=load_or_skip("numpy"))
     assert found.test.accuracy is None
     assert found.test.loss < 0.05
 
@@ -83,7 +83,7 @@ def test_losses_of_values_learn_the_plane(loss):
 @pytest.mark.parametrize("loss", ["mean_absolute_error", "huber"])
 def test_classes_are_one_hot_under_losses_of_values(loss):
     config = LINEAR.replace(loss=loss, lr_schedule="cosine")
-    found = fit(config, make_dataset(rows=180), load_or_skip("numpy"))
+    found = fit(config, make_dataset(rows=180), backend=load_or_skip("numpy"))
     assert found.model.sizes == (4, 3)
     assert found.test.accuracy > 0.8
 

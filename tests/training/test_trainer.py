@@ -27,8 +27,8 @@ def numpy_backend():
 def test_the_loss_alone_is_recorded_and_the_weights_are_the_same(backend, optimizer):
     """Without norms plain SGD's rate may go into the product: the path is the same all the same."""
     config = SMALL.replace(optimizer=optimizer, backend=backend.name)
-    full = fit(config, make_dataset(), backend)
-    short = fit(config.replace(record="loss"), make_dataset(), backend)
+    full = fit(config, make_dataset(), backend=backend)
+    short = fit(config.replace(record="loss"), make_dataset(), backend=backend)
     assert full.history.metric_names[0] == "loss"
     assert len(full.history.metric_names) == 5
     assert short.history.metric_names == ("loss",)
@@ -50,7 +50,9 @@ def test_one_epoch_by_hand(numpy_backend):
         dtype="float64",
     )
     start = (Affine(np.zeros((1, 2)), np.zeros(2)),)
-    run = fit(config, data, numpy_backend, initial=start, order=lambda epoch: np.array([0, 1]))
+    run = fit(
+        config, data, backend=numpy_backend, initial=start, order=lambda epoch: np.array([0, 1])
+    )
     # row 0: p = (½, ½), dz = (-½, ½): W = (½, -½), b = (½, -½), loss ln 2.
     # row 1: z = (1.5, -1.5), p₀ = σ(3), dz = (σ(3), -σ(3)), loss = 3 + ln(1 + e⁻³).
     s = 1 / (1 + np.exp(-3.0))
@@ -76,14 +78,14 @@ def test_every_row_is_seen_once_per_epoch(numpy_backend):
 
 
 def test_full_batch_takes_all_rows_in_one_step(backend):
-    run = fit(SMALL.replace(batch_size=0), make_dataset(), backend)
+    run = fit(SMALL.replace(batch_size=0), make_dataset(), backend=backend)
     assert len(run.history.steps) == SMALL.epochs
     assert run.history.steps[1, 0] == pytest.approx(run.history.epochs[0].train_loss, rel=1e-12)
 
 
 def test_epoch_losses_are_those_of_all_rows_after_the_epoch(numpy_backend):
     data = make_dataset()
-    run = fit(SMALL.replace(l2=0.1), data, numpy_backend)
+    run = fit(SMALL.replace(l2=0.1), data, backend=numpy_backend)
     for rows, loss, accuracy in (
         (data.train, run.record.train_loss, run.record.train_accuracy),
         (data.validation, run.record.validation_loss, run.record.validation_accuracy),
@@ -105,7 +107,7 @@ def test_evaluation_in_parts_is_the_evaluation_at_once(numpy_backend, monkeypatc
 
 
 def test_regression_learns_the_plane(backend):
-    run = fit(SMALL.replace(hidden=(), epochs=200), make_regression(), backend)
+    run = fit(SMALL.replace(hidden=(), epochs=200), make_regression(), backend=backend)
     assert run.model.loss == "mean_squared_error"
     assert run.test.accuracy is None
     assert run.record.train_accuracy is None
@@ -117,7 +119,7 @@ def test_regression_learns_the_plane(backend):
 def test_classes_under_every_loss(loss, classes, backend):
     data = make_dataset(rows=180, classes=classes)
     config = SMALL.replace(loss=loss, epochs=30, hidden=(8,), learning_rate=0.01)
-    run = fit(config, data, backend)
+    run = fit(config, data, backend=backend)
     outputs = 1 if (loss, classes) == ("binary_cross_entropy", 2) else classes
     assert run.model.sizes[-1] == outputs
     assert run.test.accuracy == (run.model.predict(data.test.x) == data.test.y).mean()
@@ -141,7 +143,7 @@ def test_warm_velocities_are_taken(numpy_backend):
     config = SMALL.replace(
         hidden=(), batch_size=0, epochs=1, momentum=0.5, learning_rate=0.1, lr_schedule="constant"
     )
-    run = fit(config, still, numpy_backend, initial=params, moments=velocity)
+    run = fit(config, still, backend=numpy_backend, initial=params, moments=velocity)
     np.testing.assert_allclose(run.model.params[0].W, -0.05, rtol=1e-14)
 
 
@@ -161,7 +163,7 @@ def test_early_stopping_restores_the_best_weights(backend):
         hidden=(30,), epochs=200, learning_rate=0.3, lr_schedule="constant", early_stopping=5
     )
     data = make_dataset(features=2, seed=4)
-    run = fit(config, data, backend)
+    run = fit(config, data, backend=backend)
     losses = run.history.epoch_values("validation_loss")
     best = int(losses.argmin()) + 1
     assert len(losses) < 200
@@ -175,7 +177,7 @@ def test_early_stopping_restores_the_best_weights(backend):
 def test_a_resumed_run_is_the_run_that_never_stopped(optimizer, backend, tmp_path):
     config = SMALL.replace(optimizer=optimizer, epochs=6, early_stopping=4, l2=0.01)
     data = make_dataset()
-    whole = fit(config, data, backend)
+    whole = fit(config, data, backend=backend)
 
     first = Trainer(config, data, backend)
     for record in first.epochs():
@@ -197,7 +199,7 @@ def test_a_resumed_run_is_the_run_that_never_stopped(optimizer, backend, tmp_pat
 
 def test_an_epoch_cut_short_leaves_no_trace(numpy_backend, monkeypatch):
     """Ctrl-C inside an epoch: the checkpoint is that of the epoch before, order included."""
-    data, whole = make_dataset(), fit(SMALL, make_dataset(), load_or_skip("numpy"))
+    data, whole = make_dataset(), fit(SMALL, make_dataset(), backend=load_or_skip("numpy"))
     trainer = Trainer(SMALL, data, numpy_backend)
     epochs = trainer.epochs()
     next(epochs)

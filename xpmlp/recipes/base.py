@@ -187,7 +187,7 @@ def train(training: Training, setting: Setting, on_epoch: OnEpoch | None = None)
     runs: dict[Config, Run] = {}
     for data_seed in data_seeds:
         sharing = [config for config in flat if config.data_seed == data_seed]
-        found = fit_many(sharing, training.data(sharing[0]), backend, on_epoch)
+        found = fit_many(sharing, training.data(sharing[0]), backend=backend, on_epoch=on_epoch)
         runs |= dict(zip(sharing, found, strict=True))
     return {label: [runs[config] for config in group] for label, group in configs.items()}
 

@@ -115,7 +115,7 @@ def ascent_is_descent(results: Results) -> tuple[bool, str]:
         climbed = map_leaves(lambda leaf, up: leaf + CONFIG.learning_rate * up, params, slope)
         ascended = backend.fetch(climbed)
     config = run.trainer.config.replace(epochs=1)
-    descended = fit(config, run.trainer.data, backend, initial=model.params).model.params
+    descended = fit(config, run.trainer.data, backend=backend, initial=model.params).model.params
     errors = map_leaves(distance, ascended, descended)
     largest = max(max(layer) for layer in errors)
     return largest < rounding(

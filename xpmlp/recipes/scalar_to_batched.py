@@ -145,7 +145,13 @@ def same_walk(results: Results) -> tuple[bool, str]:
     rows = Rows(generator.randn(100, 2), generator.randint(2, size=100))
     none = Rows(rows.x[:0], rows.y[:0])
     data = Dataset("100 rows", "classification", rows, none, none, ("0", "1"))
-    run = fit(WALK, data, results.backend(), initial=as_params(net), order=lambda _: np.arange(100))
+    run = fit(
+        WALK,
+        data,
+        backend=results.backend(),
+        initial=as_params(net),
+        order=lambda _: np.arange(100),
+    )
     for x, target in zip(rows.x.tolist(), rows.y.tolist(), strict=True):
         outcome = scalar_network.forward(net, x, target)
         grads = scalar_network.backward(net, x, target, outcome)

@@ -9,10 +9,10 @@ from xpmlp.data.dataset import Dataset
 from xpmlp.runs.shown import Shown
 from xpmlp.training.config import Config
 from xpmlp.training.evaluation import Evaluation, Score
+from xpmlp.training.given import dataset_of
 from xpmlp.training.history import EpochRecord, History
 from xpmlp.training.model import Model
-from xpmlp.training.setup import backend_for, load_for, make_members, refuse_seeds
-from xpmlp.training.targets import require_dataset
+from xpmlp.training.setup import backend_for, make_members, refuse_seeds
 from xpmlp.training.trainer import Trainer
 
 OnEpoch = Callable[[list[EpochRecord]], None]
@@ -63,11 +63,16 @@ class Run(Shown):
 
 
 def fit(
-    config: Config, data: Dataset | None = None, backend: Backend | None = None, **start: Any
+    config: Config,
+    data: Any = None,
+    y: Any = None,
+    *,
+    backend: Backend | None = None,
+    **start: Any,
 ) -> Run:
     """Train a net and return the run.
 
-    data: else loaded as the config says; a data set that is handed in is taken as it is.
+    data, y: a `Dataset`, which is taken as it is; else loaded as the config says.
     backend: else chosen by the config's names; a fallback to the CPU is a RuntimeWarning.
     start: `initial`, `moments`, `order` as for `Trainer`.
 
@@ -75,7 +80,7 @@ def fit(
     """
     refuse_seeds(config)
     backend = backend or backend_for(config)
-    trainer = Trainer(config, _data_of(config, data), backend, **start)
+    trainer = Trainer(config, dataset_of(config, data, y), backend, **start)
     for _ in trainer.epochs():
         pass
     return finish(trainer)
@@ -83,7 +88,9 @@ def fit(
 
 def fit_many(
     configs: Sequence[Config],
-    data: Dataset | None = None,
+    data: Any = None,
+    y: Any = None,
+    *,
     backend: Backend | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> list[Run]:
@@ -91,12 +98,12 @@ def fit_many(
 
     configs: of the same data and dtype; nets of the same kind (`config.members()`, other rates
     or penalties) train as one ensemble where that is faster, each as it would alone.
-    on_epoch: is called with the records of the members that ended an epoch.
+    data, y: as for `fit`. on_epoch: is called with the records of the members that ended an epoch.
 
     Raises InputError for what can't be trained, RunError where a loss diverges.
     """
     backend = backend or backend_for(configs[0])
-    members = make_members(configs, _data_of(configs[0], data), backend)
+    members = make_members(configs, dataset_of(configs[0], data, y), backend)
     for records in members.epochs():
         if on_epoch:
             on_epoch(records)
@@ -115,7 +122,3 @@ def finish(trainer: Trainer, *, evaluate: bool = True) -> Run:
     test = trainer.data.test
     evaluation = trainer.evaluate(test) if evaluate and len(test) else None
     return Run(trainer.model(), trainer.history, trainer, record, evaluation)
-
-
-def _data_of(config: Config, data: Dataset | None) -> Dataset:
-    return load_for(config) if data is None else require_dataset(data)
