@@ -126,7 +126,7 @@ def test_float32_trains_on_the_other_devices(device):
     if f"Device('{device}')" not in str(array_api_strict.__array_namespace_info__().devices()):
         pytest.skip(f"this array-api-strict has no {device}")
     config, data = SMALL.replace(dtype="float32"), make_dataset(dtype="float32")
-    ours = fit(config, data, load("array-api-strict", device, "float32"))
+    ours = fit(config, data, backend=load("array-api-strict", device, "float32"))
     numpys = fit(config, data, backend=load_or_skip("numpy", "float32"))
     assert relative_distance(ours.model.params, numpys.model.params) < 1e-5
 

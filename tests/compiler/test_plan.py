@@ -181,7 +181,7 @@ def test_a_mathematics_that_cannot_be_recorded_runs_as_it_is_written(monkeypatch
     (reason,) = run.trainer.problem.step.plans.kept.values()
     assert reason == "sin is not among the recorded operations"
     strict = fit(
-        config.replace(activation="tanh"), make_dataset(), load_or_skip("array-api-strict")
+        config.replace(activation="tanh"), make_dataset(), backend=load_or_skip("array-api-strict")
     )
     np.testing.assert_allclose(run.history.steps, strict.history.steps, rtol=1e-10)
 
@@ -198,7 +198,9 @@ def test_a_step_that_depends_on_a_value_is_refused():
 
 
 def test_the_trainer_replays(monkeypatch):
-    run = fit(Config(hidden=(5,), epochs=3, batch_size=8), make_dataset(), load_or_skip("numpy"))
+    run = fit(
+        Config(hidden=(5,), epochs=3, batch_size=8), make_dataset(), backend=load_or_skip("numpy")
+    )
     assert len(run.trainer.problem.step.plans.kept) == 2  # full batches and the ragged tail
 
 

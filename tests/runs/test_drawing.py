@@ -55,7 +55,7 @@ def values(outputs: int = 1) -> Dataset:
 
 def train(data: Dataset, **options) -> Run:
     options = {"hidden": (4,), "epochs": 2, "batch_size": 10, "dtype": "float32", **options}
-    return fit(Config(**options), data, load("numpy", "cpu", "float32"))
+    return fit(Config(**options), data, backend=load("numpy", "cpu", "float32"))
 
 
 def names_written(run: Run, directory) -> list[str]:
