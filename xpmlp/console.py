@@ -2,6 +2,9 @@
 
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 
@@ -18,6 +21,22 @@ def show(text: str, stream: TextIO) -> bool:
 def warn(text: str) -> None:
     """Show one line on stderr."""
     show(text, sys.stderr)
+
+
+@contextmanager
+def warnings_as_notes() -> Iterator[None]:
+    """Show each different UserWarning of the block as a note on stderr; pass others on."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    notes = [warning for warning in caught if warning.category is UserWarning]
+    for text in dict.fromkeys(str(note.message) for note in notes):
+        warn(f"note: {text}")
+    for warning in caught:
+        if warning.category is not UserWarning:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
 
 
 def silence(stream: TextIO) -> None:

@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from xpmlp.commands import config_values
 from xpmlp.console import warn
@@ -11,18 +12,22 @@ from xpmlp.optim.schedules import TIMELESS
 from xpmlp.runs.directory import CHECKPOINT, CONFIG, MODEL, RunDirectory, is_run, lock_run
 from xpmlp.runs.lock import FolderLock
 from xpmlp.training.checkpoint import Checkpoint
-from xpmlp.training.config import RESUMABLE, Config
+from xpmlp.training.config import RATE_OPTIONS, RESUMABLE, Config
 from xpmlp.training.members import Members
 from xpmlp.training.texts import named_seeds
 
 
 @dataclass(frozen=True)
 class SavedRun:
-    """The config of a run, and the checkpoint of each member that has one."""
+    """The config of a run, and the checkpoint of each member that has one.
+
+    replan: whether the rates of the epochs that are left are planned anew.
+    """
 
     path: Path
     config: Config
     checkpoints: list[Checkpoint | None]
+    replan: bool = False
 
     @classmethod
     def find(cls, arguments: argparse.Namespace, lock: FolderLock) -> "SavedRun":
@@ -39,12 +44,19 @@ class SavedRun:
                 "folder that xpmlp train wrote"
             )
         lock_run(lock, path)
+        replan = any(name in RATE_OPTIONS for name in config_values(arguments))
         if (path / CHECKPOINT).is_file():
             checkpoint = Checkpoint.load(path / CHECKPOINT)
-            return cls(path, checkpoint.config, [checkpoint])
+            return cls(path, checkpoint.config, [checkpoint], replan)
         config = Config.load(path / CONFIG).filled()
         members = [member.path for member in RunDirectory(path, config).members]
-        return cls(path, config, [_checkpoint(member) for member in members])
+        return cls(path, config, [_checkpoint(member) for member in members], replan)
+
+    @property
+    def initials(self) -> list[Any]:
+        """The weights of each member that has them already, so that config.initial is not read."""
+        given = self.config.initial is not None
+        return [saved.state.params if saved and given else None for saved in self.checkpoints]
 
     def resume(self, members: Members) -> None:
         """Let the members go on from their checkpoints, and say which begin again."""
@@ -53,7 +65,7 @@ class SavedRun:
             seed = trainer.config.seed
             try:
                 if checkpoint:
-                    trainer.resume(checkpoint)
+                    trainer.resume(checkpoint, replan=self.replan)
                 else:
                     anew.append(seed)
             except InputError as error:
@@ -78,6 +90,8 @@ class SavedRun:
             raise InputError(self._too_few(longest, config))
         if all(checkpoint and _is_complete(checkpoint, config) for checkpoint in self.checkpoints):
             warn(f"note: {self._what_was_done(known, config)}")
+        elif self.replan:
+            warn(f"note: {_planned_anew(longest, config)}")
         elif config.epochs != self.config.epochs and config.lr_schedule not in TIMELESS:
             warn(
                 f"note: the {config.lr_schedule} schedule depends on the number of epochs; from "
@@ -108,6 +122,13 @@ class SavedRun:
             f"{self.path} {came}, so there is nothing left to train; its results are written "
             f"anew (to go on, give {remedy})"
         )
+
+
+def _planned_anew(done: int, config: Config) -> str:
+    return (
+        f"from epoch {done + 1} to {config.epochs} the learning rate is planned anew: "
+        f"{config.learning_rate:g}, {config.lr_schedule}"
+    )
 
 
 def _refuse_fixed_flags(arguments: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ from xpmlp.commands import (
     path,
     run_as_program,
 )
-from xpmlp.console import show, warn
+from xpmlp.console import show, warn, warnings_as_notes
 from xpmlp.errors import EXIT_INTERRUPTED, RunError
 from xpmlp.training.config import Config, read_toml
 
@@ -99,6 +99,7 @@ def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock") -> int:
 
     from xpmlp.backends.registry import select_backend
     from xpmlp.runs.directory import RunDirectory
+    from xpmlp.training.rates import plans_text
     from xpmlp.training.setup import load_for, make_members
 
     selection = select_backend(
@@ -120,10 +121,14 @@ def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock") -> int:
         warn(f"note: {note}")
     config = _resolved(config, selection, data)
     assumed = data.about.text() if data.about else ""
-    members = make_members(config.members(), data, selection.backend)
+    with warnings_as_notes():
+        members = make_members(
+            config.members(), data, selection.backend, saved.initials if saved else ()
+        )
     if saved:
         saved.resume(members)
-        directory = RunDirectory(saved.path, config, lock, assumed)
+        rates = plans_text(members.trainers[0].plans)
+        directory = RunDirectory(saved.path, config, lock, f"{assumed}\n{rates}".strip())
         if config.seeds:  # whose config is read from its file, a single net's from its checkpoint
             directory.save_config()
         _save_checkpoints(directory, members)
@@ -144,6 +149,7 @@ def _resolved(config: Config, selection: "Selection", data: "Dataset") -> Config
     """Return the config with every `auto` replaced by what it came to, and absolute paths."""
     from xpmlp.data.places import places
     from xpmlp.data.registry import dataset_names
+    from xpmlp.runs.directory import find_model
     from xpmlp.training.defaults import filled
     from xpmlp.training.targets import resolve_loss
 
@@ -155,6 +161,7 @@ def _resolved(config: Config, selection: "Selection", data: "Dataset") -> Config
     return config.replace(
         dataset=data.name if named else str(Path(config.dataset).expanduser().resolve()),
         data_dir=str(folder.resolve()) if folder else None,
+        initial=config.initial and str(find_model(Path(config.initial).expanduser()).resolve()),
         loss=resolve_loss(config.loss, data),
         scale=data.scale,
         backend=selection.backend.name,

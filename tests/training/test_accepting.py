@@ -1,6 +1,7 @@
 """An epoch is taken as a whole or not at all, wherever Ctrl-C falls."""
 
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -60,11 +61,10 @@ def first_and_second(data):
     """A checkpoint after an epoch, and the plan and the result of the next."""
     trainer = Trainer(CONFIG, data, load_or_skip("numpy"))
     next(trainer.epochs())
-    checkpoint, given = trainer.checkpoint(), []
-    accept = trainer.accept
-    trainer.accept = lambda *arguments: [given.append(arguments), accept(*arguments)][1]
-    train_epoch([trainer])
-    return checkpoint, given[0]
+    checkpoint = trainer.checkpoint()
+    with mock.patch.object(Trainer, "accept", side_effect=trainer.accept) as accept:
+        train_epoch([trainer])
+    return checkpoint, accept.call_args.args
 
 
 def accepted(data, first_and_second, at):

@@ -246,4 +246,4 @@ def test_large_labels_are_named_where_the_loss_diverges():
     large = Rows(data.train.x, data.train.y * 1e150)
     object.__setattr__(data, "train", large)
     with pytest.raises(RunError, match=r"labels divided by about \de\+1\d\d, or clip_norm"):
-        fit(Config(hidden=(3,), epochs=5, dtype="float64"), data, load_or_skip("numpy"))
+        fit(Config(hidden=(3,), epochs=5, dtype="float64"), data, backend=load_or_skip("numpy"))

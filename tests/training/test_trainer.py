@@ -242,7 +242,9 @@ def test_the_last_update_may_diverge_too(numpy_backend, validated):
 
 def test_weights_of_another_shape_are_refused(numpy_backend):
     params = initialize(np, np.random.default_rng(0), (4, 5, 3))
-    with pytest.raises(InputError, match=r"\(4, 5\), \(5, 3\)\] don't fit .*\(4, 6\), \(6, 3\)"):
+    with pytest.raises(
+        InputError, match=r"\(4, 5\), W \(5, 3\) don't fit .*W \(4, 6\), W \(6, 3\)"
+    ):
         Trainer(SMALL, make_dataset(), numpy_backend, initial=params)
 
 

@@ -1,6 +1,7 @@
 """What the two estimators share: parameters, `fit`, and the net's outputs."""
 
 import math
+import warnings
 import zlib
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -36,6 +37,8 @@ from xpmlp.estimator.rows import (
 from xpmlp.estimator.scoring import Scorer
 from xpmlp.estimator.settings import activation_names, config_of, optimizer_of
 from xpmlp.leaves import leaves, map_leaves, map_tree
+from xpmlp.nn.network import hidden_activations
+from xpmlp.training.initial import starting_params
 from xpmlp.training.problem import Problem
 from xpmlp.training.step import TrainState
 from xpmlp.training.trainer import Trainer
@@ -273,19 +276,28 @@ class BaseMLP(FittedNet):
         optimizer, rate = optimizer_of(self), float(self.learning_rate_init)
         known: Progress | None = self._progress if start.goes_on else None
         if known is not None:
-            known.begin_at(rate, optimizer)
+            known.begin_at(rate, optimizer, int(self.freeze))
             known.take_changed(self._params(), goes_by_score=self.early_stopping)
             return known
         random = check_random_state(self.random_state)
         params = map_leaves(
             lambda leaf: leaf.astype(start.dtype), self._first_params(start, random)
         )
-        return Progress(TrainState(params, (), np.asarray(0)), optimizer, random, rate, rate)
+        state = TrainState(params, (), np.asarray(0))
+        return Progress(state, optimizer, random, rate, rate, int(self.freeze))
 
     def _first_params(self, start: Start, random: np.random.RandomState) -> Params:
         if start.goes_on:
             return self._params()
-        return draw_params(random, start.sizes, activation_names(self.activation))
+        names = activation_names(self.activation)
+        drawn = draw_params(random, start.sizes, names)
+        if self.initial is None:
+            return drawn
+        activations = hidden_activations(names, len(drawn) - 1)
+        params, notes = starting_params(self.initial, drawn, activations)
+        for note in notes:
+            warnings.warn(note, UserWarning, stacklevel=6)
+        return params
 
     def _parted(self, start: Start, progress: Progress) -> tuple[Rows, Rows | None]:
         """Return the rows that train and those that validate, the last fit's where it goes on."""

@@ -24,6 +24,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     activation: also the names of `xpmlp.Config`, as gelu, or a list with one per hidden layer.
     dropout: share of the hidden units that each training step leaves out, for all hidden layers
         or a list with one each; not for the solver lbfgs.
+    initial: weights to begin with, in place of random ones: layers (W, b), an `xpmlp.Model`, a run,
+        or the folder of one; of another net those first layers whose shapes are the same, with a
+        UserWarning. A fitted estimator too, but not in a search, where scikit-learn's `clone`
+        empties it: `list(zip(net.coefs_, net.intercepts_))` has its layers.
+    freeze: so many layers, from the first on, keep their weights; alpha counts the others alone.
     scoring: what early stopping and history_ score by: None for accuracy, the name of one of
         scikit-learn's scorers, or a function (estimator, X, y) -> number.
     class_weight: None, a dict {class: weight}, or "balanced"; multiplies `sample_weight`.
@@ -70,6 +75,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         max_fun: int = 15000,
         class_weight: Any = None,
         dropout: Any = 0.0,
+        initial: Any = None,
+        freeze: int = 0,
         scoring: Any = None,
         device: str = "cpu",
         backend: str = "auto",
@@ -100,6 +107,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         self.max_fun = max_fun
         self.class_weight = class_weight
         self.dropout = dropout
+        self.initial = initial
+        self.freeze = freeze
         self.scoring = scoring
         self.device = device
         self.backend = backend

@@ -134,7 +134,7 @@ class EpochRun:
         with trainer.backend.running():
             moments = map_tree(lambda v: v * ratio, trainer.state.moments)
         trainer.state = trainer.state._replace(moments=moments)
-        trainer.config = trainer.config.replace(learning_rate=rate)
+        trainer.learning_rate = rate
         self.progress.learning_rate = rate
 
     def _say(self, message: str) -> None:

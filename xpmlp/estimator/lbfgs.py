@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 
 from xpmlp.estimator.notices import warn_unconverged
 from xpmlp.leaves import leaves
-from xpmlp.nn.network import loss_and_grads
+from xpmlp.nn.network import forward_hidden, loss_and_grads
 from xpmlp.training.problem import Problem
 from xpmlp.training.step import Objective
 from xpmlp.types import Affine, Array, Batch, Namespace, Params
@@ -37,11 +37,12 @@ def minimise(settings: Any, problem: Problem, start: Params) -> Minimum:
     """
     backend, rows = problem.backend, problem.data.train
     weight = len(rows) if rows.weights is None else rows.weights.sum()
-    objective = problem.objective
+    objective, n = problem.objective, problem.objective.frozen
+    frozen, sizes = start[:n], problem.sizes[n:]
 
     def evaluate(flat: np.ndarray) -> tuple[float, float, np.ndarray]:
-        params = backend.put(unpack(flat, problem.sizes))
-        loss, penalty, grads = backend.fetch(compiled(params, problem.train, l2))
+        params = backend.put(unpack(flat, sizes))
+        loss, penalty, grads = backend.fetch(compiled(params, batch, l2))
         return float(loss), float(penalty), pack(grads)
 
     def total(flat: np.ndarray) -> tuple[float, np.ndarray]:
@@ -56,9 +57,13 @@ def minimise(settings: Any, problem: Problem, start: Params) -> Minimum:
     with backend.running():
         l2 = backend.asarray(np.float64(settings.alpha / weight))
         compiled = backend.compile(lambda xp: make_loss_and_grads(xp, objective))
+        x, _ = forward_hidden(
+            backend.xp, backend.put(frozen), problem.train.x, objective.activations[:n]
+        )
+        batch = problem.train._replace(x=x)
         result = minimize(
             total,
-            pack(start),
+            pack(start[n:]),
             method="L-BFGS-B",
             jac=True,
             callback=report if settings.verbose else None,
@@ -72,15 +77,24 @@ def minimise(settings: Any, problem: Problem, start: Params) -> Minimum:
     iterations = min(int(result.nit), settings.max_iter)
     if result.status != 0:
         _warn(result, iterations, settings.max_iter)
-    return Minimum(unpack(result.x, problem.sizes), loss, penalty, iterations, result.status == 0)
+    params = (*frozen, *unpack(result.x, sizes))
+    return Minimum(params, loss, penalty, iterations, result.status == 0)
 
 
 def make_loss_and_grads(xp: Namespace, objective: Objective) -> LossAndGrads:
-    """Return the pure function from parameters, rows and l2 to loss, penalty and gradients."""
+    """Return the pure function from parameters, rows and l2 to loss, penalty and gradients.
+
+    params, batch: the layers that are not frozen, and what those hand on to them.
+    """
 
     def function(params: Params, batch: Batch, l2: Array) -> tuple[Array, Array, Params]:
         result = loss_and_grads(
-            xp, params, batch, activations=objective.activations, loss=objective.loss, l2=l2
+            xp,
+            params,
+            batch,
+            activations=objective.activations[objective.frozen :],
+            loss=objective.loss,
+            l2=l2,
         )
         assert result.penalty is not None
         return result.loss, result.penalty, result.grads

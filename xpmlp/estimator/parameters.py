@@ -90,6 +90,7 @@ RULES = {
         one_of(*ACTIVATION_ALIASES, *ACTIVATIONS).expected
         + ", or a list with one per hidden layer",
     ),
+    "freeze": Rule(lambda value: integer(value) and value >= 0, "an int in the range [0, inf)"),
     "dropout": Rule(shares, f"{SHARE.expected}, or a list with one per hidden layer"),
     "solver": one_of("lbfgs", *EPOCH_SOLVERS),
     "alpha": real(0, math.inf),

@@ -31,11 +31,11 @@ class Progress:
 
     state: after the last epoch. optimizer: whose moments it has. random: draws the orders.
     order: that of the last epoch, which the next one shuffles. learning_rate: the next epoch's,
-    learning_rate_init: what it began with. masks_seed: of dropout, None until there is some.
-    samples: rows trained on, over all epochs. unimproved: epochs since the loss, or the
-    validation score, got better by `tol`. best_params: those of the best validation score.
-    scored: whether the last call ended with these. measure: what scored them, and on which rows.
-    rows: what partial_fit was given.
+    learning_rate_init: what it began with. frozen: how many layers have no moments. masks_seed: of
+    dropout, None until there is some. samples: rows trained on, over all epochs. unimproved:
+    epochs since the loss, or the validation score, got better by `tol`. best_params: those of the
+    best validation score. scored: whether the last call ended with these. measure: what scored
+    them, and on which rows. rows: what partial_fit was given.
     """
 
     state: TrainState
@@ -43,6 +43,7 @@ class Progress:
     random: Any
     learning_rate: float
     learning_rate_init: float
+    frozen: int = 0
     split: Split | None = None
     masks_seed: int | None = None
     scored: bool = False
@@ -61,12 +62,16 @@ class Progress:
         """What the estimator predicts by: the best weights where they count, else the last."""
         return self.best_params if self.scored and self.best_params else self.state.params
 
-    def begin_at(self, rate: float, optimizer: str) -> None:
-        """Take a first learning rate, or an optimiser, that is another than the one so far."""
+    def begin_at(self, rate: float, optimizer: str, frozen: int) -> None:
+        """Take a first learning rate, or an optimiser, that is another than the one so far.
+
+        Moments are of one optimiser and of the layers that it trains; for others they begin anew.
+        """
         if rate != self.learning_rate_init or optimizer != self.optimizer:
             self.learning_rate = self.learning_rate_init = rate
-        if optimizer != self.optimizer:
-            self.optimizer, self.state = optimizer, TrainState(self.state.params, (), np.asarray(0))
+        if (optimizer, frozen) != (self.optimizer, self.frozen):
+            self.optimizer, self.frozen = optimizer, frozen
+            self.state = TrainState(self.state.params, (), np.asarray(0))
 
     def take_changed(self, params: Params, goes_by_score: bool) -> None:
         """Go on from the estimator's weights where somebody changed them.

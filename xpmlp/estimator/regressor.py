@@ -17,8 +17,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
     Parameters, attributes and defaults are those of scikit-learn's class, and with the same
     `random_state` it takes the same path up to rounding; `momentum` must be below 1. Beyond it
-    are dropout, scoring (None: R²), device, backend, dtype, history_ and converged_, as
-    `MLPClassifier` has them, and its activations.
+    are dropout, initial, freeze, scoring (None: R²), device, backend, dtype, history_ and
+    converged_, as `MLPClassifier` has them, and its activations.
 
     loss: "squared_error" (½ the square), "absolute_error", "huber" (½ the square of an error up to
         1, beyond it the error less ½), or "poisson" (½ the deviance, for y >= 0; the net's output
@@ -56,6 +56,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
         dropout: Any = 0.0,
+        initial: Any = None,
+        freeze: int = 0,
         scoring: Any = None,
         device: str = "cpu",
         backend: str = "auto",
@@ -86,6 +88,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.dropout = dropout
+        self.initial = initial
+        self.freeze = freeze
         self.scoring = scoring
         self.device = device
         self.backend = backend

@@ -72,6 +72,7 @@ def config_of(
         l2_per="row",
         batch_size=batch_size_of(settings, n),
         record="loss",
+        freeze=int(settings.freeze),
         dtype=dtype,
         **own,
     )

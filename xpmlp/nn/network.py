@@ -67,15 +67,30 @@ def forward(
     factors (..., N, H) of its outputs, or None, or () without dropout.
     Equation: DERIVATION.md, "dropout".
     """
+    out, kept = forward_hidden(xp, params[:-1], x, activations, masks)
+    return affine.forward(xp, out, params[-1]), kept
+
+
+def forward_hidden(
+    xp: Namespace,
+    layers: Params,
+    x: Array,
+    activations: Sequence[str],
+    masks: Sequence[Array | None] = (),
+) -> tuple[Array, tuple[Kept, ...]]:
+    """Return what the hidden layers hand on, (..., N, H), and what each keeps for `backward`.
+
+    Arguments are as for `forward`. Without layers it is x.
+    """
     kept = []
     out = x
     masks = masks or (None,) * len(activations)
-    for layer, name, mask in zip(params[:-1], activations, masks, strict=True):
+    for layer, name, mask in zip(layers, activations, masks, strict=True):
         z = affine.forward(xp, out, layer)
         a = ACTIVATIONS[name].function(xp, z)
         out = a if mask is None else a * mask
         kept.append(Kept(z, a, out, mask))
-    return affine.forward(xp, out, params[-1]), tuple(kept)
+    return out, tuple(kept)
 
 
 def backward(

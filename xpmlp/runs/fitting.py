@@ -115,10 +115,12 @@ def fit_many(
 def finish(trainer: Trainer, *, evaluate: bool = True) -> Run:
     """Return the run as it stands; the trainer may go on.
 
-    evaluate: the test rows too, where there are any. Raises RunError where that fails.
+    evaluate: the test rows too, where there are any, and weights that were learnt. Raises RunError
+    where that fails.
     """
     best = trainer.stopping.best_epoch if trainer.stopping else 0
     record = trainer.history.epochs[best - 1] if trainer.history.epochs else None
     test = trainer.data.test
-    evaluation = trainer.evaluate(test) if evaluate and len(test) else None
+    tested = evaluate and trainer.is_trained and len(test)
+    evaluation = trainer.evaluate(test) if tested else None
     return Run(trainer.model(), trainer.history, trainer, record, evaluation)

@@ -45,6 +45,7 @@ def summarize(
         "seed": config.seed,
         "epochs": len(run.history.epochs),
         "best_epoch": record.epoch if record else None,
+        "learning_rates": [plan._asdict() for plan in trainer.plans],
         "interrupted": interrupted,
         "failure": str(failure) if failure else None,
         "parameters": run.model.n_parameters,
@@ -161,12 +162,14 @@ def summary_text(run: Run, figures: dict[str, Any]) -> str:
     """Return the table of losses and accuracies, the time, and where the results are."""
     data = run.trainer.data
     accuracies = "accuracy" if data.class_names else ""
-    lines = [f"{'':<12}{'loss':>10}{accuracies:>11}{'rows':>10}"]
+    lines = []
     for name, part in (("train", data.train), ("validation", data.validation), ("test", data.test)):
         loss, accuracy = figures[f"{name}_loss"], figures[f"{name}_accuracy"]
         if loss is not None:
             shown = f"{accuracy:.4f}" if accuracy is not None else ""
             lines.append(f"{name:<12}{loss_text(loss):>10}{shown:>11}{len(part):>10,}")
+    if lines:
+        lines.insert(0, f"{'':<12}{'loss':>10}{accuracies:>11}{'rows':>10}")
     if figures[LABEL_FIGURE] is not None:
         lines.append(f"test rows: {figures[LABEL_FIGURE]:.4f} of all labels told right")
     r2, *errors = (figures[name] for name in VALUE_FIGURES)

@@ -12,6 +12,7 @@ import numpy as np
 
 from xpmlp.training.config import Config
 from xpmlp.training.history import EpochRecord
+from xpmlp.training.rates import RatePlan
 from xpmlp.training.step import TrainState
 from xpmlp.training.tensors import Tensors, pack, read_tensors, unpack, write_tensors
 from xpmlp.types import Params
@@ -25,6 +26,7 @@ class Checkpoint:
 
     fingerprint: of the training rows, so that a run does not go on with others. generator: the
     state of the one that orders the batches. steps: (E, S, M), rates: (E, S), as in `History`.
+    plans: of the learning rate, each in force until the next; () for that of the config.
     """
 
     config: Config
@@ -37,6 +39,10 @@ class Checkpoint:
     best_epoch: int = 0
     best_loss: float | None = None
     best_params: Params | None = None
+    plans: tuple[RatePlan, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "plans", self.plans or (RatePlan.of(self.config),))
 
     def save(self, path: str | Path) -> None:
         """Write the file in one piece."""
@@ -55,6 +61,7 @@ class Checkpoint:
             "n_moments": len(self.state.moments),
             "best_epoch": self.best_epoch,
             "best_loss": self.best_loss,
+            "rates": [plan._asdict() for plan in self.plans],
         }
         write_tensors(path, tensors, FORMAT, about)
 
@@ -66,10 +73,12 @@ class Checkpoint:
     @classmethod
     def _unpack(cls, tensors: Tensors, about: dict[str, Any]) -> "Checkpoint":
         n = about["n_layers"]
-        moments = tuple(unpack(f"moments.{i}", tensors, n) for i in range(about["n_moments"]))
+        config = Config.from_dict(about["config"]).filled()
+        trained = n - config.freeze
+        moments = tuple(unpack(f"moments.{i}", tensors, trained) for i in range(about["n_moments"]))
         np.random.PCG64().state = about["generator"]
         return cls(
-            config=Config.from_dict(about["config"]).filled(),
+            config=config,
             fingerprint=about["fingerprint"],
             state=TrainState(unpack("params", tensors, n), moments, tensors["step"]),
             generator=about["generator"],
@@ -79,4 +88,5 @@ class Checkpoint:
             best_epoch=about["best_epoch"],
             best_loss=about["best_loss"],
             best_params=unpack("best", tensors, n) if "best.0.W" in tensors else None,
+            plans=tuple(RatePlan(**plan) for plan in about.get("rates", ())),
         )

@@ -20,7 +20,11 @@ from xpmlp.optim.adam import BETA1, BETA2, EPSILON
 from xpmlp.optim.schedules import SCHEDULES
 from xpmlp.training.options import MOST_SEEDS, count_or_list, left_to_data, number, option
 
-RESUMABLE = ("epochs", "device", "backend", "matmul_precision", "data_dir", "early_stopping")
+RATE_OPTIONS = ("learning_rate", "lr_schedule", "lr_decay")
+RESUMABLE = (
+    *("epochs", *RATE_OPTIONS, "early_stopping"),
+    *("device", "backend", "matmul_precision", "data_dir"),
+)
 LARGEST = {"float32": 3.4028235e38, "float64": sys.float_info.max}
 WIDEST = 10**7
 RECORDS = ("norms", "loss")
@@ -157,6 +161,16 @@ class Config:
         "stop after so many epochs without a better validation loss, keep the best weights; 0: "
         "never",
         metavar="PATIENCE",
+    )
+    initial: str | None = option(
+        None,
+        "training",
+        "begin with the weights of another net: the folder of its run, or its model file",
+        str,
+        metavar="RUN|MODEL",
+    )
+    freeze: int = option(
+        0, "training", "the first so many layers keep their initial weights", metavar="N"
     )
     seed: int = option(0, "training", "seed of initial weights and batch order", metavar="N")
     seeds: tuple[int, ...] = option(
@@ -338,6 +352,11 @@ def _check_values(config: Config) -> None:
         ("batch_size", config.batch_size >= 0, "1 or more, or 0 for all rows"),
         ("epochs", config.epochs >= 1, "1 or more"),
         ("early_stopping", config.early_stopping >= 0, "0 or more"),
+        (
+            "freeze",
+            0 <= config.freeze <= len(config.hidden),
+            f"from 0 to {len(config.hidden)}, the number of hidden layers",
+        ),
         ("seed", config.seed >= 0, "0 or more"),
         ("seeds", len(config.seeds) <= MOST_SEEDS, f"at most {MOST_SEEDS:,} of them"),
         ("seeds", all(seed >= 0 for seed in config.seeds), "0 or more"),

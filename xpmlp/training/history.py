@@ -45,18 +45,27 @@ class History:
     steps: (S, M) float64, a row per step, columns named by metric_names: the loss of the
     step's batch before its update, the penalty where there is one, the gradients' norms.
     learning_rates: (S,).
+    step_parts, rate_parts: the steps of each epoch. failed_steps, failed_rates: those of an epoch
+    that diverged, up to the one whose loss was not finite; they are the last of `steps`.
     """
 
     metric_names: tuple[str, ...]
     epochs: list[EpochRecord] = field(default_factory=list)
     step_parts: list[np.ndarray] = field(default_factory=list)
     rate_parts: list[np.ndarray] = field(default_factory=list)
+    failed_steps: list[np.ndarray] = field(default_factory=list)
+    failed_rates: list[np.ndarray] = field(default_factory=list)
 
     def append(self, record: EpochRecord, metrics: np.ndarray, rates: np.ndarray) -> None:
         """Add an epoch with its steps' metrics (S, M) and learning rates (S,)."""
+        self.failed_steps, self.failed_rates = [], []
         self.step_parts.append(metrics.astype(np.float64))
         self.rate_parts.append(rates)
         self.epochs.append(record)
+
+    def fail(self, metrics: np.ndarray, rates: np.ndarray) -> None:
+        """Keep the steps of an epoch that failed: metrics (S, M), learning rates (S,)."""
+        self.failed_steps, self.failed_rates = [metrics.astype(np.float64)], [rates]
 
     def cut(self, epochs: int) -> "History":
         """Drop what there is after so many epochs, and return what is left."""
@@ -67,12 +76,13 @@ class History:
     @property
     def steps(self) -> np.ndarray:
         """All steps, (S, M)."""
-        return np.concatenate([np.empty((0, len(self.metric_names))), *self.step_parts])
+        parts = *self.step_parts, *self.failed_steps
+        return np.concatenate([np.empty((0, len(self.metric_names))), *parts])
 
     @property
     def learning_rates(self) -> np.ndarray:
         """The rate of every step, (S,)."""
-        return np.concatenate([np.empty(0), *self.rate_parts])
+        return np.concatenate([np.empty(0), *self.rate_parts, *self.failed_rates])
 
     def metric(self, name: str) -> np.ndarray:
         """Return one metric of every step, (S,)."""
@@ -95,7 +105,8 @@ class History:
         steps = StringIO(newline="")
         rows = csv.writer(steps)
         rows.writerow([*STEP_COLUMNS, *self.metric_names])
-        epochs = np.repeat(np.arange(len(self.step_parts)) + 1, list(map(len, self.step_parts)))
+        lengths = [len(part) for part in (*self.step_parts, *self.failed_steps)]
+        epochs = np.repeat(np.arange(len(lengths)) + 1, lengths)
         for i, (epoch, rate, values) in enumerate(
             zip(epochs, self.learning_rates, self.steps, strict=True), start=1
         ):
@@ -111,13 +122,15 @@ class History:
         epochs = _read_table(directory / EPOCHS, _epochs) or []
         none: Steps = ((), [np.empty((0, len(STEP_COLUMNS)))] * len(epochs))
         names, parts = _read_table(directory / STEPS, _steps) or none
-        if len(parts) != len(epochs):
+        if len(parts) not in (len(epochs), len(epochs) + 1):
             raise InputError(
                 f"{directory}: {STEPS} has {len(parts)} epochs and {EPOCHS} {len(epochs)}; one of "
                 "them is damaged or missing, so take both from a copy, or move both away"
             )
         rates, metrics = STEP_COLUMNS.index("learning_rate"), len(STEP_COLUMNS)
-        return cls(names, epochs, [p[:, metrics:] for p in parts], [p[:, rates] for p in parts])
+        steps, used = [p[:, metrics:] for p in parts], [p[:, rates] for p in parts]
+        done = len(epochs)
+        return cls(names, epochs, steps[:done], used[:done], steps[done:], used[done:])
 
 
 def _read_table(path: Path, read: Callable[[Reader], Table]) -> Table | None:

@@ -109,5 +109,6 @@ def net_of(config: Config, data: Dataset) -> tuple[Objective, tuple[int, ...]]:
         optimizer_options=tuple(
             (name, getattr(config, name)) for name in OPTIMIZERS[config.optimizer].options
         ),
+        frozen=config.freeze,
     )
     return objective, (data.n_features, *config.hidden, output_size(loss, data))

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 from xpmlp.backends.base import Backend
@@ -52,16 +53,24 @@ def backend_for(config: Config) -> Backend:
     return selection.backend
 
 
-def make_members(configs: Sequence[Config], data: Dataset, backend: Backend) -> Members:
-    """Return a trainer for each config; those with the same net share one problem."""
+def make_members(
+    configs: Sequence[Config],
+    data: Dataset,
+    backend: Backend,
+    initials: Sequence[Any] = (),
+) -> Members:
+    """Return a trainer for each config; those with the same net share one problem.
+
+    initials: for each the weights that it begins with, as for `Trainer`, or None.
+    """
     problems: dict[Any, Problem] = {}
     trainers = []
-    for config in configs:
+    for config, initial in zip_longest(configs, initials):
         refuse_seeds(config)
         net = net_of(config, data)
         if net not in problems:
             problems[net] = Problem(config, data, backend)
-        trainers.append(Trainer(config, data, backend, problem=problems[net]))
+        trainers.append(Trainer(config, data, backend, initial=initial, problem=problems[net]))
     return Members(trainers)
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from xpmlp.nn import metrics as nn_metrics
 from xpmlp.nn.dropout import masks
 from xpmlp.nn.losses import LOSSES
-from xpmlp.nn.network import forward, loss_and_grads
+from xpmlp.nn.network import forward, forward_hidden, loss_and_grads
 from xpmlp.optim import OPTIMIZERS
 from xpmlp.optim.clipping import clip_by_global_norm
 from xpmlp.types import Array, Batch, Hyper, Namespace, Params
@@ -25,7 +25,8 @@ class Objective(NamedTuple):
 
     l2, l1: whether there is such a penalty; its size is a number of the step. l2_per: `batch`, or
     `row` where l2 is divided by the count, or the weight, of the batch's rows. dropout: the rate
-    of each hidden layer, () for none.
+    of each hidden layer, () for none. frozen: how many layers, from the first on, keep their
+    weights; penalty, norms, clipping and the optimiser are those of the others.
     optimizer_options: numbers of the optimiser's own, by name.
     """
 
@@ -40,11 +41,13 @@ class Objective(NamedTuple):
     gradient_norms: bool = True
     dropout: tuple[float, ...] = ()
     optimizer_options: tuple[tuple[str, float], ...] = ()
+    frozen: int = 0
 
 
 def initial_state(xp: Namespace, objective: Objective, params: Params, step: Array) -> TrainState:
     """Return the state before the first step; `step` is a 0-d integer zero on the device."""
-    return TrainState(params, OPTIMIZERS[objective.optimizer].init(xp, params), step)
+    moments = OPTIMIZERS[objective.optimizer].init(xp, params[objective.frozen :])
+    return TrainState(params, moments, step)
 
 
 def metric_names(objective: Objective, n_layers: int) -> tuple[str, ...]:
@@ -52,7 +55,8 @@ def metric_names(objective: Objective, n_layers: int) -> tuple[str, ...]:
     penalty = ("penalty",) if _penalised(objective) else ()
     norms: tuple[str, ...] = ()
     if objective.gradient_norms:
-        norms = tuple(f"norm_d{leaf}{i + 1}" for i in range(n_layers) for leaf in "Wb")
+        trained = range(objective.frozen, n_layers)
+        norms = tuple(f"norm_d{leaf}{i + 1}" for i in trained for leaf in "Wb")
     return ("loss", *penalty, *norms)
 
 
@@ -66,20 +70,25 @@ def make_step(
     """
     optimizer, options = OPTIMIZERS[objective.optimizer], dict(objective.optimizer_options)
     coupled_l2 = objective.l2 and not optimizer.decoupled_l2
+    n = objective.frozen
 
     def step(state: TrainState, batch: Batch, hyper: Hyper) -> tuple[TrainState, Array]:
         if objective.l2_per == "row":
             hyper = hyper._replace(l2=hyper.l2 / _total_weight(xp, batch))
+        names = objective.activations
+        dropped = masks(xp, objective.dropout, state.params, batch.x, state.step, hyper.seed)
+        frozen, params = state.params[:n], state.params[n:]
+        x, _ = forward_hidden(xp, frozen, batch.x, names[:n], dropped[:n])
         result = loss_and_grads(
             xp,
-            state.params,
-            batch,
-            activations=objective.activations,
+            params,
+            batch._replace(x=x),
+            activations=names[n:],
             loss=objective.loss,
             l2=hyper.l2 if coupled_l2 else None,
             l1=hyper.l1 if objective.l1 else None,
             label_smoothing=objective.label_smoothing,
-            masks=masks(xp, objective.dropout, state.params, batch.x, state.step, hyper.seed),
+            masks=dropped[n:],
         )
         grads = result.grads
         metrics = [result.loss]
@@ -90,9 +99,9 @@ def make_step(
         if objective.clip_norm is not None:
             grads = clip_by_global_norm(xp, grads, objective.clip_norm)
         params, moments = optimizer.update(
-            xp, state.params, grads, state.moments, state.step, hyper, **options
+            xp, params, grads, state.moments, state.step, hyper, **options
         )
-        return TrainState(params, moments, state.step + 1), xp.stack(metrics)
+        return TrainState((*frozen, *params), moments, state.step + 1), xp.stack(metrics)
 
     return step
 

@@ -56,6 +56,9 @@ def training_text(config: Config, batch: str) -> str:
     penalties = [
         f"{name} {value:g}" for name, value in (("l2", config.l2), ("l1", config.l1)) if value
     ]
+    if config.freeze:
+        frozen = "layer" if config.freeze == 1 else f"{config.freeze} layers"
+        penalties.append(f"first {frozen} frozen")
     if any(config.dropout):
         penalties.append("dropout " + " ".join(f"{p:g}" for p in config.dropout))
     return ", ".join(

@@ -1,5 +1,7 @@
 """The training loop: epochs of compiled steps, evaluation after each, and what came of it."""
 
+import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -10,18 +12,19 @@ import numpy as np
 from xpmlp.backends.base import Backend, EpochPlan
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import DivergenceError, InputError, RunError
-from xpmlp.leaves import map_leaves
+from xpmlp.leaves import map_leaves, map_tree
 from xpmlp.nn.initializers import initialize
-from xpmlp.optim.schedules import EPOCHWISE, SCHEDULES, Place
 from xpmlp.training.checkpoint import Checkpoint
-from xpmlp.training.config import RESUMABLE, Config
+from xpmlp.training.config import LARGEST, RESUMABLE, Config
 from xpmlp.training.defaults import filled
 from xpmlp.training.early_stopping import EarlyStopping
 from xpmlp.training.epoch import EpochResult, train_epoch
 from xpmlp.training.evaluation import Evaluation, Score
 from xpmlp.training.history import EpochRecord, History
+from xpmlp.training.initial import starting_params
 from xpmlp.training.model import Model
 from xpmlp.training.problem import Problem
+from xpmlp.training.rates import RatePlan, same_rates
 from xpmlp.training.step import TrainState, metric_names
 from xpmlp.training.targets import check_rows, target_of
 from xpmlp.types import Hyper, Params
@@ -30,19 +33,24 @@ from xpmlp.types import Hyper, Params
 class Standing(NamedTuple):
     """Where a run stands after so many whole epochs: all that one more changes, but the history.
 
-    generator_state: of the generator that orders the batches.
+    generator_state: of the generator that orders the batches. plans: of the learning rate, each
+    in force until the next.
     """
 
     epochs: int
     state: TrainState
     generator_state: Mapping[str, Any]
     stopping: EarlyStopping | None
+    plans: tuple[RatePlan, ...]
 
 
 class Trainer:
-    """One run in progress.
+    """One run in progress. Between epochs its `learning_rate` and its `state` can be set.
 
-    initial: parameters to start from (host arrays), else drawn from config.seed.
+    initial: weights to begin with, else those of config.initial, else drawn from config.seed: a
+        run, a model, the file or folder of one, a fitted estimator, or a sequence of layers
+        (W, b) on the host. Of a net whose first layers alone have the same shapes these are
+        taken. What is assumed of them is a UserWarning.
     moments: the optimiser's initial moments, else zeros, or velocities of config.init_velocity.
     order: the row order (N,) of an epoch, counted from 0, else drawn from config.seed.
     problem: that of another trainer with the same net, data and backend, to share its compiled
@@ -58,7 +66,7 @@ class Trainer:
         data: Dataset,
         backend: Backend,
         *,
-        initial: Params | None = None,
+        initial: Any = None,
         moments: tuple[Params, ...] | None = None,
         order: Callable[[int], np.ndarray] | None = None,
         problem: Problem | None = None,
@@ -74,9 +82,14 @@ class Trainer:
         self.generator = np.random.default_rng(order_seed)
         self.order, self.score_train = order, score_train
         self._history = History(metric_names(self.objective, len(self.problem.sizes) - 1))
+        initial = config.initial if initial is None else initial
+        self.begins_trained = initial is not None
+        params = self._draw(np.random.default_rng(weights_seed))
+        if initial is not None:
+            params, notes = starting_params(initial, params, self.objective.activations, data)
+            for note in notes:
+                warnings.warn(note, UserWarning, stacklevel=2)
         with backend.running():
-            params = initial or self._draw(np.random.default_rng(weights_seed))
-            self._check_shapes(params)
             numbers = (config.learning_rate, config.l2, config.l1, config.momentum)
             self.hyper = backend.put(Hyper(*map(np.float64, numbers)))
             if self.objective.dropout:
@@ -84,13 +97,24 @@ class Trainer:
                 self.hyper = self.hyper._replace(seed=backend.asarray(seed))
             state = self._initial_state(params, moments)
         stopping = EarlyStopping(config.early_stopping) if config.early_stopping else None
-        self._standing = Standing(0, state, self.generator.bit_generator.state, stopping)
+        orders, plans = self.generator.bit_generator.state, (RatePlan.of(config),)
+        self._standing = Standing(0, state, orders, stopping, plans)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        made = "_standing" in self.__dict__
+        if made and name not in ("learning_rate", "state") and not name.startswith("_"):
+            raise AttributeError(
+                f"{name} of a trainer can't be set; learning_rate and state can, and all else is "
+                "a choice of its config"
+            )
+        super().__setattr__(name, value)
 
     def _initial_state(self, params: Params, moments: tuple[Params, ...] | None) -> TrainState:
         state: TrainState = self.problem.start(*self.backend.put((params, np.asarray(0))))
         velocity = self.config.init_velocity
         if velocity and moments is None:
-            moments = (map_leaves(lambda leaf: np.full(leaf.shape, velocity), params),)
+            trained = params[self.objective.frozen :]
+            moments = (map_leaves(lambda leaf: np.full(leaf.shape, velocity), trained),)
         return state if moments is None else state._replace(moments=self.backend.put(moments))
 
     @property
@@ -101,6 +125,30 @@ class Trainer:
     @state.setter
     def state(self, state: TrainState) -> None:
         self._standing = self._standing._replace(state=state)
+
+    @property
+    def learning_rate(self) -> float:
+        """The base rate of the next epoch; the schedule's factor comes on top of it.
+
+        It can be set: from the next epoch on the schedule goes on with the new rate, which a
+        checkpoint keeps. Raises InputError for what is no rate above 0.
+        """
+        return self.plans[-1].learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        number = float(rate) if isinstance(rate, int | float | np.number) else math.nan
+        if isinstance(rate, bool) or not 0 < number <= LARGEST[self.config.dtype]:
+            raise InputError(f"learning_rate is {rate!r}; it must be a number above 0")
+        done, (*earlier, plan) = self._standing.epochs, self.plans
+        earlier += [plan] * (plan.since < done)
+        plans = (*earlier, plan._replace(learning_rate=number, since=done))
+        self._standing = self._standing._replace(plans=plans)
+
+    @property
+    def plans(self) -> tuple[RatePlan, ...]:
+        """The plans of the learning rate, each in force until the next."""
+        return self._standing.plans
 
     @property
     def stopping(self) -> EarlyStopping | None:
@@ -158,7 +206,8 @@ class Trainer:
             order = self._checked(self.order(epoch))
         elif self.steps_per_epoch > 1:
             order = self.generator.permutation(len(self.data.train))
-        return EpochPlan(order, self.batch_size, self._rates(epoch))
+        rates = self.plans[-1].rates(epoch, self.config.epochs, self.steps_per_epoch)
+        return EpochPlan(order, self.batch_size, rates)
 
     def _checked(self, order: np.ndarray) -> np.ndarray:
         rows = len(self.data.train)
@@ -172,12 +221,13 @@ class Trainer:
         """Take the result of the epoch that `plan` began; before this nothing of it is kept.
 
         The last assignment takes it as a whole: an interrupt, wherever it falls, leaves the
-        epoch before or this one. Raises RunError, and takes nothing, where a loss is not finite.
+        epoch before or this one. Raises RunError, and takes nothing but what the steps up to there
+        recorded, where a loss is not finite.
         """
         history, stopping = self.history, self.stopping
         epoch, train, validation = self._standing.epochs, result.train, result.validation
         losses = [*result.metrics[:, 0], *(score.loss for score in (train, validation) if score)]
-        self._refuse_divergence(epoch, losses)
+        self._refuse_divergence(losses, result.metrics, plan.learning_rates)
         train = train or Score(float(result.metrics[:, 0].mean()), None)
         record = EpochRecord(
             epoch=epoch + 1,
@@ -193,7 +243,7 @@ class Trainer:
             stopping = stopping.after(epoch + 1, validation.loss, result.state.params)
         history.append(record, result.metrics, plan.learning_rates)
         generator_state = self.generator.bit_generator.state
-        self._standing = Standing(epoch + 1, result.state, generator_state, stopping)
+        self._standing = Standing(epoch + 1, result.state, generator_state, stopping, self.plans)
         return record
 
     def evaluate(self, rows: Rows) -> Evaluation:
@@ -216,10 +266,15 @@ class Trainer:
         best = self.stopping.best_params if self.stopping else None
         return self.state.params if best is None else best
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether its weights are learnt, in an epoch or by the net that they are from."""
+        return self.begins_trained or self._standing.epochs > 0
+
     def model(self) -> Model:
-        """Return the network of `params`, on the host."""
+        """Return the network of `params`, on the host, in memory of its own."""
         return Model(
-            params=self.backend.fetch(self.params),
+            params=self._copied(self.params),
             activations=self.objective.activations,
             loss=self.objective.loss,
             class_names=self.data.class_names,
@@ -235,25 +290,34 @@ class Trainer:
 
     def checkpoint(self) -> Checkpoint:
         """Return all that `resume` needs, on the host."""
-        best, names = self.stopping or EarlyStopping(0), self.history.metric_names
+        best, history = self.stopping or EarlyStopping(0), self.history
+        per_epoch = self.steps_per_epoch, len(history.metric_names)
         return Checkpoint(
             config=self.config,
             fingerprint=self.problem.fingerprint,
-            state=self.backend.fetch(self.state),
+            state=self._copied(self.state),
             generator=dict(self._standing.generator_state),
-            epochs=list(self.history.epochs),
-            steps=self.history.steps.reshape(-1, self.steps_per_epoch, len(names)),
-            rates=self.history.learning_rates.reshape(-1, self.steps_per_epoch),
+            epochs=list(history.epochs),
+            steps=np.array(history.step_parts).reshape(-1, *per_epoch),
+            rates=np.array(history.rate_parts).reshape(-1, self.steps_per_epoch),
             best_epoch=best.best_epoch,
             best_loss=best.best_loss if best.best_epoch else None,
-            best_params=self.backend.fetch(best.best_params),
+            best_params=self._copied(best.best_params),
+            plans=self.plans,
         )
 
-    def resume(self, saved: Checkpoint) -> None:
+    def _copied(self, tree: Any) -> Any:
+        """Return arrays of the device as NumPy arrays of their own."""
+        return map_tree(lambda leaf: np.array(self.backend.to_numpy(leaf)), tree)
+
+    def resume(self, saved: Checkpoint, *, replan: bool = False) -> None:
         """Go on where a checkpoint stopped.
 
-        Early stopping that the checkpoint did not have begins to count here. Raises InputError
-        where an option differs that can't change within a run, or a shape.
+        Where the learning rate, its schedule or its decay differ from the checkpoint's config, or
+        with `replan`, the rates of the epochs that are left are planned anew, as if the schedule
+        began here; else they go on. Early stopping that the checkpoint did not have begins to
+        count here. Raises InputError where an option differs that can't change within a run, or
+        a shape.
         """
         changed = [
             name
@@ -278,8 +342,11 @@ class Trainer:
             stopping = replace(stopping, started=epochs)
         names = self._history.metric_names
         self._history = History(names, list(saved.epochs), list(saved.steps), list(saved.rates))
+        plans = saved.plans
+        if replan or not same_rates(self.config, saved.config):
+            plans = (*(p for p in plans if p.since < epochs), RatePlan.of(self.config, epochs))
         state = self.backend.put(saved.state)
-        self._standing = Standing(epochs, state, saved.generator, stopping)
+        self._standing = Standing(epochs, state, saved.generator, stopping, plans)
 
     def _draw(self, rng: np.random.Generator) -> Params:
         return initialize(
@@ -298,28 +365,18 @@ class Trainer:
         if given != expected or any(layer.b.shape != layer.W.shape[-1:] for layer in params):
             raise InputError(f"weights of shapes {given} don't fit the net's {expected}")
 
-    def _rates(self, epoch: int) -> np.ndarray:
-        config, per_epoch = self.config, self.steps_per_epoch
-        steps = config.epochs * per_epoch
-        schedule = SCHEDULES[config.lr_schedule]
-        if config.lr_schedule in EPOCHWISE:
-            place = Place(epoch * per_epoch, steps, epoch, config.epochs, config.lr_decay)
-            return np.full(per_epoch, config.learning_rate * schedule(place))
-        factors = [
-            schedule(Place(epoch * per_epoch + i, steps, epoch, config.epochs, config.lr_decay))
-            for i in range(per_epoch)
-        ]
-        return config.learning_rate * np.array(factors)
-
-    def _refuse_divergence(self, epoch: int, losses: list[float]) -> None:
+    def _refuse_divergence(
+        self, losses: list[float], metrics: np.ndarray, rates: np.ndarray
+    ) -> None:
         """Raise DivergenceError where a step's loss, or one after the epoch, is not finite."""
         bad = ~np.isfinite(losses)
         if bad.any():
             step = min(int(bad.argmax()) + 1, self.steps_per_epoch)
+            self._history.fail(metrics[:step], rates[:step])
             raise DivergenceError(
-                f"the loss became {losses[bad.argmax()]} at step {step} of epoch {epoch + 1}; "
-                f"try a smaller learning_rate than {self.config.learning_rate:g}, scaled inputs, "
-                f"{self._smaller_labels()}or clip_norm"
+                f"the loss became {losses[bad.argmax()]} at step {step} of epoch "
+                f"{self._standing.epochs + 1}; try a smaller learning_rate than "
+                f"{self.learning_rate:g}, scaled inputs, {self._smaller_labels()}or clip_norm"
             )
 
     def _smaller_labels(self) -> str:
