@@ -19,7 +19,9 @@ HEAVY_TOOLS = (
     *("matplotlib", "sklearn", "scipy", "pooch", "requests", "tqdm", "safetensors"),
     *("onnx", "onnxruntime", "pyarrow", "pandas", "polars"),
 )
-GROUND = {"__init__", "errors", "types", "console", "leaves", "files", "interrupt"}
+GROUND = {
+    *("__init__", "errors", "types", "console", "leaves", "files", "interrupt", "suggesting"),
+}
 MATHEMATICS = {"nn", "optim"}
 UP_TO_TRAINING = GROUND | MATHEMATICS | {"compiler", "data", "backends", "training"}
 UP_TO_PAGES = UP_TO_TRAINING | {"pictures", "runs", "evaluation", "pages"}

@@ -5,7 +5,8 @@ The commands turn them into one line on stderr and an exit code: `InputError` in
 """
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+
+from xpmlp.suggesting import closest
 
 EXIT_RUN_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -43,6 +44,11 @@ class DivergenceError(RunError):
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> InputError:
     """Return the error for an unknown `name`; its text lists the `valid` ones."""
     names = list(valid)
-    close = get_close_matches(str(name), names, n=1)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return InputError(f"unknown {kind} {name!r}{hint}; choose one of: {', '.join(names)}")
+    listed = f"; choose one of: {', '.join(names)}"
+    return InputError(f"unknown {kind} {name!r}{did_you_mean(name, names)}{listed}")
+
+
+def did_you_mean(name: str, valid: Iterable[str]) -> str:
+    """Return the question in brackets for a name that comes near a valid one, else ""."""
+    close = closest(str(name), valid)
+    return f" (did you mean {close!r}?)" if close else ""

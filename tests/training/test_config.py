@@ -1,5 +1,9 @@
 """The config: what it takes, what it refuses, and that its TOML says the same."""
 
+import copy
+import inspect
+import pickle
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -69,6 +73,12 @@ def test_what_is_refused(values, message):
 def test_unknown_options_and_damaged_files(tmp_path):
     with pytest.raises(InputError, match="unknown option 'epoch'.*did you mean 'epochs'"):
         Config.from_dict({"epoch": 3})
+    with pytest.raises(InputError, match="^unknown option 'lr' .did you mean 'learning_rate'"):
+        Config(lr=0.1)
+    with pytest.raises(InputError, match="^unknown option 'max_iter' .did you mean 'epochs'"):
+        Config().replace(max_iter=5)
+    with pytest.raises(AttributeError, match="no option 'alpha' .did you mean 'l2'"):
+        _ = Config().alpha
     with pytest.raises(InputError, match="can't read the configuration .*missing.toml: No such"):
         Config.load(tmp_path / "missing.toml")
     damaged = tmp_path / "damaged.toml"
@@ -101,3 +111,11 @@ def test_adams_numbers_reach_its_update():
 def test_adams_numbers_have_limits(option, value, expected):
     with pytest.raises(InputError, match=f"{option} is {value}; it must be {expected}"):
         Config(**{option: value})
+
+
+def test_a_config_still_shows_its_options_and_can_be_copied():
+    assert list(inspect.signature(Config).parameters) == Config.names()
+    config = Config(epochs=3, hidden=(4,))
+    for twin in (copy.deepcopy(config), pickle.loads(pickle.dumps(config))):
+        assert twin == config
+    assert not hasattr(config, "lr")

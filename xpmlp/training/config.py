@@ -5,12 +5,12 @@ import tomllib
 from dataclasses import Field, asdict, dataclass, fields, replace
 from numbers import Number
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xpmlp.backends.registry import BACKENDS, DTYPES, PRECISIONS, check_matmul_precision
 from xpmlp.data.dataset import SCALES
 from xpmlp.data.wishes import TASKS
-from xpmlp.errors import InputError, unknown_name
+from xpmlp.errors import InputError, did_you_mean, unknown_name
 from xpmlp.nn.dropout import dropout_rates
 from xpmlp.nn.initializers import INITIALIZERS
 from xpmlp.nn.losses import LOSSES
@@ -18,7 +18,14 @@ from xpmlp.nn.network import hidden_activations
 from xpmlp.optim import OPTIMIZERS
 from xpmlp.optim.adam import BETA1, BETA2, EPSILON
 from xpmlp.optim.schedules import SCHEDULES
-from xpmlp.training.options import MOST_SEEDS, count_or_list, left_to_data, number, option
+from xpmlp.training.options import (
+    MOST_SEEDS,
+    count_or_list,
+    left_to_data,
+    number,
+    option,
+    refuse_unknown,
+)
 
 RATE_OPTIONS = ("learning_rate", "lr_schedule", "lr_decay")
 RESUMABLE = (
@@ -31,9 +38,10 @@ RECORDS = ("norms", "loss")
 L2_PER = ("batch", "row")
 
 
+@refuse_unknown
 @dataclass(frozen=True)
 class Config:
-    """Every choice of a run. Raises InputError for a value that can't be used.
+    """Every choice of a run. Raises InputError for an unknown name or a value that can't be used.
 
     None means: left to the data set, as `defaults.filled` says, or off (`clip_norm`). A trainer's
     config has none left to the data set.
@@ -206,6 +214,12 @@ class Config:
         empty = any(getattr(self, name) is None for name in LEFT_TO_DATA)
         _check_values(self.filled() if empty else self)
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            hint = did_you_mean(name, self.names())
+            raise AttributeError(f"a Config has no option {name!r}{hint}")
+
     @classmethod
     def names(cls) -> list[str]:
         """Return the names of all options."""
@@ -214,9 +228,6 @@ class Config:
     @classmethod
     def from_dict(cls, values: dict[str, Any], source: str = "the configuration") -> "Config":
         """Return a config from names and values. Raises InputError for an unknown name."""
-        for name in values:
-            if name not in cls.names():
-                raise InputError(f"{source}: {unknown_name('option', name, cls.names())}")
         try:
             return cls(**values)
         except InputError as error:
@@ -238,7 +249,7 @@ class Config:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     def replace(self, **changes: Any) -> "Config":
-        """Return a copy with some options changed."""
+        """Return a copy with some options changed. Raises InputError as `Config` does."""
         return replace(self, **changes)
 
     def filled(self, **values: Any) -> "Config":

@@ -1,8 +1,13 @@
 """How a field of the config is declared, and how the command line reads one."""
 
 from argparse import ArgumentTypeError
-from dataclasses import field
-from typing import Any
+from dataclasses import field, fields
+from functools import wraps
+from typing import Any, TypeVar
+
+from xpmlp.errors import unknown_name
+
+Options = TypeVar("Options", bound=type)
 
 MOST_SEEDS = 10_000
 
@@ -41,3 +46,19 @@ def count_or_list(text: str) -> tuple[int, ...]:
     if numbers[0] > MOST_SEEDS:
         raise ArgumentTypeError(f"{text} seeds are too many; the most are {MOST_SEEDS:,}")
     return tuple(range(numbers[0]))
+
+
+def refuse_unknown(options: Options) -> Options:
+    """Make a dataclass of options raise InputError, not TypeError, for a name that is none."""
+    made = options.__init__  # type: ignore[misc]
+    names = [item.name for item in fields(options)]
+
+    @wraps(made)
+    def checked(self: Any, *values: Any, **named: Any) -> None:
+        for name in named:
+            if name not in names:
+                raise unknown_name("option", name, names)
+        made(self, *values, **named)
+
+    options.__init__ = checked  # type: ignore[misc]
+    return options
