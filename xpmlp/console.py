@@ -1,4 +1,7 @@
-"""Printing that never ends a run: a reader that went away or a full disk only silences it."""
+"""Printing that never ends a run: a reader that went away or a full disk only silences it.
+
+And warnings that point at the code that asked for something.
+"""
 
 import os
 import sys
@@ -52,3 +55,16 @@ def prepare_streams() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
         getattr(sys, name).reconfigure(errors="replace")
+
+
+def place_outside() -> tuple[str, int]:
+    """Return file and line of the code outside this package that called into it."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("xpmlp."):
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def warn_outside(message: str) -> None:
+    """Give a UserWarning at the place outside this package that called into it."""
+    warnings.warn_explicit(message, UserWarning, *place_outside())

@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.data.registry import load_dataset
+from xpmlp.data.resplit import resplit
 from xpmlp.data.scaling import scale_parts
 from xpmlp.data.source import Source
-from xpmlp.data.splits import count_rows, resplit, split
+from xpmlp.data.splits import count_rows, split
 from xpmlp.errors import InputError
 
 

@@ -89,12 +89,11 @@ def test_a_dataset_of_something_else_is_refused(changed, message):
 
 @pytest.mark.parametrize("data", [(X, Y), X, Rows(X, Y), "moons"], ids=type)
 def test_no_dataset_is_refused_by_who_takes_one(data, numpy_backend):
-    message = f"data must be an xpmlp.Dataset, got {type(data).__name__}"
-    with says(message):
+    with says("xpmlp.fit(config, "):
         fit(SMALL, data, backend=numpy_backend)
-    with says(message):
+    with says("xpmlp.fit(config, "):
         fit_many([SMALL], data, backend=numpy_backend)
-    with says(message):
+    with says(f"data must be an xpmlp.Dataset, got {type(data).__name__}"):
         Trainer(SMALL, data, numpy_backend)
 
 

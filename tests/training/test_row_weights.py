@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.problems import make_dataset, make_regression, relative_distance
-from xpmlp.data.splits import resplit
+from xpmlp.data.resplit import resplit
 from xpmlp.errors import InputError
 from xpmlp.runs.fitting import fit, fit_many
 from xpmlp.training.config import Config

@@ -1,11 +1,12 @@
 """From a source to a data set: split, then turned into numbers and scaled by its training rows."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from xpmlp.data.dataset import Dataset, Rows, Scaling
+from xpmlp.data.rows import Rows, Scaling
 from xpmlp.data.scaling import scale_parts, statistics
 from xpmlp.data.source import Source
 from xpmlp.data.splits import Part, split
@@ -14,8 +15,10 @@ from xpmlp.errors import InputError
 
 def prepare(
     source: Source, validation: float | int | None, scale: str | None, seed: int, dtype: str
-) -> Dataset:
-    """Split and scale a source; without a scale by the one that suits it.
+) -> dict[str, Any]:
+    """Split and scale a source, and return the fields of its `Dataset`.
+
+    Without a scale it is the one that suits the source.
 
     Raises InputError for a size of a part or a scale that can't be, and for too large features
     or values to learn.
@@ -23,10 +26,26 @@ def prepare(
     scale = scale or _usual_scale(source)
     parts = split(source, validation, seed)
     if source.columns:
-        return _of_table(source, parts, scale, dtype)
-    features, scaling = scale_parts([x for x, _ in parts], scale, source.full_scale, dtype)
-    about = {"scaling": scaling, "feature_names": source.feature_names, "note": source.note}
-    return _dataset(source, parts, features, scale, about)
+        features, about = _of_table(source, parts, scale, dtype)
+    else:
+        features, scaling = scale_parts([x for x, _ in parts], scale, source.full_scale, dtype)
+        about = {"scaling": scaling, "feature_names": source.feature_names, "note": source.note}
+    labels = [y for _, y in parts]
+    weights = _weights(source, validation, seed)
+    target = _target_scaling(source, labels, dtype)
+    train, held, test = map(Rows, features, labels, weights)
+    return about | {
+        "name": source.name,
+        "task": source.task,
+        "train": train,
+        "validation": held,
+        "test": test,
+        "class_names": source.class_names,
+        "image_shape": source.image_shape,
+        "scale": scale,
+        "label": source.label,
+        "target": None if scale == "none" else target,
+    }
 
 
 def _usual_scale(source: Source) -> str:
@@ -35,7 +54,27 @@ def _usual_scale(source: Source) -> str:
     return "auto" if source.own else "none"
 
 
-def _of_table(source: Source, parts: Sequence[Part], scale: str, dtype: str) -> Dataset:
+def _weights(
+    source: Source, validation: float | int | None, seed: int
+) -> list[np.ndarray] | list[None]:
+    """Return how much the rows of each part count: those that a split of their numbers takes."""
+    if source.weights is None:
+        return [None] * 3
+    parts = ((source.x, source.y), source.validation or (), source.test or ())
+    counts = [len(part[-1]) if part else 0 for part in parts]
+    first, second, third = np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1])
+    numbered = replace(
+        source,
+        x=first,
+        validation=source.validation and (second, source.validation[1]),
+        test=source.test and (third, source.test[1]),
+    )
+    return [source.weights[places] for places, _ in split(numbered, validation, seed)]
+
+
+def _of_table(
+    source: Source, parts: Sequence[Part], scale: str, dtype: str
+) -> tuple[list[np.ndarray], dict[str, Any]]:
     """Turn the columns of a table into a matrix for each part, by rules of the training rows."""
     from xpmlp.data.tables.describing import with_rules
     from xpmlp.data.tables.preparing import (
@@ -71,37 +110,16 @@ def _of_table(source: Source, parts: Sequence[Part], scale: str, dtype: str) -> 
         "about": source.about and with_rules(source.about, rules, scale, scaling.is_ranked),
         "note": "\n".join(notes),
     }
-    return _dataset(source, parts, features, scale, about)
+    return features, about
 
 
-def _dataset(
-    source: Source,
-    parts: Sequence[Part],
-    features: Sequence[np.ndarray],
-    scale: str,
-    about: dict[str, Any],
-) -> Dataset:
-    train, held, test = (Rows(x, y) for x, (_, y) in zip(features, parts, strict=True))
-    target = None
-    if source.own and source.task == "regression":
-        target = _target_scaling(source, [y for _, y in parts], str(train.x.dtype))
-    return Dataset(
-        source.name,
-        source.task,
-        train,
-        held,
-        test,
-        class_names=source.class_names,
-        image_shape=source.image_shape,
-        scale=scale,
-        label=source.label,
-        target=None if scale == "none" else target,
-        **about,
-    )
+def _target_scaling(source: Source, parts: Sequence[np.ndarray], dtype: str) -> Scaling | None:
+    """Return mean and deviation of the training values, the first of the parts, each (N, O).
 
-
-def _target_scaling(source: Source, parts: Sequence[np.ndarray], dtype: str) -> Scaling:
-    """Return mean and deviation of the training values, the first of the parts, each (N, O)."""
+    Only values of somebody's own have any.
+    """
+    if not source.own or source.task != "regression":
+        return None
     with np.errstate(over="ignore", invalid="ignore"):
         target = statistics(parts[0], "standard")
         finite = target.is_finite

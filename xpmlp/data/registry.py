@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from xpmlp.data.dataset import SCALES, Dataset
+from xpmlp.data.dataset import Dataset
 from xpmlp.data.places import Places, places
-from xpmlp.data.wishes import TASKS, Wishes
+from xpmlp.data.wishes import Wishes, check_choices
 from xpmlp.errors import DataUnavailableError, InputError, unknown_name
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ DATASETS = {
     "ellipse": "toy:ellipse",
 }
 
-_DTYPES = ("float32", "float64")
 _PATH_HINTS = ("/", "\\", ".")
 
 
@@ -87,25 +86,13 @@ def load_dataset(
 
     Raises InputError for bad input of any kind, DataUnavailableError for a set that isn't here.
     """
-    _check(scale, seed, dtype, task)
+    check_choices(scale, seed, dtype, task)
     _check_names(label, features, drop)
     from xpmlp.data.prepare import prepare
 
     wishes = Wishes(label, cast(Any, task), tuple(features), tuple(drop), header)
     source = _load(name, places(data_dir), seed, wishes)
-    return prepare(source, validation, scale, seed, dtype)
-
-
-def _check(scale: str | None, seed: int, dtype: str, task: str | None) -> None:
-    """Refuse bad arguments before anything is read or downloaded."""
-    if scale is not None and scale not in SCALES:
-        raise unknown_name("scale", scale, SCALES)
-    if dtype not in _DTYPES:
-        raise unknown_name("dtype", dtype, _DTYPES)
-    if task is not None and task not in TASKS:
-        raise unknown_name("task", task, TASKS)
-    if seed < 0:
-        raise InputError(f"the seed must be 0 or more, got {seed}")
+    return Dataset(**prepare(source, validation, scale, seed, dtype))
 
 
 def _check_names(label: Any, features: Any, drop: Any) -> None:

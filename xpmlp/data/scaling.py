@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpmlp.data.dataset import ROWS_AT_ONCE, SCALES, Scaling
+from xpmlp.data.rows import ROWS_AT_ONCE, SCALES, Scaling
 from xpmlp.errors import InputError, unknown_name
 
 QUANTILES = 100

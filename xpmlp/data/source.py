@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xpmlp.data.dataset import Task
+from xpmlp.data.rows import Task
 
 if TYPE_CHECKING:
     from xpmlp.data.tables.columns import Column
@@ -28,6 +28,7 @@ class Source:
         choice, by default a tenth.
     shared: too few rows to split, so all three parts are all rows.
     own: a file or table of somebody's own, which is scaled where nobody says otherwise.
+    weights: how much each row counts, of x, then of validation and test, where these are given.
     columns: the features of a table; about: what it was taken for; label: names of what is learnt.
     """
 
@@ -45,6 +46,7 @@ class Source:
     tail: int | None = None
     shared: bool = False
     own: bool = False
+    weights: np.ndarray | None = None
     columns: "tuple[Column, ...]" = ()
     about: "TableAbout | None" = None
     label: tuple[str, ...] = ()

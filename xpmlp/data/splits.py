@@ -1,16 +1,13 @@
 """Train, validation and test rows: canonical where a set has them, seeded where not."""
 
-from dataclasses import replace
-
 import numpy as np
 
-from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.data.source import Source
 from xpmlp.errors import InputError
 
 Part = tuple[np.ndarray, np.ndarray]
 
-_TEST, _VALIDATION, _RESPLIT = 1, 2, 3
+_TEST, _VALIDATION = 1, 2
 
 
 def split(source: Source, validation: float | int | None, seed: int) -> tuple[Part, Part, Part]:
@@ -30,7 +27,9 @@ def split(source: Source, validation: float | int | None, seed: int) -> tuple[Pa
     train, test = (source.x, source.y), source.test
     if test is None:
         size = count_rows(source.test_size, len(source.y), "the test set")
-        train, test = hold_out(train, size, seed, _TEST)
+        test = (source.x[:0], source.y[:0])
+        if size:
+            train, test = hold_out(train, size, seed, _TEST)
     if source.validation is not None:
         if validation is None:
             return train, source.validation, test
@@ -45,32 +44,6 @@ def split(source: Source, validation: float | int | None, seed: int) -> tuple[Pa
         return (x[: n - size], y[: n - size]), (x[n - size :], y[n - size :]), test
     train, held = hold_out(train, size, seed, _VALIDATION)
     return train, held, test
-
-
-def resplit(data: Dataset, seed: int, train: int, validation: int) -> Dataset:
-    """Merge the three parts, shuffle them by a seed, and split them anew.
-
-    The first `train` rows train, the next `validation` validate, the rest are test rows; each
-    keeps its values, so a scaling by the former training rows stays in them. Raises InputError
-    where there are fewer rows, or none would train.
-    """
-    parts = (data.train, data.validation, data.test)
-    x, y = np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts])
-    if train < 1 or validation < 0 or train + validation > len(y):
-        raise InputError(
-            f"{data.name}: {len(y):,} rows can't be split into {train:,} to train on, "
-            f"{validation:,} to validate, and the rest"
-        )
-    order = random_state(seed, _RESPLIT).permutation(len(y))
-    chosen = np.split(order, [train, train + validation])
-    weights = None
-    if any(part.weights is not None for part in parts):
-        ones = (np.ones(len(part)) if part.weights is None else part.weights for part in parts)
-        weights = np.concatenate(list(ones))
-    first, second, third = (
-        Rows(x[rows], y[rows], None if weights is None else weights[rows]) for rows in chosen
-    )
-    return replace(data, train=first, validation=second, test=third)
 
 
 def count_rows(wanted: float | int, available: int, what: str = "--validation") -> int:

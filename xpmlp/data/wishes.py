@@ -1,9 +1,13 @@
-"""What somebody asks of a table of his own."""
+"""What somebody asks of a data set of his own."""
 
 from typing import Literal, NamedTuple, get_args
 
+from xpmlp.data.rows import SCALES
+from xpmlp.errors import InputError, unknown_name
+
 Task = Literal["classification", "regression"]
 TASKS = get_args(Task)
+_DTYPES = ("float32", "float64")
 
 
 class Wishes(NamedTuple):
@@ -19,3 +23,15 @@ class Wishes(NamedTuple):
     features: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     header: bool | None = None
+
+
+def check_choices(scale: str | None, seed: int, dtype: str, task: str | None) -> None:
+    """Refuse what can't be asked for, before anything is read or downloaded."""
+    if scale is not None and scale not in SCALES:
+        raise unknown_name("scale", scale, SCALES)
+    if dtype not in _DTYPES:
+        raise unknown_name("dtype", dtype, _DTYPES)
+    if task is not None and task not in TASKS:
+        raise unknown_name("task", task, TASKS)
+    if seed < 0:
+        raise InputError(f"the seed must be 0 or more, got {seed}")

@@ -1,9 +1,10 @@
 """The warning that a solver ended before it had converged."""
 
-import sys
 import warnings
 
 from sklearn.exceptions import ConvergenceWarning
+
+from xpmlp.console import place_outside
 
 MODULE = "sklearn.neural_network"
 
@@ -13,8 +14,4 @@ def warn_unconverged(message: str) -> None:
 
     Scripts silence this warning by the name of that module, among them scikit-learn's examples.
     """
-    frame = sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").startswith("xpmlp."):
-        frame = frame.f_back
-    place = frame.f_code.co_filename, frame.f_lineno
-    warnings.warn_explicit(message, ConvergenceWarning, *place, module=MODULE)
+    warnings.warn_explicit(message, ConvergenceWarning, *place_outside(), module=MODULE)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.data.registry import AUTO, dataset_names
 from xpmlp.errors import InputError
 from xpmlp.evaluation.label_reports import LabelReport
@@ -122,15 +123,18 @@ def _report(model: Model, source: EvaluationRows) -> Report:
 
 def _rows(
     run: FinishedRun | Model,
-    dataset: str | Path | None,
+    dataset: Any,
     part: str | None,
     data_dir: str | Path | None,
 ) -> EvaluationRows:
     """Return the rows to evaluate on: the run's own where they are meant, else others."""
     if not isinstance(dataset, str | Path | None):
+        right = "write it to a file, or take what run.predict makes of it"
+        if isinstance(dataset, Dataset | Rows):
+            right = "run.evaluate() takes the run's own, run.trainer.evaluate(data.test) other rows"
         raise InputError(
             f"expected a known name or a file to evaluate on, got a {type(dataset).__name__}; "
-            "write it to a file, or take what run.predict makes of it"
+            f"{right}"
         )
     if isinstance(run, Model):
         known = run.dataset if run.dataset in dataset_names() else None

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xpmlp.data.dataset import Dataset, Rows
+from xpmlp.data.resplit import resplit
 from xpmlp.data.scaling import scale_parts
-from xpmlp.data.splits import resplit
 from xpmlp.recipes.base import (
     Golden,
     Picture,

@@ -9,10 +9,10 @@ from xpmlp.data.dataset import Dataset
 from xpmlp.runs.shown import Shown
 from xpmlp.training.config import Config
 from xpmlp.training.evaluation import Evaluation, Score
-from xpmlp.training.given import dataset_of
+from xpmlp.training.given import backend_of, dataset_of, require_configs
 from xpmlp.training.history import EpochRecord, History
 from xpmlp.training.model import Model
-from xpmlp.training.setup import backend_for, make_members, refuse_seeds
+from xpmlp.training.setup import make_members, refuse_seeds
 from xpmlp.training.trainer import Trainer
 
 OnEpoch = Callable[[list[EpochRecord]], None]
@@ -72,14 +72,16 @@ def fit(
 ) -> Run:
     """Train a net and return the run.
 
-    data, y: a `Dataset`, which is taken as it is; else loaded as the config says.
+    data, y: a `Dataset`, which is taken as it is; or rows and their labels, for
+        `Dataset.from_arrays` with the config's validation, scale, data_seed, task and dtype; else
+        loaded as the config says.
     backend: else chosen by the config's names; a fallback to the CPU is a RuntimeWarning.
     start: `initial`, `moments`, `order` as for `Trainer`.
 
     Raises InputError for what can't be trained, RunError for a loss that diverges.
     """
     refuse_seeds(config)
-    backend = backend or backend_for(config)
+    backend = backend_of(config, backend)
     trainer = Trainer(config, dataset_of(config, data, y), backend, **start)
     for _ in trainer.epochs():
         pass
@@ -102,7 +104,8 @@ def fit_many(
 
     Raises InputError for what can't be trained, RunError where a loss diverges.
     """
-    backend = backend or backend_for(configs[0])
+    configs = require_configs(configs)
+    backend = backend_of(configs[0], backend)
     members = make_members(configs, dataset_of(configs[0], data, y), backend)
     for records in members.epochs():
         if on_epoch:

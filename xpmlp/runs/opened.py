@@ -138,7 +138,10 @@ def open_runs(path: str | Path) -> list[OpenedRun]:
 def _config(path: Path) -> Config:
     """Return the config of a run's folder; say what is wrong with a path that is none."""
     if path.is_file():
-        raise InputError(f"{path} is a file; a run is a folder, with {CONFIG} and {MODEL} in it")
+        raise InputError(
+            f"{path} is a file; a run is a folder, with {CONFIG} and {MODEL} in it; of a model "
+            "alone use xpmlp.Model.load"
+        )
     if not path.is_dir():
         raise InputError(f"there is no folder {path}; give that of a run, such as runs/NAME")
     if not (path / CONFIG).is_file():

@@ -5,7 +5,7 @@ from typing import Any
 
 from xpmlp.data.dataset import Dataset
 from xpmlp.training.config import Config
-from xpmlp.training.targets import require_dataset
+from xpmlp.training.targets import require_config, require_dataset
 
 CLASS_STEPS, VALUE_STEPS = 2000, 4000
 OTHER_RATES = {"rmsprop": 0.001, "adam": 0.001, "adam_epsilon_hat": 0.001}
@@ -18,7 +18,7 @@ def filled(config: Config, data: Dataset) -> Config:
     measurement), any other data set the usual values. Raises InputError for what is no data set.
     """
     table = require_dataset(data).columns
-    return config.filled(**_for_table(config.given(), data) if table else {})
+    return require_config(config).filled(**_for_table(config.given(), data) if table else {})
 
 
 def _for_table(given: dict[str, Any], data: Dataset) -> dict[str, Any]:

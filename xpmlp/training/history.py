@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from xpmlp.errors import InputError
+from xpmlp.errors import InputError, unknown_name
 from xpmlp.files import write_whole
 
 EPOCHS, STEPS = "history.csv", "steps.csv"
@@ -36,6 +36,9 @@ class EpochRecord:
     validation_accuracy: float | None
     seconds: float
     images_per_second: float
+
+
+EPOCH_COLUMNS = tuple(item.name for item in fields(EpochRecord))
 
 
 @dataclass
@@ -85,17 +88,24 @@ class History:
         return np.concatenate([np.empty(0), *self.rate_parts, *self.failed_rates])
 
     def metric(self, name: str) -> np.ndarray:
-        """Return one metric of every step, (S,)."""
+        """Return one metric of every step, (S,). Raises InputError for an unknown name."""
+        if name not in self.metric_names:
+            raise _unknown_metric(name, self.metric_names)
         return self.steps[:, self.metric_names.index(name)]
 
     def epoch_values(self, name: str) -> np.ndarray:
-        """Return one column of the epochs, (E,), NaN where there is no figure."""
+        """Return one column of the epochs, (E,), NaN where there is no figure.
+
+        Raises InputError for an unknown name.
+        """
+        if name not in EPOCH_COLUMNS:
+            raise unknown_name("column of the epochs", name, EPOCH_COLUMNS)
         values = [getattr(record, name) for record in self.epochs]
         return np.array([np.nan if value is None else value for value in values], dtype=float)
 
     def write(self, directory: Path) -> None:
         """Write history.csv (a row per epoch) and steps.csv (a row per step)."""
-        names = [item.name for item in fields(EpochRecord)]
+        names = list(EPOCH_COLUMNS)
         history = StringIO(newline="")
         table = csv.DictWriter(history, names)
         table.writeheader()
@@ -133,6 +143,12 @@ class History:
         return cls(names, epochs, steps[:done], used[:done], steps[done:], used[done:])
 
 
+def _unknown_metric(name: str, names: tuple[str, ...]) -> InputError:
+    if name in EPOCH_COLUMNS:
+        return InputError(f"{name} is of epochs, not of steps: history.epoch_values({name!r})")
+    return unknown_name("metric of the steps", name, names)
+
+
 def _read_table(path: Path, read: Callable[[Reader], Table]) -> Table | None:
     """Return what `read` makes of the lines of a table, None where there is no such file."""
     try:
@@ -151,7 +167,7 @@ def _read_table(path: Path, read: Callable[[Reader], Table]) -> Table | None:
 def _epochs(lines: Reader) -> list[EpochRecord]:
     """Read history.csv."""
     columns = fields(EpochRecord)
-    names = [column.name for column in columns]
+    names = list(EPOCH_COLUMNS)
     _expect("the columns", next(lines, []), names)
     records: list[EpochRecord] = []
     for number, line in enumerate(lines, start=1):

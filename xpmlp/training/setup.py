@@ -13,7 +13,7 @@ from xpmlp.errors import InputError
 from xpmlp.training.config import Config
 from xpmlp.training.members import Members
 from xpmlp.training.problem import Problem, net_of
-from xpmlp.training.targets import LOSSES_OF
+from xpmlp.training.targets import LOSSES_OF, require_config
 from xpmlp.training.trainer import Trainer
 
 
@@ -22,8 +22,7 @@ def load_for(config: Config) -> Dataset:
 
     A loss that fits values alone makes a table's whole numbers values, not classes.
     """
-    own = config.dataset not in dataset_names()
-    values = "regression" if own and config.loss in LOSSES_OF["regression"] else None
+    values = None if config.dataset in dataset_names() else values_wished(config)
     return load_dataset(
         config.dataset,
         data_dir=config.data_dir,
@@ -37,6 +36,11 @@ def load_for(config: Config) -> Dataset:
         drop=config.drop,
         header=None if config.header is None else config.header == "yes",
     )
+
+
+def values_wished(config: Config) -> str | None:
+    """Return `regression` where the loss of a config fits values, else None."""
+    return "regression" if config.loss in LOSSES_OF["regression"] else None
 
 
 def backend_for(config: Config) -> Backend:
@@ -75,6 +79,6 @@ def make_members(
 
 
 def refuse_seeds(config: Config) -> None:
-    """Raise InputError for a config of several seeds where one net is trained."""
-    if config.seeds:
+    """Raise InputError for what is no config, or one of several seeds where one net is trained."""
+    if require_config(config).seeds:
         raise InputError("a config trains one net; for seeds, pass config.members() to fit_many")

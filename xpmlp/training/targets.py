@@ -1,5 +1,6 @@
 """From a data set's labels to the targets of a loss."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ from array_api_compat import array_namespace
 
 from xpmlp.data.dataset import Dataset, Rows, Scaling
 from xpmlp.errors import InputError
+from xpmlp.training.config import Config
 from xpmlp.types import Array
 
 ANYWHERE = ("mean_squared_error", "mean_absolute_error", "huber")
@@ -23,13 +25,31 @@ TARGETS_OF = {
 }
 
 
+def require_config(config: Any) -> Config:
+    """Return a config as it is. Raises InputError, with the right call, for anything else."""
+    if isinstance(config, Config):
+        return config
+    kind = type(config).__name__
+    if isinstance(config, Dataset):
+        right = "xpmlp.fit(config, data), as xpmlp.fit(xpmlp.Config(), data)"
+    elif isinstance(config, dict):
+        right = "xpmlp.Config(**options) makes one of a dict"
+    elif isinstance(config, str | Path):
+        right = "xpmlp.Config.load(path) reads one, xpmlp.Config(dataset=NAME) names a data set"
+    elif hasattr(config, "shape") or isinstance(config, list | tuple):
+        right = "xpmlp.fit(config, x, y), as xpmlp.fit(xpmlp.Config(), x, y)"
+    else:
+        right = "xpmlp.fit(xpmlp.Config(), …)"
+    raise InputError(f"a Config comes first, got {kind}: {right}")
+
+
 def require_dataset(data: Any) -> Dataset:
     """Return a data set as it is. Raises InputError for anything else."""
     if isinstance(data, Dataset):
         return data
     raise InputError(
         f"data must be an xpmlp.Dataset, got {type(data).__name__}; xpmlp.load_dataset reads one "
-        "by its name or from a file, and xpmlp.Dataset makes one of arrays"
+        "by its name or from a file, and xpmlp.Dataset.from_arrays makes one of arrays"
     )
 
 
@@ -48,7 +68,8 @@ def check_rows(where: str, rows: Any, data: Dataset) -> None:
     where: what the message calls them.
     """
     if not isinstance(rows, Rows):
-        raise InputError(f"{where} must be xpmlp.Rows(x, y), got {type(rows).__name__}")
+        part = "; give a part of it, as data.test" if isinstance(rows, Dataset) else ""
+        raise InputError(f"{where} must be xpmlp.Rows(x, y), got {type(rows).__name__}{part}")
     if rows.x.ndim != 2 or rows.x.shape != (len(rows.y), data.train.x.shape[-1]):
         raise InputError(
             f"{where}: x has shape {tuple(rows.x.shape)}, y {rows.y.shape}; x must be (N, D) with "

@@ -70,6 +70,8 @@ def frame_tables(frame: Any, name: str) -> Iterator[RawTable]:
     kind = type(frame).__name__
     if not (hasattr(frame, "__arrow_c_stream__") or hasattr(frame, "__arrow_c_array__")):
         hint = "; call its collect() first" if hasattr(frame, "collect") else ""
+        if hasattr(frame, "shape") or isinstance(frame, list | tuple):
+            hint = "; xpmlp.Dataset.from_arrays(x, y) takes arrays and lists"
         raise InputError(
             f"expected a path or a table of pandas, polars or pyarrow, got a {kind}{hint}"
         )

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from xpmlp.data.dataset import Task
+from xpmlp.data.rows import Task
 from xpmlp.data.tables.columns import Column
 from xpmlp.data.tables.different import Different, unclean
 from xpmlp.data.tables.notation import fits, plain_texts, read_numbers

@@ -67,7 +67,7 @@ def _refuse_wishes(path: Path, wishes: Wishes) -> None:
 
 def _of_svmlight(path: Path, task: str | None) -> Source:
     x, labels = read_svmlight(path)
-    targets = array_targets(labels, path, task)
+    targets = array_targets(labels, str(path), task)
     names = tuple(f"x{i}" for i in range(1, x.shape[1] + 1))
     return Source(
         str(path),

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from xpmlp.data.dataset import ROWS_AT_ONCE, Scaling
+from xpmlp.data.rows import ROWS_AT_ONCE, Scaling
 from xpmlp.data.scaling import loses_digits, statistics
 from xpmlp.data.tables.columns import Column
 from xpmlp.data.tables.rules import ColumnRule
