@@ -20,7 +20,8 @@ HEAVY_TOOLS = (
     *("onnx", "onnxruntime", "pyarrow", "pandas", "polars"),
 )
 GROUND = {
-    *("__init__", "errors", "types", "console", "leaves", "files", "interrupt", "suggesting"),
+    *("__init__", "errors", "suggesting", "types", "console", "described", "leaves", "files"),
+    "interrupt",
 }
 MATHEMATICS = {"nn", "optim"}
 UP_TO_TRAINING = GROUND | MATHEMATICS | {"compiler", "data", "backends", "training"}

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xpmlp.described import Described, Lines
 from xpmlp.errors import RunError
 from xpmlp.leaves import map_tree
 from xpmlp.types import Array, Batch, Hyper, Namespace
@@ -32,7 +33,7 @@ class EpochPlan(NamedTuple):
     learning_rates: np.ndarray
 
 
-class Backend:
+class Backend(Described):
     """One array library on one device, used by one thread at a time.
 
     xp: its Array API namespace. device: "cpu" or "cuda:N". dtype: "float32" or "float64".
@@ -133,6 +134,12 @@ class Backend:
             "dtype": self.dtype,
             "matmul_precision": self.matmul_precision,
         }
+
+    def described(self) -> tuple[str, Lines]:
+        """Return what `describe` does, for its text and its table."""
+        about = self.describe()
+        title = f"backend {about.pop('backend')}"
+        return title, [(name.replace("_", " "), text) for name, text in about.items()]
 
     def device_name(self) -> str:
         """Return the name of the processor or of the GPU."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from xpmlp.backends.cuda_driver import Driver, query_driver
 from xpmlp.backends.cupy import install as cupy_install
+from xpmlp.described import Described, Lines
 from xpmlp.errors import (
     BackendUnavailableError,
     InputError,
@@ -58,8 +59,8 @@ MISSING_LIBRARY = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Selection:
+@dataclass(frozen=True, repr=False)
+class Selection(Described):
     """The backend that will run, and how it came to be chosen.
 
     device_requested, matmul_precision_requested: what was asked for. fallback_reason: why a wish
@@ -71,6 +72,12 @@ class Selection:
     device_requested: str
     fallback_reason: str | None = None
     matmul_precision_requested: str = "full"
+
+    def described(self) -> tuple[str, Lines]:
+        """Return the backend, and why it is one of the CPU, for its text and its table."""
+        title, lines = self.backend.described()
+        reason = self.fallback_reason
+        return f"selected: {title}", [*lines, *([("fallback", reason)] if reason else [])]
 
 
 def select_backend(

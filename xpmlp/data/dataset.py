@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from xpmlp.data.rows import ROWS_AT_ONCE, SCALES, Rows, Scaling, Task
+from xpmlp.described import Described, Lines
 from xpmlp.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["ROWS_AT_ONCE", "SCALES", "Dataset", "Rows", "Scaling", "Task"]
 
 
-@dataclass(frozen=True)
-class Dataset:
+@dataclass(frozen=True, repr=False)
+class Dataset(Described):
     """A data set that is ready to train on.
 
     name: as asked for, or what `auto` chose.
@@ -76,6 +77,12 @@ class Dataset:
             f"{self.name}: {names} must be a tuple of texts, got {given!r}; "
             "tuple(map(str, names)) makes one of numbers"
         )
+
+    def described(self) -> tuple[str, Lines]:
+        """Return its parts, classes and columns, for its text and its table."""
+        from xpmlp.data.describing import dataset_lines
+
+        return f"data set {self.name}, {self.task}", dataset_lines(self)
 
     @classmethod
     def from_arrays(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from xpmlp.described import Described, Lines
 from xpmlp.errors import InputError
 from xpmlp.types import Array
 
@@ -20,8 +21,8 @@ SCALES = ("none", "center", "unit", "standard", "robust", "quantile", "auto")
 ROWS_AT_ONCE = 4096
 
 
-@dataclass(frozen=True)
-class Rows:
+@dataclass(frozen=True, repr=False)
+class Rows(Described):
     """One part of a data set.
 
     x: (N, D), float32 or float64 as asked for, scaled, C-contiguous. Loaders put it on the host;
@@ -45,6 +46,12 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.y)
+
+    def described(self) -> tuple[str, Lines]:
+        """Return shapes, ranges and counts, for its text and its table."""
+        from xpmlp.data.describing import rows_lines
+
+        return f"{len(self):,} rows", rows_lines(self)
 
 
 def _require_array(name: str, value: Any, on_host: bool = True) -> None:

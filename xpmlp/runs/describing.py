@@ -1,8 +1,8 @@
 """A run in a few lines: as text, and as a small table for notebooks."""
 
 from collections.abc import Iterator
-from html import escape
 
+from xpmlp.described import Lines, as_html, as_text
 from xpmlp.training.evaluation import Score
 from xpmlp.training.finished import FinishedRun
 from xpmlp.training.texts import loss_text, net_text, training_text
@@ -10,21 +10,15 @@ from xpmlp.training.texts import loss_text, net_text, training_text
 
 def run_text(run: FinishedRun) -> str:
     """Return a finished run in a few lines; no data is loaded and nothing computed."""
-    lines = [run.title, *(f"  {name:<12}{text}" for name, text in _lines(run))]
-    return "\n".join(lines)
+    return as_text(run.title, _lines(run))
 
 
 def run_html(run: FinishedRun) -> str:
     """Return the same as a small HTML table, without scripts."""
-    left = "style='text-align:left'"
-    rows = "".join(
-        f"<tr><th {left}>{escape(name)}</th><td {left}>{escape(text)}</td></tr>"
-        for name, text in _lines(run)
-    )
-    return f"<table><caption {left}>{escape(run.title)}</caption>{rows}</table>"
+    return as_html(run.title, _lines(run))
 
 
-def _lines(run: FinishedRun) -> list[tuple[str, str]]:
+def _lines(run: FinishedRun) -> Lines:
     config, done = run.config, len(run.history.epochs)
     batch = f"{config.batch_size:,}" if config.batch_size else "of all rows"
     best = f", best weights from epoch {run.best_epoch}" if run.best_epoch else ""

@@ -7,8 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from xpmlp.backends.base import Backend
+from xpmlp.described import Lines, as_html, as_text
 from xpmlp.leaves import map_tree
+from xpmlp.training.describing import evaluation_lines
 from xpmlp.training.step import Objective, make_evaluation
+from xpmlp.training.texts import count
 from xpmlp.types import Array, Batch, Params
 
 EVALUATION_ROWS = 10_000
@@ -43,6 +46,15 @@ class Evaluation(NamedTuple):
     loss: float
     accuracy: float | None
     logits: np.ndarray
+
+    def __repr__(self) -> str:
+        return as_text(*self._described())
+
+    def _repr_html_(self) -> str:
+        return as_html(*self._described())
+
+    def _described(self) -> tuple[str, Lines]:
+        return f"evaluation of {count(len(self.logits), 'row')}", evaluation_lines(self)
 
 
 class Part(NamedTuple):

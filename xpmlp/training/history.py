@@ -9,8 +9,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from xpmlp.described import Described, Lines
 from xpmlp.errors import InputError, unknown_name
 from xpmlp.files import write_whole
+from xpmlp.training.describing import history_lines
+from xpmlp.training.texts import count
 
 EPOCHS, STEPS = "history.csv", "steps.csv"
 STEP_COLUMNS = ("step", "epoch", "learning_rate")
@@ -41,8 +44,8 @@ class EpochRecord:
 EPOCH_COLUMNS = tuple(item.name for item in fields(EpochRecord))
 
 
-@dataclass
-class History:
+@dataclass(repr=False)
+class History(Described):
     """Everything that was recorded while training.
 
     steps: (S, M) float64, a row per step, columns named by metric_names: the loss of the
@@ -58,6 +61,11 @@ class History:
     rate_parts: list[np.ndarray] = field(default_factory=list)
     failed_steps: list[np.ndarray] = field(default_factory=list)
     failed_rates: list[np.ndarray] = field(default_factory=list)
+
+    def described(self) -> tuple[str, Lines]:
+        """Return how its figures went, for its text and its table."""
+        epochs, steps = len(self.epochs), sum(map(len, self.step_parts))
+        return f"history of {count(epochs, 'epoch')}, {count(steps, 'step')}", history_lines(self)
 
     def append(self, record: EpochRecord, metrics: np.ndarray, rates: np.ndarray) -> None:
         """Add an epoch with its steps' metrics (S, M) and learning rates (S,)."""

@@ -12,9 +12,11 @@ from xpmlp.data.dataset import Scaling, Task
 from xpmlp.data.tables.columns import Column
 from xpmlp.data.tables.preparing import feature_names, matrix
 from xpmlp.data.tables.rules import ColumnRule
+from xpmlp.described import Described, Lines
 from xpmlp.errors import InputError, unknown_name
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import forward, hidden_activations
+from xpmlp.training.describing import model_lines
 from xpmlp.training.tensors import Tensors, pack, read_tensors, unpack, write_tensors
 from xpmlp.types import Params
 
@@ -22,8 +24,8 @@ FORMAT = "xpmlp-model-1"
 TABLE_FORMAT = "xpmlp-model-2"  # what a reader of the other would predict wrongly with
 
 
-@dataclass(frozen=True)
-class Model:
+@dataclass(frozen=True, repr=False)
+class Model(Described):
     """Parameters as NumPy arrays, W: (D, H), b: (H,), with what is needed to use them.
 
     columns: what becomes of each column of a table; empty where the inputs are a plain matrix.
@@ -43,6 +45,10 @@ class Model:
     columns: tuple[ColumnRule, ...] = ()
     target: Scaling | None = None
     label: tuple[str, ...] = ()
+
+    def described(self) -> tuple[str, Lines]:
+        """Return its net, inputs, outputs and layers, for its text and its table."""
+        return f"model of {self.dataset}" if self.dataset else "model", model_lines(self)
 
     @property
     def sizes(self) -> tuple[int, ...]:

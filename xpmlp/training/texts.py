@@ -1,12 +1,31 @@
 """Figures, settings, nets and trainings as people read them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from xpmlp.training.config import Config
-from xpmlp.training.model import Model
 
 UNKNOWN = "–"
+
+
+class Net(Protocol):
+    """What a line says of a net."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Widths from the inputs to the outputs."""
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """One per hidden layer."""
+
+    @property
+    def loss(self) -> str:
+        """Its name."""
+
+    @property
+    def n_parameters(self) -> int:
+        """The count of all weights and biases."""
 
 
 def loss_text(value: float) -> str:
@@ -21,7 +40,8 @@ def value_text(value: float) -> str:
 
 def count(number: int, noun: str) -> str:
     """Return `1 seed`, `2 seeds`."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
+    ending = "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{ending * (number != 1)}"
 
 
 def named_seeds(seeds: Sequence[int]) -> str:
@@ -44,7 +64,7 @@ def setting_text(value: Any) -> str:
     return str(value)
 
 
-def net_text(model: Model) -> str:
+def net_text(model: Net) -> str:
     """Return widths, activations, the count of parameters and the loss of a net in a line."""
     net = "-".join(map(str, model.sizes))
     activations = " ".join(dict.fromkeys(model.activations)) or "no hidden layer"

@@ -11,12 +11,14 @@ import numpy as np
 
 from xpmlp.backends.base import Backend, EpochPlan
 from xpmlp.data.dataset import Dataset, Rows
+from xpmlp.described import Described, Lines
 from xpmlp.errors import DivergenceError, InputError, RunError
 from xpmlp.leaves import map_leaves, map_tree
 from xpmlp.nn.initializers import initialize
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import LARGEST, RESUMABLE, Config
 from xpmlp.training.defaults import filled
+from xpmlp.training.describing import trainer_lines
 from xpmlp.training.early_stopping import EarlyStopping
 from xpmlp.training.epoch import EpochResult, train_epoch
 from xpmlp.training.evaluation import Evaluation, Score
@@ -44,7 +46,7 @@ class Standing(NamedTuple):
     plans: tuple[RatePlan, ...]
 
 
-class Trainer:
+class Trainer(Described):
     """One run in progress. Between epochs its `learning_rate` and its `state` can be set.
 
     initial: weights to begin with, else those of config.initial, else drawn from config.seed: a
@@ -108,6 +110,10 @@ class Trainer:
                 "a choice of its config"
             )
         super().__setattr__(name, value)
+
+    def described(self) -> tuple[str, Lines]:
+        """Return what it trains and how far it is, for its text and its table."""
+        return f"trainer of {self.data.name}", trainer_lines(self)
 
     def _initial_state(self, params: Params, moments: tuple[Params, ...] | None) -> TrainState:
         state: TrainState = self.problem.start(*self.backend.put((params, np.asarray(0))))
