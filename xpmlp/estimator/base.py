@@ -33,6 +33,7 @@ from xpmlp.estimator.rows import (
     make_dataset,
     row_weights,
     take,
+    warn_of_unlike,
 )
 from xpmlp.estimator.scoring import Scorer
 from xpmlp.estimator.settings import activation_names, config_of, optimizer_of
@@ -163,10 +164,13 @@ class BaseMLP(FittedNet):
         if rows.weights is not None and not rows.weights.all():
             counting = np.flatnonzero(rows.weights)
             rows, own = take(rows, counting), None if own is None else own[counting]
+        validation = self._given_rows(*given_validation)
+        if validation is not None and not part:
+            warn_of_unlike(rows, validation)
         return Start(
             rows,
             own,
-            self._given_rows(*given_validation),
+            validation,
             (X.shape[1], *hidden, self._targets.n_outputs),
             self._dtype_of(X),
             goes_on,

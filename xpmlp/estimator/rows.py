@@ -10,9 +10,12 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_non_negative
 
+from xpmlp.console import warn_outside
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import InputError
+from xpmlp.estimator.arrays import to_host
 from xpmlp.estimator.classes import named
+from xpmlp.estimator.likeness import spread_rows, unlike_columns
 from xpmlp.estimator.targets import Targets
 from xpmlp.types import Affine, Params
 
@@ -49,6 +52,21 @@ def take(rows: Rows, index: np.ndarray) -> Rows:
         return Rows(rows.x[index], rows.y[index], weights)
     xp, place = array_namespace(rows.x), device(rows.x)
     return Rows(xp.take(rows.x, xp.asarray(index, device=place), axis=0), rows.y[index], weights)
+
+
+def warn_of_unlike(train: Rows, validation: Rows) -> None:
+    """Warn where most columns of the rows that validate look nothing like those that train."""
+    x, x_val = (to_host(take(rows, spread_rows(len(rows))).x) for rows in (train, validation))
+    columns, judged = unlike_columns(x, x_val)
+    if 2 * len(columns) <= judged:
+        return
+    a, b = x[:, columns[0]], x_val[:, columns[0]]
+    warn_outside(
+        f"X_val looks nothing like the rows of X in {len(columns)} of {judged} columns: column "
+        f"{columns[0]} goes from {a.min():.4g} to {a.max():.4g} in X, from {b.min():.4g} to "
+        f"{b.max():.4g} in X_val. Scale X_val as X is; a Pipeline does so where it has "
+        'transform_input=["X_val"] (https://scikit-learn.org/stable/metadata_routing.html)'
+    )
 
 
 def hold_out(
