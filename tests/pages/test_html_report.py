@@ -17,8 +17,9 @@ from PIL import Image
 from xpmlp import train
 from xpmlp.errors import InputError
 from xpmlp.evaluation.intervals import wilson_interval
-from xpmlp.pages.html_report import RunPage, read_pictures, save_report, write_report
+from xpmlp.pages.html_report import RunPage, read_pictures, save_report
 from xpmlp.runs.opened import OpenedRun
+from xpmlp.runs.reporting import write_report
 
 VOID = {"meta", "link", "img", "br", "hr"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")

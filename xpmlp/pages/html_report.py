@@ -1,6 +1,5 @@
 """A run's report: one HTML page that stands alone, for browsers, phones and paper."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +20,11 @@ from xpmlp.pages.tables import (
     settings_tables,
     values_tables,
 )
-from xpmlp.runs.directory import CONFIG, SUMMARY, unfinished
-from xpmlp.runs.opened import OpenedRun, open_runs
 from xpmlp.training.config import Config
 from xpmlp.training.finished import FinishedRun
 from xpmlp.training.texts import count, loss_text
 
-REPORT = "report.html"
+REPORT, CONFIG = "report.html", "config.toml"
 PICTURES = {
     "epochs": "After each epoch: the loss and, where there are classes, the accuracy",
     "loss-per-step": "Loss of the batch of each step, and its running mean",
@@ -147,23 +144,6 @@ class RunPage:
                 Markup("</details>"),
             ]
         )
-
-
-def write_report(run: str | Path | OpenedRun, path: str | Path | None = None) -> Path:
-    """Write the page of a run that is over, with the pictures of its folder; return its path.
-
-    run: opened, or its folder. path: by default report.html there. Raises InputError for a
-    folder that is no run, or one without a summary.
-    """
-    folder = run.path if isinstance(run, OpenedRun) else Path(run).expanduser()
-    runs = [run] if isinstance(run, OpenedRun) else open_runs(folder)
-    config = Config.load(folder / CONFIG)
-    if not (folder / SUMMARY).is_file():
-        raise unfinished(folder, SUMMARY)
-    summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-    pictures = read_pictures(sorted(folder.glob("*.png")))
-    page = RunPage(runs, config, summary, pictures)
-    return save_report(page, Path(path).expanduser() if path else folder / REPORT)
 
 
 def save_report(page: RunPage, path: Path) -> Path:

@@ -15,10 +15,10 @@ from xpmlp.evaluation.rows import part_of
 from xpmlp.pages.parts import Markup, Row, element, joined, table
 from xpmlp.pictures.outcomes import worst_mistakes
 from xpmlp.pictures.regions import chosen_outputs
-from xpmlp.runs.seed_summary import PARTS
 from xpmlp.training.config import Config
 from xpmlp.training.finished import FinishedRun
 from xpmlp.training.model import Model, decide
+from xpmlp.training.spread import PARTS
 from xpmlp.training.texts import loss_text, setting_text, value_text
 
 SHOWN_SEEDS = 200

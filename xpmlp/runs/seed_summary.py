@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from xpmlp.runs.summary import VALUE_FIGURES
-from xpmlp.training.spread import spread_figures
+from xpmlp.training.spread import PARTS, spread_figures
 from xpmlp.training.texts import loss_text
 
 SHARED = (
@@ -26,7 +26,6 @@ SHARED = (
     "xpmlp",
     "finished",
 )
-PARTS = ("train", "validation", "test")
 SPREAD = (
     *(f"{part}_{figure}" for part in PARTS for figure in ("loss", "accuracy")),
     *VALUE_FIGURES,

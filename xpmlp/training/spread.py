@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 MOST_DECIMALS = 6
+PARTS = ("train", "validation", "test")
 
 
 class Spread(NamedTuple):
