@@ -1,8 +1,9 @@
 """Ctrl-C as a wish: the first ends the run after the epoch in progress, the second at once."""
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
 from xpmlp.console import warn
@@ -25,7 +26,7 @@ class StopRequest:
 
 
 @contextmanager
-def graceful_interrupt() -> Iterator[StopRequest]:
+def graceful_interrupt(signals: Sequence[int] = SIGNALS) -> Iterator[StopRequest]:
     """Take Ctrl-C, and the signals that end a process, as a wish to stop.
 
     Inside the block the first is noted, a second raises KeyboardInterrupt and no further one
@@ -45,10 +46,21 @@ def graceful_interrupt() -> Iterator[StopRequest]:
             stop.saving = True
             raise KeyboardInterrupt
 
-    heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    heard = [number for number in signals if signal.getsignal(number) != signal.SIG_IGN]
     previous = [(number, signal.signal(number, note)) for number in heard]
     try:
         yield stop
     finally:
         for number, handler in previous:
             signal.signal(number, handler)
+
+
+def graceful_keyboard() -> AbstractContextManager[StopRequest]:
+    """Take Ctrl-C alone as a wish to stop, as `graceful_interrupt` does.
+
+    Only where it would raise KeyboardInterrupt: not in another thread than the main one, nor in a
+    program that hears it by means of its own.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    usual = main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    return graceful_interrupt([signal.SIGINT] if usual else [])

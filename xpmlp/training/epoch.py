@@ -5,7 +5,9 @@ axis, trained by the same compiled step, and parted again.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -17,7 +19,7 @@ from xpmlp.training.evaluation import Score
 from xpmlp.training.history import EpochRecord
 from xpmlp.training.problem import Problem
 from xpmlp.training.step import TrainState
-from xpmlp.types import Hyper, Namespace
+from xpmlp.types import Hyper, Namespace, Params
 
 
 class EpochResult(NamedTuple):
@@ -49,23 +51,54 @@ class Member(Protocol):
         """Take the result of the epoch that `plan` began. Raises RunError where it diverged."""
 
 
-def train_epoch(members: Sequence[Member]) -> list[EpochRecord | RunError]:
+class Listener(Protocol):
+    """Who looks at a member on its way through an epoch."""
+
+    def pauses(self) -> set[int]:
+        """Return the steps of the next epoch, from 1, after which it looks."""
+
+    def pause(
+        self, step: int, rate: float, metrics: np.ndarray, params: Callable[[], Params]
+    ) -> None:
+        """Look after a step: its rate, its metrics (M,), and the parameters on the device."""
+
+
+class Clock:
+    """Seconds that training takes, without those in which others look at it."""
+
+    def __init__(self) -> None:
+        self.started, self.paused = time.perf_counter(), 0.0
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Leave out what happens inside."""
+        begun = time.perf_counter()
+        yield
+        self.paused += time.perf_counter() - begun
+
+    def seconds(self) -> float:
+        """Return what has passed."""
+        return time.perf_counter() - self.started - self.paused
+
+
+def train_epoch(
+    members: Sequence[Member], listeners: Sequence[Listener] = ()
+) -> list[EpochRecord | RunError]:
     """Train one epoch of members that share problem, batch size and epoch.
 
+    listeners: one per member, or none; where they look, the epoch is run in pieces.
     Returns the record of each, or why it diverged.
     """
-    problem, backend = members[0].problem, members[0].backend
+    problem, backend, clock = members[0].problem, members[0].backend, Clock()
     with backend.running():
-        started = time.perf_counter()
         plans = [member.plan() for member in members]
         state, plan, hyper = _joined(backend.xp, members, plans)
-        state, metrics = backend.run_epoch(problem.step, state, problem.train, plan, hyper)
-        backend.synchronize(state)
-        seconds = (time.perf_counter() - started) / len(members)
+    state, metrics = _run(members, listeners, state, plan, hyper, clock)
+    seconds = clock.seconds() / len(members)
+    with backend.running():
         train = problem.train if members[0].score_train else problem.nothing
         scores = problem.evaluator.scores(state.params, (train, problem.validation))
         states = _parted(backend.xp, state, len(members))
-    metrics = metrics.reshape(*metrics.shape[:2], len(members))
     outcomes: list[EpochRecord | RunError] = []
     for k, member in enumerate(members):
         on_train, on_validation = scores[k]
@@ -75,6 +108,45 @@ def train_epoch(members: Sequence[Member]) -> list[EpochRecord | RunError]:
         except RunError as error:
             outcomes.append(error)
     return outcomes
+
+
+def _run(
+    members: Sequence[Member],
+    listeners: Sequence[Listener],
+    state: TrainState,
+    plan: EpochPlan,
+    hyper: Hyper,
+    clock: Clock,
+) -> tuple[TrainState, np.ndarray]:
+    """Run an epoch and return the state and the metrics, (S, M, K).
+
+    It goes in one piece, or in pieces that end where somebody looks.
+    """
+    problem, backend = members[0].problem, members[0].backend
+    steps, begin, pieces = len(plan.learning_rates), 0, []
+    pauses = set[int]().union(*(listener.pauses() for listener in listeners))
+    for end in sorted(pauses | {steps}):
+        with backend.running():
+            piece = _piece(plan, begin, end)
+            state, metrics = backend.run_epoch(problem.step, state, problem.train, piece, hyper)
+            backend.synchronize(state)
+        pieces.append(metrics.reshape(*metrics.shape[:2], len(members)))
+        with clock.stopped():
+            for k, listener in enumerate(listeners if end in pauses else ()):
+                rate = float(plan.learning_rates.reshape(steps, -1)[end - 1, k])
+                params = partial(_part, backend.xp, state.params, k, len(members))
+                listener.pause(end, rate, pieces[-1][-1, :, k], params)
+        begin = end
+    return state, np.concatenate(pieces)
+
+
+def _piece(plan: EpochPlan, begin: int, end: int) -> EpochPlan:
+    """Return the plan of some of an epoch's steps."""
+    if end - begin == len(plan.learning_rates):
+        return plan
+    rows = slice(begin * plan.batch_size, end * plan.batch_size)
+    order = None if plan.order is None else plan.order[..., rows]
+    return EpochPlan(order, plan.batch_size, plan.learning_rates[begin:end])
 
 
 def _joined(
@@ -103,12 +175,16 @@ def _stacked(xp: Namespace, trees: Sequence[Any]) -> Any:
 
 def _parted(xp: Namespace, state: TrainState, members: int) -> list[TrainState]:
     """Return each member's own state, in memory of its own."""
+
+    def own(k: int) -> TrainState:
+        params, moments = _part(xp, (state.params, state.moments), k, members)
+        return TrainState(params, moments, state.step)
+
+    return list(map(own, range(members)))
+
+
+def _part(xp: Namespace, tree: Any, k: int, members: int) -> Any:
+    """Return what member k has of a tree of arrays (K, ...), in memory of its own."""
     if members == 1:
-        return [state]
-
-    def own(tree: Any, k: int) -> Any:
-        return map_tree(lambda leaf: xp.asarray(leaf[k, ...], copy=True), tree)
-
-    return [
-        TrainState(own(state.params, k), own(state.moments, k), state.step) for k in range(members)
-    ]
+        return tree
+    return map_tree(lambda leaf: xp.asarray(leaf[k, ...], copy=True), tree)

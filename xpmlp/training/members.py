@@ -6,10 +6,12 @@ as the members of one ensemble, over a leading axis, wherever that is faster tha
 the answers differ by rounding alone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack
 from itertools import groupby
 
 from xpmlp.errors import RunError
+from xpmlp.training.callbacks import Callback, Listeners
 from xpmlp.training.epoch import train_epoch
 from xpmlp.training.history import EpochRecord
 from xpmlp.training.trainer import Trainer
@@ -19,41 +21,54 @@ class Members:
     """Trainers that go through their epochs side by side.
 
     failures: why a member's training failed, by its place; the others go on without it.
+    callbacks: each is called for each member, with that one's trainer; a member of which one asks
+    to stop has ended.
     """
 
-    def __init__(self, trainers: Sequence[Trainer]) -> None:
+    def __init__(self, trainers: Sequence[Trainer], callbacks: tuple[Callback, ...] = ()) -> None:
         self.trainers = list(trainers)
+        self.listeners = [Listeners(callbacks, trainer) for trainer in trainers]
         self.failures: dict[int, RunError] = {}
 
-    def epochs(self) -> Iterator[list[EpochRecord]]:
+    def epochs(self) -> Generator[list[EpochRecord], None, None]:
         """Train all that have epochs to do, those that lag behind first, until none has.
 
-        Yields the records of the members that ended an epoch.
+        Yields the records of the members that ended an epoch. Close it where you leave it early
+        (`contextlib.closing`), so that callbacks hear of the end.
         """
-        while waiting := self._waiting():
-            done = {i: len(self.trainers[i].history.epochs) for i in waiting}
-            behind = [i for i in waiting if done[i] == min(done.values())]
-            records = []
-            for group in self._groups(behind):
-                outcomes = train_epoch([self.trainers[i] for i in group])
-                for i, outcome in zip(group, outcomes, strict=True):
-                    if isinstance(outcome, RunError):
-                        self.failures[i] = outcome
-                    else:
-                        records.append(outcome)
-            yield records
+        with ExitStack() as told:
+            for listeners in self.listeners:
+                told.enter_context(listeners)
+            while waiting := self._waiting():
+                done = {i: len(self.trainers[i].history.epochs) for i in waiting}
+                behind = [i for i in waiting if done[i] == min(done.values())]
+                yield [record for group in self._groups(behind) for record in self._epoch(group)]
+
+    def _epoch(self, group: list[int]) -> list[EpochRecord]:
+        """Train an epoch of some members, and return the records of those that did not fail."""
+        listeners = [self.listeners[i] for i in group]
+        outcomes = train_epoch([self.trainers[i] for i in group], listeners)
+        records = []
+        for i, outcome in zip(group, outcomes, strict=True):
+            if isinstance(outcome, RunError):
+                self.failures[i] = outcome
+            else:
+                records.append(outcome)
+                self.listeners[i].after_epoch(outcome)
+        return records
 
     @property
     def finished(self) -> bool:
         """Whether no member has epochs left to do."""
         return not self._waiting()
 
+    def is_waiting(self, i: int) -> bool:
+        """Tell whether a member has epochs left to do."""
+        ended = i in self.failures or self.listeners[i].stopped
+        return not (ended or self.trainers[i].finished)
+
     def _waiting(self) -> list[int]:
-        return [
-            i
-            for i, trainer in enumerate(self.trainers)
-            if i not in self.failures and not trainer.finished
-        ]
+        return [i for i in range(len(self.trainers)) if self.is_waiting(i)]
 
     def _groups(self, members: list[int]) -> list[list[int]]:
         """Return the members that run at once, in groups; a group of one runs alone."""

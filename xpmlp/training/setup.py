@@ -10,6 +10,7 @@ from xpmlp.backends.registry import select_backend
 from xpmlp.data.dataset import Dataset
 from xpmlp.data.registry import dataset_names, load_dataset
 from xpmlp.errors import InputError
+from xpmlp.training.callbacks import callbacks_of
 from xpmlp.training.config import Config
 from xpmlp.training.members import Members
 from xpmlp.training.problem import Problem, net_of
@@ -61,21 +62,25 @@ def make_members(
     configs: Sequence[Config],
     data: Dataset,
     backend: Backend,
+    *,
     initials: Sequence[Any] = (),
+    callbacks: Any = (),
+    kind: type[Trainer] = Trainer,
 ) -> Members:
     """Return a trainer for each config; those with the same net share one problem.
 
-    initials: for each the weights that it begins with, as for `Trainer`, or None.
+    initials: for each the weights that it begins with, as for `Trainer`, or None. kind: of
+    trainer. Raises InputError where config, data and callbacks can't be used.
     """
     problems: dict[Any, Problem] = {}
-    trainers = []
+    trainers, told = [], callbacks_of(callbacks)
     for config, initial in zip_longest(configs, initials):
         refuse_seeds(config)
         net = net_of(config, data)
         if net not in problems:
             problems[net] = Problem(config, data, backend)
-        trainers.append(Trainer(config, data, backend, initial=initial, problem=problems[net]))
-    return Members(trainers)
+        trainers.append(kind(config, data, backend, initial=initial, problem=problems[net]))
+    return Members(trainers, told)
 
 
 def refuse_seeds(config: Config) -> None:
