@@ -5,6 +5,7 @@ The commands turn them into one line on stderr and an exit code: `InputError` in
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from xpmlp.suggesting import closest
 
@@ -34,7 +35,13 @@ class SurroundingsError(BackendUnavailableError):
 
 
 class RunError(XpmlpError, RuntimeError):
-    """A run that started properly and failed, such as one that ran out of memory."""
+    """A run that started properly and failed, such as one that ran out of memory.
+
+    run: what was trained until then, where `fit` raised it; runs: where `fit_many` did.
+    """
+
+    run: Any = None
+    runs: Any = None
 
 
 class DivergenceError(RunError):

@@ -9,7 +9,15 @@ from xpmlp.commands import config_values
 from xpmlp.console import warn
 from xpmlp.errors import InputError
 from xpmlp.optim.schedules import TIMELESS
-from xpmlp.runs.directory import CHECKPOINT, CONFIG, MODEL, RunDirectory, is_run, lock_run
+from xpmlp.runs.directory import (
+    CHECKPOINT,
+    CONFIG,
+    MODEL,
+    RunDirectory,
+    is_run,
+    lock_run,
+    require_named_rows,
+)
 from xpmlp.runs.lock import FolderLock
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import RATE_OPTIONS, RESUMABLE, Config
@@ -83,6 +91,11 @@ class SavedRun:
         Says so where nothing is left to train. Raises InputError for fewer epochs than were
         done.
         """
+        require_named_rows(
+            self.path,
+            self.config,
+            "it goes on in Python: xpmlp.Trainer with these rows, then its resume(checkpoint)",
+        )
         config = self.config.replace(**config_values(arguments))
         known = [checkpoint for checkpoint in self.checkpoints if checkpoint]
         longest = max((len(checkpoint.epochs) for checkpoint in known), default=0)

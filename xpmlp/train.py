@@ -2,11 +2,10 @@
 
 import argparse
 import json
-import logging
 import sys
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from xpmlp.commands import (
@@ -23,12 +22,11 @@ from xpmlp.training.config import Config, read_toml
 
 if TYPE_CHECKING:
     from xpmlp.backends.registry import Selection
-    from xpmlp.data.dataset import Dataset
     from xpmlp.interrupt import StopRequest
     from xpmlp.runs.directory import RunDirectory
-    from xpmlp.runs.fitting import Run
     from xpmlp.runs.lock import FolderLock
     from xpmlp.runs.progress import Progress
+    from xpmlp.runs.run import Run
     from xpmlp.training.members import Members
     from xpmlp.training.trainer import Trainer
 
@@ -99,6 +97,8 @@ def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock") -> int:
 
     from xpmlp.backends.registry import select_backend
     from xpmlp.runs.directory import RunDirectory
+    from xpmlp.runs.run import Trainer
+    from xpmlp.runs.saving import resolved
     from xpmlp.training.rates import plans_text
     from xpmlp.training.setup import load_for, make_members
 
@@ -119,11 +119,15 @@ def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock") -> int:
     data = load_for(config)
     for note in data.note.splitlines():
         warn(f"note: {note}")
-    config = _resolved(config, selection, data)
+    config = resolved(config, selection.backend, data)
     assumed = data.about.text() if data.about else ""
     with warnings_as_notes():
         members = make_members(
-            config.members(), data, selection.backend, saved.initials if saved else ()
+            config.members(),
+            data,
+            selection.backend,
+            initials=saved.initials if saved else (),
+            kind=Trainer,
         )
     if saved:
         saved.resume(members)
@@ -131,7 +135,8 @@ def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock") -> int:
         directory = RunDirectory(saved.path, config, lock, f"{assumed}\n{rates}".strip())
         if config.seeds:  # whose config is read from its file, a single net's from its checkpoint
             directory.save_config()
-        _save_checkpoints(directory, members)
+        for problem in directory.save_checkpoints(members.trainers):
+            warn(f"warning: can't write {problem}")
         directory.save_config()
     else:
         directory = RunDirectory.create(arguments.out, config, lock, assumed)
@@ -145,31 +150,6 @@ def config_of(arguments: argparse.Namespace) -> Config:
     return Config.from_dict(values, str(arguments.config or "the command line"))
 
 
-def _resolved(config: Config, selection: "Selection", data: "Dataset") -> Config:
-    """Return the config with every `auto` replaced by what it came to, and absolute paths."""
-    from xpmlp.data.places import places
-    from xpmlp.data.registry import dataset_names
-    from xpmlp.runs.directory import find_model
-    from xpmlp.training.defaults import filled
-    from xpmlp.training.targets import resolve_loss
-
-    named = config.dataset in dataset_names()
-    folder = places(config.data_dir).data_dir
-    config = filled(config, data)
-    if data.about:
-        config = config.replace(**data.about.wishes())
-    return config.replace(
-        dataset=data.name if named else str(Path(config.dataset).expanduser().resolve()),
-        data_dir=str(folder.resolve()) if folder else None,
-        initial=config.initial and str(find_model(Path(config.initial).expanduser()).resolve()),
-        loss=resolve_loss(config.loss, data),
-        scale=data.scale,
-        backend=selection.backend.name,
-        device=selection.backend.device,
-        matmul_precision=selection.backend.matmul_precision,
-    )
-
-
 def _train(
     arguments: argparse.Namespace,
     members: "Members",
@@ -179,6 +159,7 @@ def _train(
     """Train to the end, to Ctrl-C or to a failure, and save whatever was learnt."""
     from xpmlp.interrupt import graceful_interrupt
     from xpmlp.runs.progress import make_progress
+    from xpmlp.runs.run import finish
     from xpmlp.runs.summary import header
 
     trainers = members.trainers
@@ -202,8 +183,11 @@ def _train(
             progress.close()
             problems += directory.save_checkpoints(trainers)
         failures = [members.failures.get(i, failure) for i in range(len(trainers))]
-        runs = [_finish(trainer, why) for trainer, why in zip(trainers, failures, strict=True)]
-        figures, text, unsaved = _save_results(runs, selection, directory, interrupted, failures)
+        runs = [
+            finish(trainer, interrupted=interrupted, failure=why)
+            for trainer, why in zip(trainers, failures, strict=True)
+        ]
+        figures, text, unsaved = _save_results(runs, selection, directory)
         problems += unsaved
         if arguments.json:
             if not show(json.dumps(figures, indent=2, allow_nan=False), sys.stdout):
@@ -216,7 +200,7 @@ def _train(
             cut_short = _draw_until_stopped(good, figures, directory, stop)
             if not directory.is_there():
                 problems += directory.save_checkpoints(trainers)
-                problems += _save_results(runs, selection, directory, interrupted, failures)[2]
+                problems += _save_results(runs, selection, directory)[2]
     failed = _joint_failure(failures, directory)
     return _end(directory, failed, problems, interrupted=interrupted, cut_short=cut_short)
 
@@ -253,55 +237,59 @@ def _end(
     return 0
 
 
-def _finish(trainer: "Trainer", failure: RunError | None) -> "Run":
-    """Return the run; after a failure without its test rows where they fail as well."""
-    from xpmlp.runs.fitting import finish
-
-    try:
-        return finish(trainer)
-    except RunError:
-        if not failure:
-            raise
-        return finish(trainer, evaluate=False)
-
-
 def _run_epochs(
     members: "Members", directory: "RunDirectory", progress: "Progress", stop: "StopRequest"
 ) -> None:
-    """Train until the end or a wish to stop; save after the first epoch and now and then."""
-    next_save = 0.0
-    for records in members.epochs():
-        if records:
-            progress.show(records)
-        if stop.requested:
+    """Train until the end or a wish to stop; write what is learnt as it comes.
+
+    The checkpoint after the first epoch and now and then; the tables after each, or as often as
+    that takes little time.
+    """
+    checkpoints = Occasion(SECONDS_BETWEEN_CHECKPOINTS, directory.save_checkpoints)
+    tables = Occasion(0.0, directory.save_tables)
+    with closing(members.epochs()) as epochs:
+        for records in epochs:
+            if records:
+                progress.show(records)
+            if stop.requested:
+                return
+            checkpoints.save(members.trainers)
+            tables.save(members.trainers)
+
+
+class Occasion:
+    """When something of a training is saved: at once, then each time that training has paid for it.
+
+    What can't be written costs a warning, not the run, and is not tried again soon.
+    """
+
+    def __init__(
+        self, seconds: float, save: "Callable[[Sequence[Trainer]], Sequence[str]]"
+    ) -> None:
+        self.seconds, self._save, self.next = seconds, save, 0.0
+
+    def save(self, trainers: "Sequence[Trainer]") -> None:
+        """Save if it is time."""
+        begun = time.monotonic()
+        if begun < self.next:
             return
-        if time.monotonic() >= next_save:
-            begun = time.monotonic()
-            _save_checkpoints(directory, members)
-            saved = time.monotonic()
-            next_save = saved + max(SECONDS_BETWEEN_CHECKPOINTS, LEAST_SHARE * (saved - begun))
-
-
-def _save_checkpoints(directory: "RunDirectory", members: "Members") -> None:
-    """Save what has been learnt so far; what can't be written costs a warning, not the run."""
-    for problem in directory.save_checkpoints(members.trainers):
-        warn(f"warning: can't write {problem}")
+        problems = self._save(trainers)
+        for problem in problems:
+            warn(f"warning: can't write {problem}")
+        saved, least = time.monotonic(), SECONDS_BETWEEN_CHECKPOINTS if problems else self.seconds
+        self.next = saved + max(least, LEAST_SHARE * (saved - begun))
 
 
 def _save_results(
-    runs: "list[Run]",
-    selection: "Selection",
-    directory: "RunDirectory",
-    interrupted: bool,
-    failures: "list[RunError | None]",
+    runs: "list[Run]", selection: "Selection", directory: "RunDirectory"
 ) -> tuple[dict[str, Any], str, list[str]]:
     """Save every net's results; return the run's figures, its summary, what was not written."""
     from xpmlp.runs.seed_summary import seeds_text, summarize_seeds
     from xpmlp.runs.summary import summarize, summary_text
 
     each, problems = [], directory.begin_results()
-    for run, place, failure in zip(runs, directory.members, failures, strict=True):
-        each.append(summarize(run, selection, str(place.path), interrupted, failure))
+    for run, place in zip(runs, directory.members, strict=True):
+        each.append(summarize(run, selection, str(place.path)))
         problems += place.save_results(run, each[-1])
     if not directory.config.seeds:
         return each[0], summary_text(runs[0], each[0]), problems
@@ -327,31 +315,17 @@ def _draw_until_stopped(
     runs: "list[Run]", figures: dict[str, Any], directory: "RunDirectory", stop: "StopRequest"
 ) -> bool:
     """Draw unless, or until, a stop is asked for; tell whether one was."""
+    from xpmlp.runs.saving import draw
+
     try:
         stop.at_once, stop.saving = True, False
         if not stop.requested:
-            _draw(runs, figures, directory)
+            for problem in draw(runs, figures, directory):
+                warn(f"warning: {problem}")
         stop.saving = True
     except KeyboardInterrupt:
         pass
     return stop.requested
-
-
-def _draw(runs: "list[Run]", figures: dict[str, Any], directory: "RunDirectory") -> None:
-    """Draw the pictures, write the report; one that fails costs a warning, not the run."""
-    from xpmlp.pages.html_report import REPORT, RunPage, read_pictures, save_report
-
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    try:
-        pictures = directory.save_pictures(runs)
-    except Exception as error:
-        warn(f"warning: the pictures could not be drawn: {type(error).__name__}: {error}")
-        return
-    try:
-        page = RunPage(runs, directory.config, figures, read_pictures(pictures))
-        save_report(page, directory.path / REPORT)
-    except Exception as error:
-        warn(f"warning: {REPORT} could not be written: {type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def edited(name, line, change):
     [
         (edited("history.csv", 1, lambda s: s.replace("seconds", "hours")), "history.csv, line 1"),
         (edited("history.csv", 2, lambda s: ""), "history.csv, line 2: expected epoch 1, got '2'"),
-        (edited("history.csv", 3, lambda s: s[:-20]), "history.csv, line 3: expected 8 columns"),
+        (edited("history.csv", 3, lambda s: "2,1\n"), "history.csv, line 3: expected 8 columns"),
         (edited("history.csv", 3, lambda s: s.replace("0.1", "x")), "history.csv, line 3: could"),
         (edited("history.csv", 3, lambda s: s.replace("0.1", "")), "history.csv, line 3: could"),
         (edited("history.csv", 3, lambda s: ""), "has 2 epochs and history.csv 1"),

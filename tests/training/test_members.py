@@ -144,8 +144,22 @@ def test_one_that_diverges_leaves_the_others_alone(numpy_backend, manner):
     for i in (0, 2):
         alone = fit(configs[i], data, backend=numpy_backend).model
         assert relative_distance(members.trainers[i].model().params, alone.params) < 1e-11
-    with pytest.raises(RunError, match="the loss became"):
-        fit_many(configs, data, backend=numpy_backend)
+    with pytest.warns(
+        RuntimeWarning, match=r"1 of 3 nets failed: runs\[1\] \(seed 1\); .* 1e\+300"
+    ):
+        runs = fit_many(configs, data, backend=numpy_backend)
+    assert [run.failure is None for run in runs] == [True, False, True]
+    for run, trainer in zip(runs, members.trainers, strict=True):
+        assert relative_distance(run.model.params, trainer.model().params) == 0
+        assert len(run.history.epochs) == len(trainer.history.epochs)
+
+
+def test_where_all_diverge_the_first_is_raised_with_what_there_is(numpy_backend):
+    configs = [BASE.replace(seed=seed, learning_rate=1e300) for seed in (4, 5)]
+    with pytest.raises(RunError, match="the loss became") as caught:
+        fit_many(configs, make_dataset(), backend=numpy_backend)
+    assert [run.config.seed for run in caught.value.runs] == [4, 5]
+    assert caught.value.runs[0].failure is caught.value
 
 
 def test_members_that_lag_behind_go_first(numpy_backend):
@@ -164,15 +178,15 @@ def test_members_that_lag_behind_go_first(numpy_backend):
         assert relative_distance(trainer.model().params, alone.params) < 1e-11
 
 
-def test_every_round_is_reported(numpy_backend):
+def test_every_epoch_of_every_net_is_reported(numpy_backend, manner):
     seen = []
     fit_many(
-        BASE.replace(seeds=3).members(), make_dataset(), backend=numpy_backend, on_epoch=seen.append
+        BASE.replace(seeds=3).members(),
+        make_dataset(),
+        backend=numpy_backend,
+        callbacks=lambda trainer, record: seen.append((trainer.config.seed, record.epoch)),
     )
-    assert [[record.epoch for record in records] for records in seen] == [
-        [e] * 3 for e in (1, 2, 3, 4)
-    ]
-    assert all(record.seconds > 0 for records in seen for record in records)
+    assert sorted(seen) == [(seed, epoch) for seed in range(3) for epoch in (1, 2, 3, 4)]
 
 
 def test_jax_compiles_once_for_all_members(monkeypatch):

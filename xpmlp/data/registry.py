@@ -51,6 +51,11 @@ def dataset_names() -> tuple[str, ...]:
     return (AUTO, *DATASETS)
 
 
+def is_path(name: str) -> bool:
+    """Tell whether a data set's name is taken for a path."""
+    return name not in dataset_names() and any(hint in name for hint in _PATH_HINTS)
+
+
 def load_dataset(
     name: Any = AUTO,
     *,
@@ -104,9 +109,7 @@ def _check_names(label: Any, features: Any, drop: Any) -> None:
 
 
 def _load(name: Any, where: Places, seed: int, wishes: Wishes) -> "Source":
-    if not isinstance(name, str | Path) or (
-        str(name) not in dataset_names() and any(hint in str(name) for hint in _PATH_HINTS)
-    ):
+    if not isinstance(name, str | Path) or is_path(str(name)):
         from xpmlp.data.tables.loading import load_table
 
         return load_table(name, wishes, seed)

@@ -12,7 +12,8 @@ import numpy as np
 from xpmlp.backends.base import Backend
 from xpmlp.backends.registry import select_backend
 from xpmlp.data.dataset import Dataset
-from xpmlp.runs.fitting import OnEpoch, Run, fit_many
+from xpmlp.runs.fitting import Callbacks, fit_many
+from xpmlp.runs.run import Run
 from xpmlp.training.config import Config
 from xpmlp.training.setup import load_for
 
@@ -178,8 +179,11 @@ def _backend(name: str, device: str, dtype: str) -> Backend:
     return select_backend(name, device, dtype, fallback=False).backend
 
 
-def train(training: Training, setting: Setting, on_epoch: OnEpoch | None = None) -> Runs:
-    """Train every label over every seed, all that share their rows together."""
+def train(training: Training, setting: Setting, callbacks: Callbacks = ()) -> Runs:
+    """Train every label over every seed, all that share their rows together.
+
+    callbacks: as for `fit_many`. Raises RunError where a net fails.
+    """
     configs = training.configs(setting)
     flat = [config for group in configs.values() for config in group]
     backend = _backend(setting.backend, setting.device, flat[0].dtype)
@@ -187,7 +191,10 @@ def train(training: Training, setting: Setting, on_epoch: OnEpoch | None = None)
     runs: dict[Config, Run] = {}
     for data_seed in data_seeds:
         sharing = [config for config in flat if config.data_seed == data_seed]
-        found = fit_many(sharing, training.data(sharing[0]), backend=backend, on_epoch=on_epoch)
+        data = training.data(sharing[0])
+        found = fit_many(sharing, data, backend=backend, callbacks=callbacks, verbose=False)
+        if failed := [run.failure for run in found if run.failure]:
+            raise failed[0]
         runs |= dict(zip(sharing, found, strict=True))
     return {label: [runs[config] for config in group] for label, group in configs.items()}
 

@@ -25,7 +25,7 @@ from xpmlp.recipes.demonstrations import all_correct, epoch_curve, gradient_tabl
 from xpmlp.recipes.five_rows import check_arrays, comment_is_wrong, end_loss, untrained_loss
 from xpmlp.recipes.formulas import derivation_holds, penalty_rule_holds
 from xpmlp.recipes.verdicts import is_within
-from xpmlp.runs.fitting import Run
+from xpmlp.runs.run import Run
 from xpmlp.training.config import Config
 from xpmlp.training.setup import load_for
 from xpmlp.training.spread import spread_of, spread_text

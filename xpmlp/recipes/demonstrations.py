@@ -7,7 +7,7 @@ import numpy as np
 
 from xpmlp.recipes.base import Property, Results, Runs, values
 from xpmlp.recipes.numbers import error_text
-from xpmlp.runs.fitting import Run
+from xpmlp.runs.run import Run
 from xpmlp.training.gradient_check import ArrayCheck, check_gradients
 from xpmlp.training.model import Model
 from xpmlp.training.spread import spread_text

@@ -59,7 +59,9 @@ def end_loss(results: Results, activation: str) -> float:
     rows = given_rows()
     none = Rows(rows.x[:0], rows.y[:0])
     data = Dataset("five rows", "classification", rows, none, none, ("0", "1", "2"))
-    history = fit(CONFIGS[activation], data, backend=results.backend(), initial=given_net()).history
+    history = fit(
+        CONFIGS[activation], data, backend=results.backend(), initial=given_net(), verbose=False
+    ).history
     return float(history.metric("loss")[-1] + history.metric("penalty")[-1])
 
 

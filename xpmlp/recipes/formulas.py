@@ -55,7 +55,9 @@ def train_small(results: Results, config: Config) -> Params:
     rows = small_rows()
     none = Rows(rows.x[:0], rows.y[:0])
     data = Dataset("small", "classification", rows, none, none, ("0", "1", "2"))
-    return fit(config, data, backend=results.backend(), initial=small_net()).model.params
+    return fit(
+        config, data, backend=results.backend(), initial=small_net(), verbose=False
+    ).model.params
 
 
 def plain_gradient(net: Params) -> Params:

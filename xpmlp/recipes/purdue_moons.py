@@ -12,7 +12,8 @@ from xpmlp.nn.network import backward, forward, loss_and_grads
 from xpmlp.recipes.base import Picture, Property, Published, Recipe, Results, Training, values
 from xpmlp.recipes.demonstrations import distance, epoch_curve, untrained
 from xpmlp.recipes.numbers import error_text
-from xpmlp.runs.fitting import Run, fit
+from xpmlp.runs.fitting import fit
+from xpmlp.runs.run import Run
 from xpmlp.training.config import Config
 from xpmlp.types import Affine, Batch
 
@@ -115,7 +116,9 @@ def ascent_is_descent(results: Results) -> tuple[bool, str]:
         climbed = map_leaves(lambda leaf, up: leaf + CONFIG.learning_rate * up, params, slope)
         ascended = backend.fetch(climbed)
     config = run.trainer.config.replace(epochs=1)
-    descended = fit(config, run.trainer.data, backend=backend, initial=model.params).model.params
+    descended = fit(
+        config, run.trainer.data, backend=backend, initial=model.params, verbose=False
+    ).model.params
     errors = map_leaves(distance, ascended, descended)
     largest = max(max(layer) for layer in errors)
     return largest < rounding(

@@ -25,6 +25,7 @@ from xpmlp.recipes.progress import Progress
 from xpmlp.recipes.verdicts import NO_DATA, Row, judge
 from xpmlp.training.history import EpochRecord
 from xpmlp.training.texts import count
+from xpmlp.training.trainer import Trainer
 
 
 class Plan(NamedTuple):
@@ -188,8 +189,8 @@ def _train_all(
     progress: Progress,
     stop: StopRequest,
 ) -> dict[str, Runs]:
-    def end_epoch(records: list[EpochRecord]) -> None:
-        progress.advance(len(records))
+    def end_epoch(trainer: Trainer, record: EpochRecord) -> None:  # noqa: ARG001
+        progress.advance(1)
         raise_if_requested(stop)
 
     trained = {}

@@ -151,6 +151,7 @@ def same_walk(results: Results) -> tuple[bool, str]:
         backend=results.backend(),
         initial=as_params(net),
         order=lambda _: np.arange(100),
+        verbose=False,
     )
     for x, target in zip(rows.x.tolist(), rows.y.tolist(), strict=True):
         outcome = scalar_network.forward(net, x, target)

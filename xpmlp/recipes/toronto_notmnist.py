@@ -22,7 +22,7 @@ from xpmlp.recipes.base import (
 from xpmlp.recipes.demonstrations import distance, epoch_curve, untrained
 from xpmlp.recipes.formulas import momentum_forms_agree, relu_slope_holds
 from xpmlp.recipes.numbers import error_text
-from xpmlp.runs.fitting import Run
+from xpmlp.runs.run import Run
 from xpmlp.training.config import Config
 from xpmlp.training.setup import load_for
 

@@ -20,7 +20,7 @@ from xpmlp.recipes.base import (
 )
 from xpmlp.recipes.demonstrations import epoch_curve
 from xpmlp.recipes.scalar_to_batched import CHECKS
-from xpmlp.runs.fitting import Run
+from xpmlp.runs.run import Run
 from xpmlp.training.config import Config
 from xpmlp.training.model import decide
 from xpmlp.training.setup import load_for

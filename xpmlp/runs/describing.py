@@ -22,10 +22,11 @@ def _lines(run: FinishedRun) -> Lines:
     config, done = run.config, len(run.history.epochs)
     batch = f"{config.batch_size:,}" if config.batch_size else "of all rows"
     best = f", best weights from epoch {run.best_epoch}" if run.best_epoch else ""
+    cut = ", then interrupted" if run.interrupted else ""
     return [
         ("net", net_text(run.model)),
         ("training", f"{training_text(config, batch)}, seed {config.seed}"),
-        ("epochs", f"{done} of {config.epochs} done{best}"),
+        ("epochs", f"{done} of {config.epochs} done{cut}{best}"),
         *((name, _score_text(score)) for name, score in _scores(run)),
     ]
 

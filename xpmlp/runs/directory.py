@@ -13,16 +13,18 @@ from typing import Any
 from xpmlp.console import warn
 from xpmlp.errors import InputError
 from xpmlp.files import clear_partials, write_whole
-from xpmlp.runs.fitting import Run
 from xpmlp.runs.lock import FolderInUseError, FolderLock
 from xpmlp.training.config import Config
+from xpmlp.training.finished import FinishedRun
+from xpmlp.training.history import EPOCHS, STEPS
+from xpmlp.training.live_tables import LiveTables
 from xpmlp.training.trainer import Trainer
 
 CONFIG = "config.toml"
 CHECKPOINT = "checkpoint.safetensors"
 MODEL = "model.safetensors"
 SUMMARY = "summary.json"
-TABLES = ("history.csv", "steps.csv")
+TABLES = (EPOCHS, STEPS)
 WRITTEN = (CONFIG, CHECKPOINT, MODEL, SUMMARY, *TABLES)
 
 
@@ -48,6 +50,7 @@ class RunDirectory:
             for config in members
         ]
         self.path, self.members, self.places = path, own or [self], [self, *own]
+        self.tables: LiveTables | None = None
 
     @classmethod
     def create(
@@ -147,18 +150,35 @@ class RunDirectory:
             )
         return problems
 
+    def save_tables(self, trainers: Sequence[Trainer]) -> list[str]:
+        """Write what is new in the tables of each member, for others to read meanwhile.
+
+        From the first time on the folder is without its mark. Return what could not be written.
+        """
+        problems = self._keep()
+        if not all(place.tables for place in self.members):
+            problems += self._take_marks()
+        for place, trainer in zip(self.members, trainers, strict=True):
+            place.tables = place.tables or LiveTables(place.path)
+            update = partial(place.tables.update, trainer.history)
+            problems += place._attempt({" and ".join(TABLES): update})
+        return problems
+
     def begin_results(self) -> list[str]:
         """Take every summary.json away: each is the mark that the results beside it are whole.
 
         Return what could not be done.
         """
-        problems = self._keep()
+        return self._keep() + self._take_marks()
+
+    def _take_marks(self) -> list[str]:
+        problems = []
         for place in self.places:
             file = place.path / SUMMARY
             problems += place._attempt({SUMMARY: partial(file.unlink, missing_ok=True)})
         return problems
 
-    def save_results(self, run: Run, figures: dict[str, Any]) -> list[str]:
+    def save_results(self, run: FinishedRun, figures: dict[str, Any]) -> list[str]:
         """Write one net's weights and tables, and the summary where these could be written.
 
         Return what could not be.
@@ -186,7 +206,7 @@ class RunDirectory:
                 problems.append(f"{self.path / name}: {error.strerror}")
         return problems
 
-    def save_pictures(self, runs: Sequence[Run]) -> list[Path]:
+    def save_pictures(self, runs: Sequence[FinishedRun]) -> list[Path]:
         """Draw every picture that applies to the run, or to all its seeds together."""
         from xpmlp.runs.drawing import write_pictures, write_seed_pictures
 
@@ -218,6 +238,18 @@ def unfinished(path: Path, name: str) -> InputError:
         f"{path} holds no {name}, as the run did not come to its end; let it go on to its end: "
         f"xpmlp train --resume {path}"
     )
+
+
+def require_named_rows(path: Path, config: Config, remedy: str) -> None:
+    """Raise InputError where a run's config names no rows, as of arrays in Python."""
+    from xpmlp.data.registry import dataset_names, is_path
+
+    name = config.dataset
+    if name not in dataset_names() and not is_path(name):
+        raise InputError(
+            f"{path} was trained on {name!r}, which is neither a known data set nor a file, so its "
+            f"rows can't be loaded; {remedy}"
+        )
 
 
 def is_run(path: Path) -> bool:

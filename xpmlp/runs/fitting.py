@@ -1,65 +1,25 @@
-"""`fit`: from a config to a finished run in one call."""
+"""`fit` and `fit_many`: from configs to finished runs in one call."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing, suppress
 from typing import Any
 
+import numpy as np
+
 from xpmlp.backends.base import Backend
-from xpmlp.data.dataset import Dataset
-from xpmlp.runs.shown import Shown
+from xpmlp.interrupt import graceful_keyboard
+from xpmlp.runs.progress import Bar
+from xpmlp.runs.run import Run, Trainer, finish
+from xpmlp.training.callbacks import Callback, callbacks_of
 from xpmlp.training.config import Config
-from xpmlp.training.evaluation import Evaluation, Score
 from xpmlp.training.given import backend_of, dataset_of, require_configs
-from xpmlp.training.history import EpochRecord, History
-from xpmlp.training.model import Model
+from xpmlp.training.history import EpochRecord
+from xpmlp.training.members import Members
 from xpmlp.training.setup import make_members, refuse_seeds
-from xpmlp.training.trainer import Trainer
 
-OnEpoch = Callable[[list[EpochRecord]], None]
-
-
-@dataclass(frozen=True, repr=False)
-class Run(Shown):
-    """What `fit` returns: the model, its history, the trainer, and the test evaluation.
-
-    record: the epoch whose weights the model has; None before the first epoch has ended.
-    test: over the test rows, None where there are none.
-    """
-
-    model: Model
-    history: History
-    trainer: Trainer
-    record: EpochRecord | None
-    test: Evaluation | None
-
-    @property
-    def title(self) -> str:
-        """What it is, in a line."""
-        return f"run of {self.data.name}"
-
-    @property
-    def config(self) -> Config:
-        """Every choice of the run."""
-        return self.trainer.config
-
-    @property
-    def data(self) -> Dataset:
-        """The rows it was trained on, and those it is tested on."""
-        return self.trainer.data
-
-    def data_in(self, folder: str | None) -> Dataset:  # noqa: ARG002
-        """Return the rows that it has, wherever they are from."""
-        return self.data
-
-    @property
-    def best_epoch(self) -> int | None:
-        """The epoch of the lowest validation loss, from 1; None without early stopping."""
-        return (self.trainer.stopping.best_epoch or None) if self.trainer.stopping else None
-
-    @property
-    def test_score(self) -> Score | None:
-        """Loss and accuracy over the test rows, None where there are none."""
-        return Score(self.test.loss, self.test.accuracy) if self.test else None
+AfterEpoch = Callable[[Trainer, EpochRecord], Any]
+Callbacks = Callback | AfterEpoch | Iterable[Callback | AfterEpoch]
 
 
 def fit(
@@ -68,7 +28,11 @@ def fit(
     y: Any = None,
     *,
     backend: Backend | None = None,
-    **start: Any,
+    callbacks: Callbacks = (),
+    verbose: bool | None = None,
+    initial: Params | None = None,
+    moments: tuple[Params, ...] | None = None,
+    order: Callable[[int], np.ndarray] | None = None,
 ) -> Run:
     """Train a net and return the run.
 
@@ -76,16 +40,38 @@ def fit(
         `Dataset.from_arrays` with the config's validation, scale, data_seed, task and dtype; else
         loaded as the config says.
     backend: else chosen by the config's names; a fallback to the CPU is a RuntimeWarning.
-    start: `initial`, `moments`, `order` as for `Trainer`.
+    callbacks: one or several of `Callback`; a function of a trainer and the record of its epoch
+        is called after each.
+    verbose: whether to show a bar on stderr; None: on terminals and in notebooks.
+    initial, moments, order: as for `Trainer`.
 
-    Raises InputError for what can't be trained, RunError for a loss that diverges.
+    The first Ctrl-C ends it after the epoch in progress: the run is `interrupted`, as a
+    RuntimeWarning says; a second one raises KeyboardInterrupt at once.
+
+    Raises InputError for what can't be trained, RunError for a loss that diverges. Whatever is
+    raised once it has begun has the run up to there as its `run`.
     """
     refuse_seeds(config)
-    backend = backend_of(config, backend)
-    trainer = Trainer(config, dataset_of(config, data, y), backend, **start)
-    for _ in trainer.epochs():
-        pass
-    return finish(trainer)
+    told, backend = callbacks_of(callbacks), backend_of(config, backend)
+    trainer = Trainer(
+        config,
+        dataset_of(config, data, y),
+        backend,
+        initial=initial,
+        moments=moments,
+        order=order,
+    )
+    members = Members([trainer], told)
+    try:
+        interrupted = _train(members, verbose)
+    except BaseException as error:
+        with suppress(Exception):
+            vars(error)["run"] = finish(trainer, evaluate=False)
+        raise
+    run = finish(trainer, interrupted=interrupted, failure=members.failures.get(0))
+    if run.failure:
+        raise run.failure
+    return run
 
 
 def fit_many(
@@ -94,36 +80,77 @@ def fit_many(
     y: Any = None,
     *,
     backend: Backend | None = None,
-    on_epoch: OnEpoch | None = None,
+    callbacks: Callbacks = (),
+    verbose: bool | None = None,
 ) -> list[Run]:
     """Train several nets on the same rows, side by side, and return their runs in order.
 
     configs: of the same data and dtype; nets of the same kind (`config.members()`, other rates
     or penalties) train as one ensemble where that is faster, each as it would alone.
-    data, y: as for `fit`. on_epoch: is called with the records of the members that ended an epoch.
+    data, y, verbose: as for `fit`. callbacks: as for `fit`, called for each net with its own
+    trainer; one that asks to stop ends that net.
 
-    Raises InputError for what can't be trained, RunError where a loss diverges.
+    A net whose loss diverges has its RunError as `failure`, a RuntimeWarning names it, and the
+    others go on. Ctrl-C is as for `fit`.
+
+    Raises InputError for what can't be trained, RunError where all have failed. Whatever is raised
+    once it has begun has the runs up to there as its `runs`.
     """
     configs = require_configs(configs)
     backend = backend_of(configs[0], backend)
-    members = make_members(configs, dataset_of(configs[0], data, y), backend)
-    for records in members.epochs():
-        if on_epoch:
-            on_epoch(records)
-    for failure in members.failures.values():
-        raise failure
-    return [finish(trainer) for trainer in members.trainers]
+    data = dataset_of(configs[0], data, y)
+    members = make_members(configs, data, backend, callbacks=callbacks, kind=Trainer)
+    try:
+        interrupted = _train(members, verbose)
+    except BaseException as error:
+        with suppress(Exception):
+            vars(error)["runs"] = [finish(trainer, evaluate=False) for trainer in members.trainers]
+        raise
+    runs = [
+        finish(
+            trainer,
+            interrupted=interrupted and members.is_waiting(i),
+            failure=members.failures.get(i),
+        )
+        for i, trainer in enumerate(members.trainers)
+    ]
+    _tell_failures(runs)
+    return runs
 
 
-def finish(trainer: Trainer, *, evaluate: bool = True) -> Run:
-    """Return the run as it stands; the trainer may go on.
+def _train(members: Members, verbose: bool | None) -> bool:
+    """Train to the end or to Ctrl-C; tell whether that cut it short, which is a RuntimeWarning."""
+    bar = Bar(members.trainers, shown=verbose)
+    with graceful_keyboard() as stop, closing(bar), closing(members.epochs()) as epochs:
+        for records in epochs:
+            bar.show(records)
+            if stop.requested:
+                break
+    if not stop.requested or members.finished:
+        return False
+    done = min(len(trainer.history.epochs) for trainer in members.trainers)
+    warnings.warn(
+        f"the training was interrupted after epoch {done} of {members.trainers[0].config.epochs}; "
+        "the run has what was learnt until then",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+    return True
 
-    evaluate: the test rows too, where there are any, and weights that were learnt. Raises RunError
-    where that fails.
-    """
-    best = trainer.stopping.best_epoch if trainer.stopping else 0
-    record = trainer.history.epochs[best - 1] if trainer.history.epochs else None
-    test = trainer.data.test
-    tested = evaluate and trainer.is_trained and len(test)
-    evaluation = trainer.evaluate(test) if tested else None
-    return Run(trainer.model(), trainer.history, trainer, record, evaluation)
+
+def _tell_failures(runs: Sequence[Run]) -> None:
+    """Warn of the nets that failed. Raises the failure of the first where all have."""
+    failed = {i: run for i, run in enumerate(runs) if run.failure}
+    if not failed:
+        return
+    first = next(iter(failed.values())).failure
+    assert first
+    if len(failed) == len(runs):
+        first.runs = runs
+        raise first
+    names = ", ".join(f"runs[{i}] (seed {run.config.seed})" for i, run in failed.items())
+    warnings.warn(
+        f"{len(failed)} of {len(runs)} nets failed: {names}; the first because {first}",
+        RuntimeWarning,
+        stacklevel=3,
+    )

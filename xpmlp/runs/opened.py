@@ -10,7 +10,15 @@ import numpy as np
 
 from xpmlp.data.dataset import Dataset, Scaling
 from xpmlp.errors import InputError
-from xpmlp.runs.directory import CHECKPOINT, CONFIG, MODEL, SUMMARY, RunDirectory, unfinished
+from xpmlp.runs.directory import (
+    CHECKPOINT,
+    CONFIG,
+    MODEL,
+    SUMMARY,
+    RunDirectory,
+    require_named_rows,
+    unfinished,
+)
 from xpmlp.runs.shown import Shown
 from xpmlp.training.config import Config
 from xpmlp.training.evaluation import Evaluation, Score
@@ -77,6 +85,11 @@ class OpenedRun(Shown):
         return int(np.nanargmin(losses)) + 1
 
     @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended it."""
+        return bool(self.summary.get("interrupted"))
+
+    @property
     def record(self) -> EpochRecord | None:
         """The epoch whose weights the model has; None before the first has ended."""
         epochs = self.history.epochs
@@ -94,6 +107,7 @@ class OpenedRun(Shown):
 
         Raises InputError where they can't be had, or are no longer those of the training.
         """
+        require_named_rows(self.path, self.config, "give others, such as a file, in their place")
         data = load_for(self.config)
         model = self.model
         pairs = (model.scaling, data.scaling), (model.target, data.target)

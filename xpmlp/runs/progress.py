@@ -1,11 +1,13 @@
-"""How a run in progress is shown: a bar on a terminal, plain lines elsewhere, or nothing."""
+"""How a training in progress is shown: a bar, or plain lines."""
 
 import sys
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import Any, Protocol, TextIO
 
+import numpy as np
+
 from xpmlp.console import show
-from xpmlp.runs.summary import epoch_line, mean_record
 from xpmlp.training.history import EpochRecord
 from xpmlp.training.texts import loss_text
 from xpmlp.training.trainer import Trainer
@@ -22,15 +24,26 @@ class Progress(Protocol):
 
 
 class Bar:
-    """A tqdm bar on stderr with loss, accuracies and speed."""
+    """A tqdm bar on stderr, or in a notebook, with loss, accuracies and speed.
 
-    def __init__(self, epochs: int, done: int) -> None:
-        from tqdm import tqdm
+    shown: whether to show it; None leaves that to tqdm: on terminals and in notebooks.
+    """
 
-        self.bar: Any = tqdm(total=epochs, initial=done, unit="epoch", leave=False)
+    def __init__(self, trainers: Sequence[Trainer], shown: bool | None = None) -> None:
+        self.bar: Any = None
+        if shown is False:
+            return
+        from tqdm.auto import tqdm
+
+        epochs = max(trainer.config.epochs for trainer in trainers)
+        done = min(len(trainer.history.epochs) for trainer in trainers)
+        disable = None if shown is None else not shown
+        self.bar = tqdm(total=epochs, initial=done, unit="epoch", leave=False, disable=disable)
 
     def show(self, records: Sequence[EpochRecord]) -> None:
         """Move the bar to the epoch."""
+        if self.bar is None or self.bar.disable or not records:
+            return
         record = mean_record(records)
         figures = {"loss": loss_text(record.train_loss)}
         if record.train_accuracy is not None:
@@ -45,7 +58,8 @@ class Bar:
 
     def close(self) -> None:
         """Take the bar away."""
-        self.bar.close()
+        if self.bar is not None:
+            self.bar.close()
 
 
 class Lines:
@@ -65,20 +79,37 @@ class Lines:
         """Do nothing."""
 
 
-class Silence:
-    """Shows nothing."""
-
-    def show(self, records: Sequence[EpochRecord]) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
 def make_progress(trainers: Sequence[Trainer], *, quiet: bool, stream: TextIO) -> Progress:
-    """Return the bar where stderr is a terminal, else lines on the stream, or silence."""
-    if quiet:
-        return Silence()
-    epochs = trainers[0].config.epochs
-    done = min(len(trainer.history.epochs) for trainer in trainers)
-    return Bar(epochs, done) if sys.stderr.isatty() else Lines(epochs, len(trainers), stream)
+    """Return the bar where stderr is a terminal, else lines on the stream; quiet: one unseen."""
+    if quiet or sys.stderr.isatty():
+        return Bar(trainers, shown=not quiet)
+    return Lines(trainers[0].config.epochs, len(trainers), stream)
+
+
+def mean_record(records: Sequence[EpochRecord]) -> EpochRecord:
+    """Return the mean of every figure over the members of an epoch."""
+    if len(records) == 1:
+        return records[0]
+    means: dict[str, Any] = {}
+    for item in fields(EpochRecord):
+        values = [getattr(record, item.name) for record in records]
+        means[item.name] = None if None in values else float(np.mean(values))
+    return replace(EpochRecord(**means), epoch=records[0].epoch)
+
+
+def epoch_line(records: Sequence[EpochRecord], epochs: int, members: int = 1) -> str:
+    """Return one epoch, or the means of those of so many members that trained it, as a line."""
+    record = mean_record(records)
+    parts = [f"epoch {record.epoch}/{epochs}"]
+    if members > 1:
+        some = f"{len(records)} of {members}" if len(records) < members else f"{members}"
+        parts.append(f"means of {some} seeds:")
+    parts.append(f"loss {loss_text(record.train_loss)}")
+    if record.train_accuracy is not None:
+        parts.append(f"accuracy {record.train_accuracy:.4f}")
+    if record.validation_loss is not None:
+        parts.append(f"validation loss {loss_text(record.validation_loss)}")
+    if record.validation_accuracy is not None:
+        parts.append(f"validation accuracy {record.validation_accuracy:.4f}")
+    parts.append(f"{record.images_per_second:,.0f} rows/s")
+    return "  ".join(parts)

@@ -3,7 +3,6 @@
 import math
 import platform
 from collections.abc import Sequence
-from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,12 +10,10 @@ import numpy as np
 
 from xpmlp import __version__
 from xpmlp.backends.registry import Selection
-from xpmlp.errors import RunError
 from xpmlp.evaluation.label_reports import LabelReport
 from xpmlp.evaluation.reports import ValueReport
 from xpmlp.evaluation.rows import part_of
-from xpmlp.runs.fitting import Run
-from xpmlp.training.history import EpochRecord
+from xpmlp.training.finished import TrainedRun
 from xpmlp.training.texts import loss_text, named_seeds, net_text, training_text, value_text
 from xpmlp.training.trainer import Trainer
 
@@ -24,9 +21,7 @@ LABEL_FIGURE = "test_label_accuracy"
 VALUE_FIGURES = ("test_r2", "test_root_mean_square_error", "test_mean_absolute_error")
 
 
-def summarize(
-    run: Run, selection: Selection, run_dir: str, interrupted: bool, failure: RunError | None
-) -> dict[str, Any]:
+def summarize(run: TrainedRun, selection: Selection, run_dir: str) -> dict[str, Any]:
     """Return the run's figures for summary.json and `--json`; what is unknown is None.
 
     seconds_per_epoch is the median of training alone, without evaluation; on JAX the first
@@ -46,8 +41,8 @@ def summarize(
         "epochs": len(run.history.epochs),
         "best_epoch": record.epoch if record else None,
         "learning_rates": [plan._asdict() for plan in trainer.plans],
-        "interrupted": interrupted,
-        "failure": str(failure) if failure else None,
+        "interrupted": run.interrupted,
+        "failure": str(run.failure) if run.failure else None,
         "parameters": run.model.n_parameters,
         "train_loss": record.train_loss if record else None,
         "train_accuracy": record.train_accuracy if record else None,
@@ -73,7 +68,7 @@ def summarize(
     return {name: _finite(value) for name, value in figures.items()}
 
 
-def _value_figures(run: Run) -> dict[str, float | None]:
+def _value_figures(run: TrainedRun) -> dict[str, float | None]:
     """Return how far off values of the test rows are, in the label's own units, and how many of
     several labels a row were told right."""
     figures: dict[str, float | None] = dict.fromkeys((*VALUE_FIGURES, LABEL_FIGURE))
@@ -129,36 +124,7 @@ def _seeds(trainers: Sequence[Trainer]) -> str:
     return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {named_seeds(seeds)}"
 
 
-def mean_record(records: Sequence[EpochRecord]) -> EpochRecord:
-    """Return the mean of every figure over the members of an epoch."""
-    if len(records) == 1:
-        return records[0]
-    means: dict[str, Any] = {}
-    for item in fields(EpochRecord):
-        values = [getattr(record, item.name) for record in records]
-        means[item.name] = None if None in values else float(np.mean(values))
-    return replace(EpochRecord(**means), epoch=records[0].epoch)
-
-
-def epoch_line(records: Sequence[EpochRecord], epochs: int, members: int = 1) -> str:
-    """Return one epoch, or the means of those of so many members that trained it, as a line."""
-    record = mean_record(records)
-    parts = [f"epoch {record.epoch}/{epochs}"]
-    if members > 1:
-        some = f"{len(records)} of {members}" if len(records) < members else f"{members}"
-        parts.append(f"means of {some} seeds:")
-    parts.append(f"loss {loss_text(record.train_loss)}")
-    if record.train_accuracy is not None:
-        parts.append(f"accuracy {record.train_accuracy:.4f}")
-    if record.validation_loss is not None:
-        parts.append(f"validation loss {loss_text(record.validation_loss)}")
-    if record.validation_accuracy is not None:
-        parts.append(f"validation accuracy {record.validation_accuracy:.4f}")
-    parts.append(f"{record.images_per_second:,.0f} rows/s")
-    return "  ".join(parts)
-
-
-def summary_text(run: Run, figures: dict[str, Any]) -> str:
+def summary_text(run: TrainedRun, figures: dict[str, Any]) -> str:
     """Return the table of losses and accuracies, the time, and where the results are."""
     data = run.trainer.data
     accuracies = "accuracy" if data.class_names else ""

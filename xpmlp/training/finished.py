@@ -3,10 +3,12 @@
 from typing import Protocol
 
 from xpmlp.data.dataset import Dataset
+from xpmlp.errors import RunError
 from xpmlp.training.config import Config
 from xpmlp.training.evaluation import Evaluation, Score
 from xpmlp.training.history import EpochRecord, History
 from xpmlp.training.model import Model
+from xpmlp.training.trainer import Trainer
 
 
 class FinishedRun(Protocol):
@@ -17,6 +19,7 @@ class FinishedRun(Protocol):
     test_score: the loss and the accuracy as they were at the end of the training.
     best_epoch: that of the lowest validation loss, None without early stopping.
     record: the epoch whose weights the model has, None before the first has ended.
+    interrupted: whether Ctrl-C ended it.
     """
 
     @property
@@ -30,6 +33,8 @@ class FinishedRun(Protocol):
     @property
     def record(self) -> EpochRecord | None: ...  # noqa: D102
     @property
+    def interrupted(self) -> bool: ...  # noqa: D102
+    @property
     def best_epoch(self) -> int | None: ...  # noqa: D102
     @property
     def data(self) -> Dataset: ...  # noqa: D102
@@ -40,3 +45,15 @@ class FinishedRun(Protocol):
     def test(self) -> Evaluation | None: ...  # noqa: D102
     @property
     def test_score(self) -> Score | None: ...  # noqa: D102
+
+
+class TrainedRun(FinishedRun, Protocol):
+    """One that was trained in this process.
+
+    failure: why its training failed, None where it didn't.
+    """
+
+    @property
+    def trainer(self) -> Trainer: ...  # noqa: D102
+    @property
+    def failure(self) -> RunError | None: ...  # noqa: D102

@@ -1,6 +1,7 @@
 """What a run did: a row per epoch, and a row per step."""
 
 import csv
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from io import StringIO
@@ -113,28 +114,38 @@ class History(Described):
 
     def write(self, directory: Path) -> None:
         """Write history.csv (a row per epoch) and steps.csv (a row per step)."""
-        names = list(EPOCH_COLUMNS)
-        history = StringIO(newline="")
-        table = csv.DictWriter(history, names)
-        table.writeheader()
-        table.writerows(asdict(record) for record in self.epochs)
-        write_whole(directory / EPOCHS, history.getvalue())
+        for name, text in self.texts().items():
+            write_whole(directory / name, text)
 
-        steps = StringIO(newline="")
+    def texts(self, since: int = 0) -> dict[str, str]:
+        """Return the two tables by their names; after so many epochs, only the rows to append.
+
+        In the order in which they are to be written: the steps of an epoch come before its row.
+        """
+        history, steps = StringIO(newline=""), StringIO(newline="")
+        table = csv.DictWriter(history, EPOCH_COLUMNS)
         rows = csv.writer(steps)
-        rows.writerow([*STEP_COLUMNS, *self.metric_names])
-        lengths = [len(part) for part in (*self.step_parts, *self.failed_steps)]
-        epochs = np.repeat(np.arange(len(lengths)) + 1, lengths)
-        for i, (epoch, rate, values) in enumerate(
-            zip(epochs, self.learning_rates, self.steps, strict=True), start=1
-        ):
-            rows.writerow([i, epoch, float(rate), *map(float, values)])
-        write_whole(directory / STEPS, steps.getvalue())
+        if not since:
+            table.writeheader()
+            rows.writerow([*STEP_COLUMNS, *self.metric_names])
+        table.writerows(asdict(record) for record in self.epochs[since:])
+        step = sum(map(len, self.step_parts[:since]))
+        parts = zip(
+            (*self.step_parts[since:], *self.failed_steps),
+            (*self.rate_parts[since:], *self.failed_rates),
+            strict=True,
+        )
+        for epoch, part in enumerate(parts, start=since + 1):
+            for values, rate in zip(*part, strict=True):
+                step += 1
+                rows.writerow([step, epoch, float(rate), *map(float, values)])
+        return {STEPS: steps.getvalue(), EPOCHS: history.getvalue()}
 
     @classmethod
     def read(cls, directory: Path) -> "History":
         """Return what `write` wrote into a folder, number for number; a missing table is empty.
 
+        A last line that has no end is left out, which is a UserWarning.
         Raises InputError, naming the file and the line, for a table that is damaged.
         """
         epochs = _read_table(directory / EPOCHS, _epochs) or []
@@ -165,7 +176,14 @@ def _read_table(path: Path, read: Callable[[Reader], Table]) -> Table | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} can't be read: {error}") from error
-    lines = csv.reader(StringIO(text, newline=""), strict=True)
+    whole = text[: text.rfind("\n") + 1] or text
+    if whole != text:
+        warnings.warn(
+            f"{path} ends within a line, as where its run was killed; that line is left out",
+            UserWarning,
+            stacklevel=4,
+        )
+    lines = csv.reader(StringIO(whole, newline=""), strict=True)
     try:
         return read(lines)
     except (csv.Error, ValueError) as error:
