@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import xpmlp
 from tests.estimator.problems import KINDS, distance, estimator, make
-from xpmlp.training.trainer import Trainer
+from xpmlp.training.members import Members
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 COMMON = {"hidden_layer_sizes": (7,), "batch_size": 16, "random_state": 1, "tol": 0.0}
@@ -117,15 +117,15 @@ def test_partial_fit_compiles_a_step_once():
 
 
 def test_an_interrupt_keeps_the_epochs_that_ended(monkeypatch):
-    epochs = Trainer.epochs
+    epochs = Members.epochs
 
     def interrupted(self):
-        for record in epochs(self):
-            yield record
-            if record.epoch == 3:
+        for records in epochs(self):
+            yield records
+            if records[0].epoch == 3:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(Trainer, "epochs", interrupted)
+    monkeypatch.setattr(Members, "epochs", interrupted)
     x, y = make("binary")
     model = xpmlp.MLPClassifier(**COMMON, max_iter=9)
     with pytest.warns(UserWarning, match="Training interrupted by user"):

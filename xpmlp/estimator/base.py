@@ -39,6 +39,7 @@ from xpmlp.estimator.scoring import Scorer
 from xpmlp.estimator.settings import activation_names, config_of, optimizer_of
 from xpmlp.leaves import leaves, map_leaves, map_tree
 from xpmlp.nn.network import hidden_activations
+from xpmlp.training.callbacks import Callback, callbacks_of
 from xpmlp.training.initial import starting_params
 from xpmlp.training.problem import Problem
 from xpmlp.training.step import TrainState
@@ -104,12 +105,20 @@ class BaseMLP(FittedNet):
     solver: str
 
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        callbacks: Any = (),
     ) -> "BaseMLP":
         """Train on X (N, D), y (N,) or (N, O), and return self.
 
         sample_weight: how much each row counts, (N,); one of weight 0 is left out.
         X_val, y_val: rows that validate, in place of a share of X.
+        callbacks: one or several of `xpmlp.Callback`, or functions of a trainer and the record of
+            its epoch; for solvers that go by epochs. One that returns True ends the training.
 
         X may be sparse; it is made dense. With scikit-learn's `array_api_dispatch` an X of
         PyTorch, CuPy, JAX or array-api-strict stays on its device: its library computes there,
@@ -120,7 +129,7 @@ class BaseMLP(FittedNet):
         `early_stopping` the best weights so far are then kept, with a ConvergenceWarning.
         """
         goes_on = bool(self.warm_start and hasattr(self, "coefs_"))
-        return self._fit(X, y, sample_weight, goes_on, (X_val, y_val))
+        return self._fit(X, y, sample_weight, goes_on, (X_val, y_val), callbacks=callbacks)
 
     def _fit(
         self,
@@ -130,8 +139,12 @@ class BaseMLP(FittedNet):
         goes_on: bool,
         given_validation: tuple[Any, Any] = (None, None),
         part: bool = False,
+        callbacks: Any = (),
     ) -> "BaseMLP":
         check_parameters(type(self).__name__, self.get_params(deep=False))
+        told = callbacks_of(callbacks)
+        if told and self.solver not in EPOCH_SOLVERS:
+            raise InputError("callbacks need solver sgd or adam; lbfgs has no epochs")
         before = dict(vars(self))
         try:
             start = self._prepared(X, y, sample_weight, goes_on, given_validation, part)
@@ -141,7 +154,7 @@ class BaseMLP(FittedNet):
         if self.solver == "lbfgs":
             self._minimise(start)
         else:
-            self._train(start, part)
+            self._train(start, part, told)
         return self
 
     def _prepared(
@@ -244,7 +257,7 @@ class BaseMLP(FittedNet):
         self.n_iter_ = minimum.iterations
         self.t_, self.converged_ = 0, minimum.converged
 
-    def _train(self, start: Start, part: bool) -> None:
+    def _train(self, start: Start, part: bool, callbacks: tuple[Callback, ...]) -> None:
         progress = self._started(start)
         if part and progress is self._progress:
             progress.random, progress.order = check_random_state(self.random_state), None
@@ -257,7 +270,7 @@ class BaseMLP(FittedNet):
         trainer = self._trainer(start, progress, rows, validation, epochs)
         self._problem = trainer.problem if part else None
         scorer = Scorer(self, self._targets, self.scoring)
-        run = EpochRun(self, trainer, self._targets, progress, scorer)
+        run = EpochRun(self, trainer, self._targets, progress, scorer, callbacks)
         self.converged_ = False
         self.converged_ = run.train()
         self._take_progress(run, start.home)
@@ -272,7 +285,7 @@ class BaseMLP(FittedNet):
         if run.diverged is not None:
             epoch = len(progress.history["loss"])
             warn_of_divergence(epoch, progress.best_score, self.learning_rate_init)
-        elif not (part or self.converged_ or run.interrupted):
+        elif not (part or self.converged_ or run.interrupted or run.stopped):
             warn_of_the_last_epoch(self.max_iter)
 
     def _started(self, start: Start) -> Progress:

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from xpmlp.estimator.progress import HISTORY, Progress
 from xpmlp.estimator.scoring import Scorer
 from xpmlp.estimator.targets import Targets
 from xpmlp.leaves import map_tree
+from xpmlp.training.callbacks import Callback
 from xpmlp.training.history import EpochRecord
+from xpmlp.training.members import Members
 from xpmlp.training.trainer import Trainer
 
 SMALLEST_RATE = 1e-6
@@ -22,7 +25,8 @@ class EpochRun:
     """One call of `fit` or `partial_fit` of a solver that goes by epochs.
 
     settings: the estimator, for its parameters alone. done: the epochs of this call; interrupted:
-    whether Ctrl-C ended it; diverged: why it ended, where the loss was no longer finite.
+    whether Ctrl-C ended it; stopped: whether a callback asked for it; diverged: why it ended,
+    where the loss was no longer finite.
     """
 
     def __init__(
@@ -32,8 +36,10 @@ class EpochRun:
         targets: Targets,
         progress: Progress,
         scorer: Scorer,
+        callbacks: tuple[Callback, ...] = (),
     ) -> None:
         self.settings, self.trainer, self.scorer = settings, trainer, scorer
+        self.callbacks, self.stopped = callbacks, False
         self.targets, self.progress = targets, progress
         self.done, self.interrupted = 0, False
         self.diverged: DivergenceError | None = None
@@ -45,10 +51,7 @@ class EpochRun:
         finite: under early stopping that epoch is one more without a better score, NaN.
         """
         try:
-            for record in self.trainer.epochs():
-                self._note(record)
-                if self._converged():
-                    return True
+            return self._train()
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
             self.interrupted = True
@@ -57,6 +60,18 @@ class EpochRun:
             if self.settings.early_stopping:
                 self._note_divergence()
                 return self._converged()
+        return False
+
+    def _train(self) -> bool:
+        members = Members([self.trainer], self.callbacks)
+        with closing(members.epochs()) as epochs:
+            for (record,) in filter(None, epochs):
+                self._note(record)
+                if self._converged():
+                    return True
+        for failure in members.failures.values():
+            raise failure
+        self.stopped = members.listeners[0].stopped
         return False
 
     def _note(self, record: EpochRecord) -> None:

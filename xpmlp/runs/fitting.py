@@ -17,6 +17,7 @@ from xpmlp.training.given import backend_of, dataset_of, require_configs
 from xpmlp.training.history import EpochRecord
 from xpmlp.training.members import Members
 from xpmlp.training.setup import make_members, refuse_seeds
+from xpmlp.types import Params
 
 AfterEpoch = Callable[[Trainer, EpochRecord], Any]
 Callbacks = Callback | AfterEpoch | Iterable[Callback | AfterEpoch]
@@ -30,7 +31,7 @@ def fit(
     backend: Backend | None = None,
     callbacks: Callbacks = (),
     verbose: bool | None = None,
-    initial: Params | None = None,
+    initial: Any = None,
     moments: tuple[Params, ...] | None = None,
     order: Callable[[int], np.ndarray] | None = None,
 ) -> Run:
