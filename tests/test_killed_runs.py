@@ -202,3 +202,19 @@ def test_a_run_that_is_resumed_is_from_then_on_of_its_new_length(away, capsys, m
         assert run(capsys, "--resume", "base", "--epochs", "6", "--quiet")[0] == 1
     assert run(capsys, "--resume", "base", "--no-plots", "--quiet") == (0, "", "")
     assert is_told_or_whole("base", 6) == "whole"
+
+
+def test_the_tables_of_a_killed_run_are_cut_to_its_checkpoint(away, capsys):
+    """A kill came after its epochs were written down, and before they were saved."""
+    assert run(capsys, "--resume", "base", "--epochs", "6", "--no-plots", "--quiet")[0] == 0
+    whole = {name: (away / "base" / name).read_text() for name in TABLES}
+    three = run(capsys, *FLAGS, "--epochs", "3", "--out", "three")
+    assert three == (0, "", "")
+    (away / "three/summary.json").unlink()
+    for name in TABLES:
+        (away / "three" / name).write_text(whole[name][:-9], newline="")
+    assert "xpmlp train --resume three" in opened("three")
+    for epochs in (3, 5):
+        go_on = ["--resume", "three", "--epochs", str(epochs), "--no-plots", "--quiet"]
+        assert run(capsys, *go_on)[0] == 0
+        assert is_told_or_whole("three", epochs) == "whole"

@@ -94,7 +94,7 @@ class SavedRun:
         require_named_rows(
             self.path,
             self.config,
-            "it goes on in Python: xpmlp.Trainer with these rows, then its resume(checkpoint)",
+            "it goes on in Python, by xpmlp.Trainer(checkpoint.config, …).resume(checkpoint)",
         )
         config = self.config.replace(**config_values(arguments))
         known = [checkpoint for checkpoint in self.checkpoints if checkpoint]

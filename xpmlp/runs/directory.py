@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import count
@@ -145,9 +146,7 @@ class RunDirectory:
         """Write what `--resume` needs of each member; return what could not be written."""
         problems = self._keep()
         for place, trainer in zip(self.members, trainers, strict=True):
-            problems += place._attempt(
-                {CHECKPOINT: partial(_save_checkpoint, trainer, place.path / CHECKPOINT)}
-            )
+            problems += place._attempt({CHECKPOINT: partial(_save_checkpoint, trainer, place)})
         return problems
 
     def save_tables(self, trainers: Sequence[Trainer]) -> list[str]:
@@ -273,8 +272,9 @@ def lock_run(lock: FolderLock, path: Path) -> None:
     lock.take(path, folder.parent if is_seed else None)
 
 
-def _save_checkpoint(trainer: Trainer, path: Path) -> None:
-    trainer.checkpoint().save(path)
+def _save_checkpoint(trainer: Trainer, place: RunDirectory) -> None:
+    """Save a checkpoint under the config of its folder, which names the rows where one can."""
+    replace(trainer.checkpoint(), config=place.config).save(place.path / CHECKPOINT)
 
 
 def _unused(parent: Path, dataset: str) -> Path:

@@ -117,15 +117,16 @@ class History(Described):
         for name, text in self.texts().items():
             write_whole(directory / name, text)
 
-    def texts(self, since: int = 0) -> dict[str, str]:
-        """Return the two tables by their names; after so many epochs, only the rows to append.
+    def texts(self, since: int | None = None) -> dict[str, str]:
+        """Return the two tables by their names, or the rows to append to those of some epochs.
 
         In the order in which they are to be written: the steps of an epoch come before its row.
         """
         history, steps = StringIO(newline=""), StringIO(newline="")
         table = csv.DictWriter(history, EPOCH_COLUMNS)
         rows = csv.writer(steps)
-        if not since:
+        if since is None:
+            since = 0
             table.writeheader()
             rows.writerow([*STEP_COLUMNS, *self.metric_names])
         table.writerows(asdict(record) for record in self.epochs[since:])
