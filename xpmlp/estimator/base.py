@@ -1,7 +1,6 @@
 """What the two estimators share: parameters, `fit`, and the net's outputs."""
 
 import math
-import warnings
 import zlib
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from sklearn.utils.validation import column_or_1d, validate_data
 
 from xpmlp.backends.base import Backend
 from xpmlp.backends.locate import Home
+from xpmlp.console import warn_outside
 from xpmlp.data.dataset import Rows
 from xpmlp.errors import InputError
 from xpmlp.estimator.arrays import (
@@ -313,7 +313,7 @@ class BaseMLP(FittedNet):
         activations = hidden_activations(names, len(drawn) - 1)
         params, notes = starting_params(self.initial, drawn, activations)
         for note in notes:
-            warnings.warn(note, UserWarning, stacklevel=6)
+            warn_outside(note)
         return params
 
     def _parted(self, start: Start, progress: Progress) -> tuple[Rows, Rows | None]:

@@ -1,7 +1,6 @@
 """The training loop: epochs of compiled steps, evaluation after each, and what came of it."""
 
 import math
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpmlp.backends.base import Backend, EpochPlan
+from xpmlp.console import warn_outside
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.described import Described, Lines
 from xpmlp.errors import DivergenceError, InputError, RunError
@@ -90,7 +90,7 @@ class Trainer(Described):
         if initial is not None:
             params, notes = starting_params(initial, params, self.objective.activations, data)
             for note in notes:
-                warnings.warn(note, UserWarning, stacklevel=2)
+                warn_outside(note)
         with backend.running():
             numbers = (config.learning_rate, config.l2, config.l1, config.momentum)
             self.hyper = backend.put(Hyper(*map(np.float64, numbers)))
