@@ -1,5 +1,7 @@
 """Curves: the lines are the numbers, the running mean is one, long runs keep their extremes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -271,10 +273,26 @@ def test_only_the_weights_have_a_spread():
     )
     assert len(seeds.axes[0].collections) == 1
     assert len(seeds.axes[0].lines) == 2
-    assert note(seeds).endswith("seeds, within their extremes\nbands: solid lines only")
+    assert note(seeds) == "means of 11 steps; mean of 3 seeds, solid ± standard deviation"
     alone = gradient_magnitude([Curve("dW", noise[0])], [Curve("db", noise[1])], 40)
     assert [line.get_linestyle() for line in alone.axes[0].lines] == ["-", "-", "--"]
     assert note(alone) == "means of 11 steps; faint: single steps of the solid lines"
+
+
+@pytest.mark.parametrize("layers", [6, 7, 20])
+@pytest.mark.parametrize("seeds", [1, 40])
+def test_the_caption_of_gradients_is_one_line_within_the_picture(layers, seeds):
+    runs = [np.linspace(1, 2, 2000 - 500 * (seed % 3)) for seed in range(seeds)]
+    curves = [Curve.of_runs(f"‖dW{i}‖", stack_runs(runs)) for i in range(layers)]
+    biases = [replace(curve, label=curve.label.replace("W", "b")) for curve in curves]
+    figure = gradient_magnitude(curves, biases, steps_per_epoch=1000)
+    figure.draw_without_rendering()
+    caption = figure.legends[0].get_title()
+    assert "\n" not in caption.get_text()
+    width = caption.get_window_extent().width
+    assert width < figure.legends[0].get_window_extent().width + 1 < figure.bbox.width
+    colours = {line.get_color() for line in figure.axes[0].lines if line.get_linestyle() == "--"}
+    assert len({str(colour) for colour in colours}) == layers
 
 
 def test_gradients_that_are_zero_are_named(tmp_path):

@@ -1,6 +1,6 @@
 """Which pictures there are of what a model makes of rows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,10 @@ from xpmlp.pictures.regions import chosen_outputs
 from xpmlp.training.model import Model, decide
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Drawings = Iterator[tuple[str, Callable[[], "Figure"]]]
+Drawings = Iterator[tuple[str, Callable[..., "Figure"]]]
 
 OUTCOMES = ("predicted-against-true", "confusion-matrix", "misclassified")
 
@@ -28,7 +29,7 @@ OUTCOMES = ("predicted-against-true", "confusion-matrix", "misclassified")
 def outcome_drawings(model: Model, rows: Rows, logits: np.ndarray, part: str = "test") -> Drawings:
     """Yield name and drawing of what a model makes of rows, from its logits (N, C) over them.
 
-    part: what the pictures call the rows; may be empty.
+    A drawing takes `ax`, axes to draw on. part: what the pictures call the rows; may be empty.
     """
     outputs = model.outputs_of(logits)
     if model.task == "multilabel":
@@ -47,7 +48,12 @@ def outcome_drawings(model: Model, rows: Rows, logits: np.ndarray, part: str = "
 
 
 def _mistakes(
-    model: Model, rows: Rows, classes: np.ndarray, certainty: np.ndarray, part: str
+    model: Model,
+    rows: Rows,
+    classes: np.ndarray,
+    certainty: np.ndarray,
+    part: str,
+    ax: "Axes | Sequence[Axes] | None" = None,
 ) -> "Figure":
     """Draw the images that a model is most certainly wrong about."""
     assert model.image_shape
@@ -63,4 +69,5 @@ def _mistakes(
         captions,
         f"{len(worst)} of {wrong:,} misclassified {f'{part} rows'.lstrip()}, most certain first: "
         "true → predicted",
+        ax=ax,
     )

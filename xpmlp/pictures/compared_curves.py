@@ -17,7 +17,7 @@ from xpmlp.pictures.curves import (
     note_on,
     spans_decades,
 )
-from xpmlp.pictures.style import PALETTE, dress, integer_ticks, new_figure, printable
+from xpmlp.pictures.style import PALETTE, dress, integer_ticks, printable, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +32,7 @@ KINDS = ("loss", "accuracy")
 Curves = Mapping[tuple[str, str], Sequence[Curve]]
 
 
-def compared_curves(curves: Curves) -> "Figure":
+def compared_curves(curves: Curves, *, ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
     """Draw a row of panels for losses and one for accuracies, each with a scale of its own.
 
     curves: by part (`train`, `validation`) and figure (`loss`, `accuracy`) a curve per run, in
@@ -42,8 +42,9 @@ def compared_curves(curves: Curves) -> "Figure":
     kinds = [kind for kind in KINDS if any(kind == k for _, k in known)]
     parts = [part for part in PARTS if any(part == p for p, _ in known)]
     epochs = max(len(curve.values) for lines in curves.values() for curve in lines)
-    figure = new_figure(1 + 4.6 * len(parts), 0.9 + 3.2 * len(kinds))
-    grid = figure.subplots(len(kinds), len(parts), sharey="row", sharex=True, squeeze=False)
+    size = 1 + 4.6 * len(parts), 0.9 + 3.2 * len(kinds)
+    on = sheet(ax, size, len(kinds), len(parts), sharey="row", sharex=True)
+    grid = np.array(on.axes, dtype=object).reshape(len(kinds), len(parts))
     for row, kind in zip(grid, kinds, strict=True):
         for axes, part in zip(row, parts, strict=True):
             dress(
@@ -54,9 +55,9 @@ def compared_curves(curves: Curves) -> "Figure":
             )
             _draw(axes, curves[part, kind], epochs)
         if kind == "loss":
-            _log_where_needed(row, [c for part in parts for c in curves[part, kind]])
-    add_legend(figure, note_on([curve for lines in curves.values() for curve in lines]))
-    return figure
+            _log_where_needed(list(row), [c for part in parts for c in curves[part, kind]])
+    add_legend(on, note_on([curve for lines in curves.values() for curve in lines]))
+    return on.figure
 
 
 def _draw(axes: "Axes", curves: Sequence[Curve], epochs: int) -> None:
@@ -76,11 +77,12 @@ def _draw(axes: "Axes", curves: Sequence[Curve], epochs: int) -> None:
 
 
 def _log_where_needed(row: Sequence["Axes"], curves: Sequence[Curve]) -> None:
-    """Make the shared y axis logarithmic for curves of many decades, down to the lowest line."""
+    """Make the y axes logarithmic for curves of many decades, down to the lowest line."""
     values = np.concatenate([curve.values for curve in curves])
     if spans_decades(values):
-        row[0].set_yscale("log")
-        row[0].set_ylim(bottom=max(row[0].get_ylim()[0], np.nanmin(values) / 1.5))
+        for axes in row:
+            axes.set_yscale("log")
+            axes.set_ylim(bottom=max(axes.get_ylim()[0], np.nanmin(values) / 1.5))
 
 
 def _drawn(curves: Sequence[Curve]) -> bool:

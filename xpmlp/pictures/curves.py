@@ -16,10 +16,12 @@ from xpmlp.pictures.style import (
     PALETTE,
     SMALL_TEXT_SIZE,
     TEXT_SIZE,
+    Sheet,
+    class_colours,
     dress,
     integer_ticks,
-    legend_below,
-    new_figure,
+    put_legend,
+    sheet,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ DRAWN_BINS = 2000
 LONGEST_WINDOW = 999
 FAINT = 0.22
 PALE = 0.4
+NAMED_LAYERS = 6
 
 
 @dataclass(frozen=True)
@@ -113,13 +116,15 @@ def stack_runs(runs: Sequence[np.ndarray]) -> np.ndarray:
     return stacked
 
 
-def loss_per_step(curves: Sequence[Curve], steps_per_epoch: int) -> "Figure":
+def loss_per_step(
+    curves: Sequence[Curve], steps_per_epoch: int, *, ax: "Axes | Sequence[Axes] | None" = None
+) -> "Figure":
     """Draw the loss of each batch, faint, and its running mean; a penalty may come second.
 
     All curves share the axes. Log axis where a running mean spans more than 1.5 decades.
     """
-    figure = new_figure(8, 5)
-    axes = figure.subplots()
+    on = sheet(ax, (8, 5))
+    (axes,) = on.axes
     dress(axes, "step", "loss")
     window = smoothing_window(_longest(curves), steps_per_epoch)
     smooth = [curve.smooth(window) for curve in curves]
@@ -128,53 +133,62 @@ def loss_per_step(curves: Sequence[Curve], steps_per_epoch: int) -> "Figure":
     if spans_decades(np.concatenate([line.values for line in smooth])):
         _log_axis(axes)
     _finish_steps(axes, _longest(curves), steps_per_epoch)
-    add_legend(figure, note_on(curves, window))
-    return figure
+    add_legend(on, note_on(curves, window))
+    return on.figure
 
 
 def gradient_magnitude(
-    weights: Sequence[Curve], biases: Sequence[Curve], steps_per_epoch: int
+    weights: Sequence[Curve],
+    biases: Sequence[Curve],
+    steps_per_epoch: int,
+    *,
+    ax: "Axes | Sequence[Axes] | None" = None,
 ) -> "Figure":
     """Draw the norm of each layer's dW, with its spread, and of its db, dashed and without.
 
     weights, biases: one curve a layer, in the same order. Zeros fall off the log axis, which
-    is there unless all is zero.
+    is there unless all is zero. Of many layers only dW is in the legend, db in its caption.
     """
-    figure = new_figure(8, 5)
-    axes = figure.subplots()
+    on = sheet(ax, (8, 5))
+    (axes,) = on.axes
     dress(axes, "step", "norm of the gradient")
     curves = (*weights, *biases)
     window = smoothing_window(_longest(curves), steps_per_epoch)
-    for W, b, colour in zip(weights, biases, _colours(len(weights)), strict=True):
+    deep = len(weights) > NAMED_LAYERS
+    for W, b, colour in zip(weights, biases, layer_colours(len(weights)), strict=True):
         look = Look(colour, 2.0, faint=faint_of(len(weights)))
         _draw_steps(axes, W, _labelled(W).smooth(window), look)
-        _draw_steps(axes, b, _labelled(b).smooth(window), Look(colour, 1.0, "--", faint=0))
+        named = replace(b, label=f"_{b.label}") if deep else _labelled(b)
+        _draw_steps(axes, b, named.smooth(window), Look(colour, 1.0, "--", faint=0))
     if any((curve.values > 0).any() for curve in curves):
         _log_axis(axes)
     _finish_steps(axes, _longest(curves), steps_per_epoch)
-    add_legend(figure, note_on(curves, window, dashed=True), columns=len(weights))
-    return figure
+    add_legend(on, gradient_note(curves, window, deep), columns=len(weights))
+    return on.figure
 
 
 def epoch_curves(
-    losses: Sequence[Curve], accuracies: Sequence[Curve] = (), best_epoch: int | None = None
+    losses: Sequence[Curve],
+    accuracies: Sequence[Curve] = (),
+    best_epoch: int | None = None,
+    *,
+    ax: "Axes | Sequence[Axes] | None" = None,
 ) -> "Figure":
     """Draw losses and, in a second panel where there are any, accuracies against the epoch.
 
     best_epoch: from 1, marked by a vertical line.
     """
-    figure = new_figure(10 if accuracies else 6.5, 4.4)
-    panels = figure.subplots(1, 2 if accuracies else 1, squeeze=False)[0]
+    on = sheet(ax, (10 if accuracies else 6.5, 4.4), columns=2 if accuracies else 1)
     colours = _label_colours([*losses, *accuracies])
-    named = zip(panels, ("loss", "accuracy"), (losses, accuracies), strict=False)
+    named = zip(on.axes, ("loss", "accuracy"), (losses, accuracies), strict=False)
     for axes, name, curves in named:
         dress(axes, "epoch", name)
         _draw_epochs(axes, curves, colours)
         _mark_epoch(axes, best_epoch)
     if spans_decades(np.concatenate([curve.values for curve in losses])):
-        _log_axis(panels[0])
-    add_legend(figure, note_on([*losses, *accuracies]))
-    return figure
+        _log_axis(on.axes[0])
+    add_legend(on, note_on([*losses, *accuracies]))
+    return on.figure
 
 
 def epoch_panels(panels: Sequence[EpochPanel], ylabel: str = "loss") -> "Figure":
@@ -182,8 +196,8 @@ def epoch_panels(panels: Sequence[EpochPanel], ylabel: str = "loss") -> "Figure"
 
     Curves of the same label have the same colour. Log axis where they span 1.5 decades.
     """
-    figure = new_figure(1.2 + 3.4 * len(panels), 4)
-    row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    on = sheet(None, (1.2 + 3.4 * len(panels), 4), columns=len(panels), sharey=True)
+    row = on.axes
     curves = [curve for panel in panels for curve in panel.curves]
     colours = _label_colours(curves)
     for axes, panel in zip(row, panels, strict=True):
@@ -192,8 +206,8 @@ def epoch_panels(panels: Sequence[EpochPanel], ylabel: str = "loss") -> "Figure"
         _mark_epoch(axes, panel.best_epoch)
     if spans_decades(np.concatenate([curve.values for curve in curves])):
         _log_axis(row[0])
-    add_legend(figure, note_on(curves))
-    return figure
+    add_legend(on, note_on(curves))
+    return on.figure
 
 
 def running_mean(values: np.ndarray, window: int) -> np.ndarray:
@@ -324,35 +338,51 @@ def _finish_steps(axes: "Axes", steps: int, steps_per_epoch: int) -> None:
     integer_ticks(top.xaxis)
 
 
-def note_on(curves: Sequence[Curve], window: int = 1, dashed: bool = False) -> str:
-    """Return what the lines of curves are and what lies behind them, or behind the solid ones.
+def note_on(curves: Sequence[Curve], window: int = 1) -> str:
+    """Return what the lines of curves are, and what lies behind them.
 
     Such as `means of 11 steps; mean ± standard deviation of 5 seeds, within their extremes`.
     """
-    seeds = [curve.runs for curve in curves if curve.runs is not None]
-    lines, more = [f"means of {window} steps"] * (window > 1), []
+    seeds, fewer = _counts(curves)
+    parts = [f"means of {window} steps"] * (window > 1)
     if seeds:
-        most = _range([len(runs) for runs in seeds])
-        lines.append(f"mean ± standard deviation of {most} seeds, within their extremes")
-        more += ["bands: solid lines only"] * dashed
+        parts.append(f"mean ± standard deviation of {seeds} seeds, within their extremes")
     elif window > 1:
-        lines.append("faint: single steps" + " of the solid lines" * dashed)
+        parts.append("faint: single steps")
+    return "; ".join(parts) + f"\nfaint: fewer seeds, {fewer}" * bool(fewer)
+
+
+def gradient_note(curves: Sequence[Curve], window: int, deep: bool) -> str:
+    """Return the same in one line, where it is the solid lines that something lies behind.
+
+    deep: whether the legend leaves the dashed lines out.
+    """
+    seeds, fewer = _counts(curves)
+    parts = ["dashed: ‖db‖"] * deep + [f"means of {window} steps"] * (window > 1)
+    if seeds:
+        parts.append(f"mean of {seeds} seeds, solid ± standard deviation")
+    elif window > 1:
+        parts.append("faint: single steps of the solid lines")
+    return "; ".join(parts + [f"faint: {fewer} seeds"] * bool(fewer))
+
+
+def _counts(curves: Sequence[Curve]) -> tuple[str, str]:
+    """Return how many seeds the curves have, and how many where some have stopped."""
+    seeds = [curve.runs for curve in curves if curve.runs is not None]
     fewer = [n for runs in seeds for n in np.unique(_count(runs)) if 0 < n < len(runs)]
-    if fewer:
-        more.append(f"faint: fewer seeds, {_range(fewer)}")
-    return "\n".join("; ".join(part) for part in (lines, more) if part)
+    return _range([len(runs) for runs in seeds]), _range(fewer)
 
 
 def _range(counts: Sequence[int]) -> str:
-    low, high = min(counts), max(counts)
+    low, high = min(counts, default=""), max(counts, default="")
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def add_legend(figure: "Figure", title: str, columns: int | None = None) -> None:
-    """Put one legend of all axes below them, each label once."""
-    drawn = [axes.get_legend_handles_labels() for axes in figure.axes]
+def add_legend(on: Sheet, title: str, columns: int | None = None) -> None:
+    """Put one legend of all that is drawn on a sheet, each label once."""
+    drawn = [axes.get_legend_handles_labels() for axes in on.axes]
     handles = {label: handle for pair in drawn for handle, label in zip(*pair, strict=True)}
-    legend_below(figure, list(handles.values()), title, columns)
+    put_legend(on, list(handles.values()), title, columns)
 
 
 def _longest(curves: Sequence[Curve]) -> int:
@@ -367,6 +397,11 @@ def _labelled(curve: Curve) -> Curve:
 def faint_of(curves: int) -> float:
     """Return the opacity of single steps: less where many curves lie over each other."""
     return min(FAINT, 2 * FAINT / curves)
+
+
+def layer_colours(count: int) -> list[Any]:
+    """Return a colour for each of so many layers."""
+    return _colours(count) if count <= NAMED_LAYERS else [tuple(c) for c in class_colours(count)]
 
 
 def _colours(count: int) -> list[str]:

@@ -12,13 +12,14 @@ from xpmlp.pictures.style import (
     add_colour_bar,
     bare,
     dress,
-    new_figure,
     printable,
+    sheet,
 )
 from xpmlp.pictures.tiles import caption_gap, draw_tiles, tile
 from xpmlp.training.texts import value_text
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 COUNTED_CLASSES = 15
@@ -29,7 +30,12 @@ SHARE_TICKS = (0, 0.01, 0.05, 0.2, 0.5, 1)
 
 
 def confusion_matrix(
-    true: np.ndarray, predicted: np.ndarray, class_names: Sequence[str], part: str = "test"
+    true: np.ndarray,
+    predicted: np.ndarray,
+    class_names: Sequence[str],
+    part: str = "test",
+    *,
+    ax: "Axes | Sequence[Axes] | None" = None,
 ) -> "Figure":
     """Draw how many rows of each true class went to each predicted one.
 
@@ -45,12 +51,13 @@ def confusion_matrix(
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     names = [printable(name, 18) for name in class_names]
     side = min(3.4 + 0.42 * count, 11)
-    figure = new_figure(side + 1.2, side)
-    axes = figure.subplots()
+    on = sheet(ax, (side + 1.2, side))
+    (axes,) = on.axes
     image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1))
     accuracy = np.mean(true == predicted)
     title = f"{part} accuracy {accuracy:.4f}, {len(true):,} rows".lstrip()
-    dress(axes, "predicted class", "true class", title)
+    dress(axes, "predicted class", "true class")
+    on.title(axes, title)
     axes.grid(visible=False)
     tilt = 45 if max(map(len, names)) > 3 else 0
     axes.set_xticks(range(count), names, rotation=tilt, ha="right" if tilt else "center")
@@ -67,8 +74,8 @@ def confusion_matrix(
                 fontsize=SMALL_TEXT_SIZE,
                 color="white" if shares[row, column] > 0.35 else "black",
             )
-    add_colour_bar(figure, image, axes, "share of the true class", ticks=SHARE_TICKS)
-    return figure
+    add_colour_bar(on.figure, image, axes, "share of the true class", ticks=SHARE_TICKS)
+    return on.figure
 
 
 def worst_mistakes(
@@ -80,7 +87,11 @@ def worst_mistakes(
 
 
 def misclassified(
-    images: np.ndarray, captions: Sequence[str], title: str = "misclassified"
+    images: np.ndarray,
+    captions: Sequence[str],
+    title: str = "misclassified",
+    *,
+    ax: "Axes | Sequence[Axes] | None" = None,
 ) -> "Figure":
     """Draw images (N, h, w) in rows of five, each under a caption of one or two lines."""
     from matplotlib import colormaps
@@ -89,13 +100,14 @@ def misclassified(
     gap = caption_gap(captions, images.shape[1])
     height, width = tile(images, columns, gap).shape
     inches = 1.8 * columns
-    figure = new_figure(max(inches, 5), 0.5 + inches * height / width)
-    axes = figure.subplots()
-    bare(axes, title)
+    on = sheet(ax, (max(inches, 5), 0.5 + inches * height / width))
+    (axes,) = on.axes
+    bare(axes)
+    on.title(axes, title, loc="center")
     draw_tiles(
         axes, images, columns, gap, captions, cmap=colormaps["gray"].with_extremes(bad="white")
     )
-    return figure
+    return on.figure
 
 
 def mistake_caption(true: str, predicted: str, output: float, measure: str = "p") -> str:
@@ -106,16 +118,23 @@ def mistake_caption(true: str, predicted: str, output: float, measure: str = "p"
     return f"{printable(true, 17)} →\n{printable(predicted, 12)} {figure}"
 
 
-def predicted_against_true(true: np.ndarray, predicted: np.ndarray, part: str = "test") -> "Figure":
+def predicted_against_true(
+    true: np.ndarray,
+    predicted: np.ndarray,
+    part: str = "test",
+    *,
+    ax: "Axes | Sequence[Axes] | None" = None,
+) -> "Figure":
     """Draw predicted against true values, both (N, O), with the line where they are equal.
 
     part: what the texts call the rows.
     """
-    figure = new_figure(6, 5.4)
-    axes = figure.subplots()
+    on = sheet(ax, (6, 5.4))
+    (axes,) = on.axes
     error = float(np.sqrt(np.mean((predicted - true) ** 2)))
     title = f"{part} root mean square error {value_text(error)}".lstrip()
-    dress(axes, "true value", "predicted value", title)
+    dress(axes, "true value", "predicted value")
+    on.title(axes, title)
     chosen = np.arange(len(true))
     if len(true) > DRAWN_VALUES:
         chosen = np.random.default_rng(0).choice(len(true), DRAWN_VALUES, replace=False)
@@ -133,4 +152,4 @@ def predicted_against_true(true: np.ndarray, predicted: np.ndarray, part: str = 
     axes.set_aspect("equal", adjustable="datalim")
     axes.axline((middle, middle), slope=1, color=GREY, linestyle="--", linewidth=1, label="equal")
     axes.legend(loc="best", fontsize=SMALL_TEXT_SIZE, frameon=False)
-    return figure
+    return on.figure

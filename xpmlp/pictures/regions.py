@@ -15,6 +15,8 @@ from xpmlp.pictures.style import (
     legend_below,
     new_figure,
     printable,
+    put_legend,
+    sheet,
 )
 
 if TYPE_CHECKING:
@@ -69,15 +71,21 @@ class Panel:
     predicted: bool = False
 
 
-def decision_regions(model: "Model", train: "Rows", test: "Rows") -> "Figure":
+def decision_regions(
+    model: "Model",
+    train: "Rows",
+    test: "Rows",
+    *,
+    ax: "Axes | Sequence[Axes] | None" = None,
+) -> "Figure":
     """Draw the predicted class over the plane, paler where it is less certain, and the rows.
 
     The model takes two features; x of the rows is scaled as in training. Of many rows a random
     part is drawn, always the same.
     """
     plane = Plane.around([train, test], model)
-    figure = new_figure(8.2, 0.8 + 5.4 * min(plane.height, 1.0))
-    axes = figure.subplots()
+    on = sheet(ax, (8.2, 0.8 + 5.4 * min(plane.height, 1.0)))
+    (axes,) = on.axes
     axes.set_anchor("NW")
     plane.dress(axes)
     plane.shade(axes, model)
@@ -94,14 +102,13 @@ def decision_regions(model: "Model", train: "Rows", test: "Rows") -> "Figure":
             if len(drawn) < len(rows):
                 of_all = f"\n({len(drawn):,} of {len(rows):,})"
             handles.append(_entry(axes, f"{name} rows{of_all}", marker))
-    axes.set_title(SHADES, fontsize=SMALL_TEXT_SIZE, loc="left")
-    figure.legend(
-        handles=handles,
-        loc="outside right upper",
-        fontsize=SMALL_TEXT_SIZE,
-        frameon=False,
-    )
-    return figure
+    on.title(axes, SHADES, SMALL_TEXT_SIZE)
+    if on.own:
+        look = {"loc": "outside right upper", "frameon": False}
+        on.figure.legend(handles=handles, fontsize=SMALL_TEXT_SIZE, **look)
+    else:
+        put_legend(on, handles)
+    return on.figure
 
 
 def decision_panels(panels: Sequence[Panel]) -> "Figure":

@@ -7,9 +7,13 @@ matplotlib's settings, so that they need no display and leave nothing behind.
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from textwrap import wrap
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from xpmlp.errors import InputError
+from xpmlp.training.texts import count
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -21,6 +25,7 @@ TEXT_SIZE = 10
 SMALL_TEXT_SIZE = 9
 TITLE_SIZE = 12
 LEGEND_HANDLE, LEGEND_LETTER = 0.7, 0.08
+LETTER_WIDTH = 0.58  # of its size
 GREY = "#666666"
 LIGHT_GREY = "#D9D9D9"
 
@@ -39,18 +44,63 @@ PALETTE = (
 
 def new_figure(width: float, height: float) -> "Figure":
     """Return an empty figure of so many inches, with constrained layout and an Agg canvas."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(
+    from xpmlp.pictures.figure import Picture
+
+    return Picture(
         figsize=(width, height),
         dpi=DOTS_PER_INCH,
         layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1),
         facecolor="white",
     )
-    FigureCanvasAgg(figure)
-    return figure
+
+
+class Sheet(NamedTuple):
+    """What a picture is drawn on: a figure of its own, or axes of somebody else's figure.
+
+    figure: the one that holds the axes, or a part of it. own: whether the picture has it to
+    itself, and may put a legend beside the axes.
+    """
+
+    figure: "Figure"
+    axes: "list[Axes]"
+    own: bool = True
+
+    def title(self, axes: "Axes", text: str, size: float = TITLE_SIZE, loc: Any = "left") -> None:
+        """Put a title above axes; above those of somebody else in lines as wide as they are."""
+        if not self.own:
+            size, text = TEXT_SIZE, "\n".join(wrap(text, _letters(axes, TEXT_SIZE)))
+        axes.set_title(text, fontsize=size, loc=loc)
+
+
+def sheet(
+    ax: "Axes | Sequence[Axes] | None",
+    size: tuple[float, float],
+    rows: int = 1,
+    columns: int = 1,
+    **shared: Any,
+) -> Sheet:
+    """Return the axes given, or so many in rows of a new figure of so many inches.
+
+    ax: one, or a sequence of rows · columns, row by row. shared: options of `Figure.subplots`.
+    Raises InputError where there are not as many.
+    """
+    if ax is None:
+        figure = new_figure(*size)
+        return Sheet(figure, list(figure.subplots(rows, columns, squeeze=False, **shared).flat))
+    from matplotlib.axes import Axes
+
+    given = list(np.asarray(ax, dtype=object).flat)
+    if not all(isinstance(each, Axes) for each in given):
+        raise InputError(f"ax must be matplotlib's Axes, or a sequence of them, got {ax!r}")
+    if len(given) != rows * columns:
+        like = "plt.subplots()" if rows * columns == 1 else f"plt.subplots({rows}, {columns})"
+        raise InputError(
+            f"this picture has {count(rows * columns, 'panel')}, got {len(given)} axes; give it "
+            f"those of {like}"
+        )
+    return Sheet(given[0].figure, given, own=False)
 
 
 def dress(axes: "Axes", xlabel: str = "", ylabel: str = "", title: str = "") -> None:
@@ -90,6 +140,29 @@ def add_colour_bar(
     bar.outline.set_visible(False)
 
 
+def put_legend(
+    on: Sheet, handles: Sequence["Artist"], title: str = "", columns: int | None = None
+) -> None:
+    """Put one legend for all axes below them.
+
+    On axes of somebody else it goes into the first, and its title below the last.
+    """
+    if on.own:
+        legend_below(on.figure, handles, title, columns)
+        return
+    first, last = on.axes[0], on.axes[-1]
+    labels = [str(handle.get_label()) for handle in handles]
+    first.legend(
+        handles=handles,
+        fontsize=SMALL_TEXT_SIZE,
+        framealpha=0.7,
+        edgecolor="none",
+        ncols=_fitting_columns(labels, columns or 1, inches_of(first)[0]),
+    )
+    below = wrap(title, _letters(last, TEXT_SIZE))
+    last.set_xlabel("\n".join([last.get_xlabel(), *below]), fontsize=TEXT_SIZE)
+
+
 def legend_below(
     figure: "Figure", handles: Sequence["Artist"], title: str = "", columns: int | None = None
 ) -> None:
@@ -123,6 +196,17 @@ def _fitting_columns(labels: Sequence[str], most: int, inches: float) -> int:
     return 1
 
 
+def _letters(axes: "Axes", size: float) -> int:
+    """Return about how many letters of a size, in points, stand beside each other in axes."""
+    return max(20, int(inches_of(axes)[0] * 72 / (LETTER_WIDTH * size)))
+
+
+def inches_of(axes: "Axes") -> tuple[float, float]:
+    """Return the width and the height of axes, as they are before their figure is laid out."""
+    extent, dpi = axes.get_window_extent(), axes.figure.dpi
+    return extent.width / dpi, extent.height / dpi
+
+
 def class_colours(count: int) -> np.ndarray:
     """Return (count, 3) colours in [0, 1]: the palette, or a colour wheel for more classes."""
     from matplotlib import colormaps
@@ -147,13 +231,15 @@ def printable(name: str, length: int) -> str:
 
 
 def save(figure: "Figure", path: Path) -> Path:
-    """Write a figure as PNG and return its path.
+    """Write a figure as PNG and return its path."""
+    write_png(figure, path)
+    return path
 
-    A letter that the font lacks, as in a class name, is drawn as a box.
-    """
+
+def write_png(figure: "Figure", file: Path | IO[bytes]) -> None:
+    """Write a figure as PNG. A letter that the font lacks, as in a name, is drawn as a box."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         if any(axes.get_aspect() != "auto" for axes in figure.axes):
             figure.draw_without_rendering()  # a second layout, as the first takes no account of it
-        figure.savefig(path, dpi=DOTS_PER_INCH, format="png")
-    return path
+        figure.savefig(file, dpi=DOTS_PER_INCH, format="png")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xpmlp.pictures.style import GREY, SMALL_TEXT_SIZE
+from xpmlp.pictures.style import GREY, LETTER_WIDTH, SMALL_TEXT_SIZE, inches_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,18 +58,27 @@ def draw_tiles(
         (gap - 0.5 + column * (width + gap), gap - 0.5 + row * (height + gap))
         for row, column in (divmod(i, columns) for i in range(count))
     ]
-    drawn = axes.imshow(tile(images, columns, gap), interpolation="nearest", **options)
+    whole = tile(images, columns, gap)
+    pixel = min(inches / n for inches, n in zip(inches_of(axes), whole.shape[::-1], strict=True))
+    drawn = axes.imshow(whole, interpolation="nearest", **options)
     frames = [Rectangle(corner, width, height) for corner in corners]
     axes.add_collection(
         PatchCollection(frames, facecolor="none", edgecolor=GREY, linewidth=0.7), autolim=False
     )
+    size = _caption_size(captions, pixel * (width + gap))
     for caption, (left, top) in zip(captions, corners, strict=False):
         axes.text(
             left + width / 2,
             top - 0.03 * height,
             caption,
-            fontsize=SMALL_TEXT_SIZE,
+            fontsize=size,
             ha="center",
             va="bottom",
         )
     return drawn
+
+
+def _caption_size(captions: Sequence[str], inches: float) -> float:
+    """Return the size at which captions fit above images so many inches apart."""
+    longest = max((len(line) for caption in captions for line in caption.split("\n")), default=1)
+    return min(SMALL_TEXT_SIZE, 72 * inches / (LETTER_WIDTH * longest))

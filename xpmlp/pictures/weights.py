@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xpmlp.pictures.style import PALETTE, add_colour_bar, bare, new_figure, printable
+from xpmlp.pictures.style import PALETTE, add_colour_bar, bare, printable, sheet
 from xpmlp.pictures.tiles import caption_gap, draw_tiles, square_columns, tile
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
@@ -17,7 +18,11 @@ GRID_INCHES, PANEL_INCHES = 6.5, 4.6
 
 
 def first_layer_weights(
-    W: np.ndarray, image_shape: tuple[int, int], names: Sequence[str] = ()
+    W: np.ndarray,
+    image_shape: tuple[int, int],
+    names: Sequence[str] = (),
+    *,
+    ax: "Axes | Sequence[Axes] | None" = None,
 ) -> "Figure":
     """Draw the weights into each unit as an image, all on one scale with white for zero.
 
@@ -27,7 +32,7 @@ def first_layer_weights(
     chosen = np.arange(W.shape[1]) if names else largest_units(W)
     title = _title(len(chosen), W.shape[1], bool(names))
     captions = [printable(name, 12) for name in names]
-    return _draw_grids([(title, W[:, chosen])], image_shape, GRID_INCHES, captions)
+    return _draw_grids([(title, W[:, chosen])], image_shape, GRID_INCHES, captions, ax)
 
 
 def weight_panels(
@@ -59,6 +64,7 @@ def _draw_grids(
     image_shape: tuple[int, int],
     inches: float,
     captions: Sequence[str] = (),
+    ax: "Axes | Sequence[Axes] | None" = None,
 ) -> "Figure":
     """Draw titled weights (D, H), a grid of units each, so many inches wide."""
     units = [W.T.reshape(-1, *image_shape) for _, W in grids]
@@ -69,14 +75,15 @@ def _draw_grids(
     largest = max(float(np.abs(W).max()) for _, W in grids) or 1.0
     scale = {"cmap": _diverging(), "vmin": -largest, "vmax": largest}
 
-    figure = new_figure(inches * len(grids) + 1.4, 0.7 + inches * min(tallest, 1.2))
-    row = figure.subplots(1, len(grids), squeeze=False)[0]
-    for axes, (title, _), images, width in zip(row, grids, units, columns, strict=True):
-        bare(axes, title)
+    size = inches * len(grids) + 1.4, 0.7 + inches * min(tallest, 1.2)
+    on = sheet(ax, size, columns=len(grids))
+    for axes, (title, _), images, width in zip(on.axes, grids, units, columns, strict=True):
+        bare(axes)
+        on.title(axes, title, loc="center")
         axes.set_anchor("N")
         drawn = draw_tiles(axes, images, width, gap, captions, **scale)
-    add_colour_bar(figure, drawn, list(row), "weight")
-    return figure
+    add_colour_bar(on.figure, drawn, on.axes, "weight")
+    return on.figure
 
 
 def _diverging() -> "Colormap":

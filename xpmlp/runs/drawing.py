@@ -21,6 +21,7 @@ from xpmlp.pictures.weights import first_layer_weights
 from xpmlp.pictures.writing import write_figures
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from xpmlp.training.finished import FinishedRun
@@ -49,12 +50,15 @@ def pictures(run: "FinishedRun") -> Named:
     return ((name, draw()) for name, draw in _drawings(run))
 
 
-def picture(run: "FinishedRun", name: str) -> "Figure":
-    """Draw one picture of a run. Raises InputError, with the names there are, for another."""
+def picture(run: "FinishedRun", name: str, ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
+    """Draw one picture of a run, on axes where they are given.
+
+    Raises InputError, with the names there are, for another, and for another number of axes.
+    """
     others = []
     for other, draw in _drawings(run):
         if other == name:
-            return draw()
+            return draw(ax=ax)
         others.append(other)
     raise unknown_name("picture", name, others)
 
@@ -130,7 +134,11 @@ def _network(run: "FinishedRun") -> Drawings:
             names = model.class_names[-W.shape[1] :]
         yield "first-layer-weights", partial(first_layer_weights, W, model.image_shape, names)
     elif _classifies_a_plane(model):
-        yield "decision-regions", lambda: decision_regions(model, run.data.train, run.data.test)
+        yield "decision-regions", partial(_decision_regions, run)
+
+
+def _decision_regions(run: "FinishedRun", ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
+    return decision_regions(run.model, run.data.train, run.data.test, ax=ax)
 
 
 def _classifies_a_plane(model: "Model") -> bool:

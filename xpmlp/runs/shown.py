@@ -1,7 +1,7 @@
 """How a finished run shows itself: pictures, an evaluation, texts."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from xpmlp.training.finished import FinishedRun
 
 if TYPE_CHECKING:
     import numpy as np
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from xpmlp.evaluation.reports import Report
@@ -18,14 +19,19 @@ if TYPE_CHECKING:
 class Shown:
     """Gives a `FinishedRun` its pictures, and the texts that Python and notebooks show of it."""
 
-    def plot(self: FinishedRun, name: str = "epochs") -> "Figure":
-        """Draw one picture of the run, as matplotlib's figure.
+    def plot(
+        self: FinishedRun, name: str = "epochs", *, ax: "Axes | Sequence[Axes] | None" = None
+    ) -> "Figure":
+        """Draw one picture of the run, and return matplotlib's figure.
 
-        Raises InputError, with the names of the pictures that this run has, for another name.
+        ax: axes to draw on, in place of a figure of its own; two in a sequence for `epochs` of a
+            classifier. Nothing else of their figure is changed.
+        Raises InputError, with the names of the pictures that this run has, for another name,
+        and for axes that are not as many as the picture has panels.
         """
         from xpmlp.runs.drawing import picture
 
-        return picture(self, name)
+        return picture(self, name, ax)
 
     def pictures(self: FinishedRun) -> "Iterator[tuple[str, Figure]]":
         """Yield name and figure of every picture that applies to the run, one at a time."""
