@@ -15,7 +15,8 @@ from xpmlp import train
 from xpmlp.errors import InputError
 from xpmlp.pictures.compared_curves import COLOURS, compared_curves
 from xpmlp.pictures.curves import Curve
-from xpmlp.runs.comparing import compare, short_names, table_text
+from xpmlp.runs.compared import short_names
+from xpmlp.runs.comparing import compare_runs, table_text
 from xpmlp.runs.opened import OpenedRun
 
 MOONS = ["--dataset", "moons", "--hidden", "4", "--epochs", "3", "--batch-size", "64"]
@@ -114,7 +115,7 @@ def test_the_picture_goes_where_it_was_asked_for_and_replaces_none(runs, capsys,
 
 
 def test_every_run_has_a_colour_and_the_setting_that_tells_it_apart(runs):
-    figure = compare(["slow", "fast"]).figure()
+    figure = compare_runs(["slow", "fast"]).plot()
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "", "accuracy", ""]
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
         "training",
@@ -150,16 +151,16 @@ def test_nine_runs_look_different(runs):
 
 
 def test_seeds_have_a_band_and_many_settings_give_way_to_names(runs):
-    comparison = compare(["slow", "seeds", "values"])
+    comparison = compare_runs(["slow", "seeds", "values"])
     assert comparison.labels == ["slow", "seeds", "values"]
-    figure = comparison.figure()
+    figure = comparison.plot()
     assert all(len(axes.collections) == 1 for axes in figure.axes)
     assert "of 3 seeds" in figure.legends[0].get_title().get_text()
 
 
 def test_runs_of_values_alone_have_no_panels_of_accuracy(runs, tmp_path):
-    comparison = compare(["values", copy_of("values", tmp_path / "again")])
-    assert [axes.get_ylabel() for axes in comparison.figure().axes] == ["loss", ""]
+    comparison = compare_runs(["values", copy_of("values", tmp_path / "again")])
+    assert [axes.get_ylabel() for axes in comparison.plot().axes] == ["loss", ""]
     assert "accuracy" not in comparison.text()
 
 
@@ -188,7 +189,7 @@ def test_losses_of_different_data_sets_are_not_ranked(runs, capsys):
 
 
 def test_different_losses_are_not_ranked_but_accuracies_are(runs):
-    comparison = compare(["slow", "squares"])
+    comparison = compare_runs(["slow", "squares"])
     assert "test_loss" not in comparison.best
     assert "test_accuracy" in comparison.best
     assert any("different losses" in note for note in comparison.notes)
@@ -207,9 +208,9 @@ def test_losses_of_a_table_are_ranked_where_they_are_of_the_same_values(tmp_path
     for name, chosen in choices.items():
         more = ["--quiet", "--no-plots", "--out", tmp_path / name]
         assert train.main([*map(str, (*options, *chosen, *more))]) == 0
-    assert "test_loss" in compare([tmp_path / "one", tmp_path / "two"]).best
+    assert "test_loss" in compare_runs([tmp_path / "one", tmp_path / "two"]).best
     for name, note in (("rent", "different labels or tasks"), ("own", "in their own units")):
-        found = compare([tmp_path / "one", tmp_path / name])
+        found = compare_runs([tmp_path / "one", tmp_path / name])
         assert not {"train_loss", "validation_loss", "test_loss"} & set(found.best)
         assert note in found.notes[0]
 
@@ -219,7 +220,7 @@ def test_a_failed_seed_and_an_interrupted_run_are_named(runs, tmp_path):
     change_summary(path / "seed-1", failure="the loss is NaN", test_loss=None)
     other = copy_of("fast", tmp_path / "cut")
     change_summary(other, interrupted=True)
-    comparison = compare([path, other])
+    comparison = compare_runs([path, other])
     assert comparison.notes == [
         "troubled: seed 1 failed: the loss is NaN",
         "cut was interrupted",
@@ -232,7 +233,7 @@ def test_a_run_without_a_summary_is_compared_by_what_else_it_has(runs, tmp_path)
     path = copy_of("fast", tmp_path / "bare")
     for name in ("checkpoint.safetensors", "summary.json"):
         (path / name).unlink()
-    text = str(compare([path, "slow"]))
+    text = str(compare_runs([path, "slow"]))
     assert row(text, "test loss")[0] == "–"
     assert row(text, "train loss")[0] != "–"
 
@@ -259,9 +260,9 @@ def test_bad_input_is_one_line_and_exit_code_2(runs, capsys, arguments, expected
 
 def test_from_python_opened_runs_can_be_compared(runs):
     opened = OpenedRun.open("fast")
-    assert [run.name for run in compare([opened, "slow"]).runs] == ["fast", "slow"]
+    assert [run.name for run in compare_runs([opened, "slow"]).runs] == ["fast", "slow"]
     with pytest.raises(InputError, match="given twice"):
-        compare([opened, opened])
+        compare_runs([opened, opened])
 
 
 def test_a_wide_table_goes_on_below():

@@ -50,9 +50,9 @@ def run_command(arguments: argparse.Namespace) -> int:
     if arguments.out and arguments.no_plots:
         raise InputError(f"--out is where {PICTURE} goes, and --no-plots draws none")
 
-    from xpmlp.runs.comparing import compare
+    from xpmlp.runs.comparing import compare_runs
 
-    comparison = compare(arguments.runs)
+    comparison = compare_runs(arguments.runs)
     picture = None if arguments.no_plots else _draw(comparison, arguments.out)
     if arguments.json:
         figures = comparison.as_dict() | {"picture": str(picture) if picture else None}
@@ -73,7 +73,7 @@ def _draw(comparison: "Comparison", out: Path | None) -> Path | None:
     if not comparison.has_curves:
         warn("note: no run has an epoch, so there are no curves to draw")
         return None
-    return save(comparison.figure(), _make_folder(out) / PICTURE)
+    return save(comparison.plot(), _make_folder(out) / PICTURE)
 
 
 def _make_folder(out: Path | None) -> Path:

@@ -1,162 +1,42 @@
 """Several runs beside each other: what they came to, how they differ, and their curves."""
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xpmlp.errors import InputError
 from xpmlp.pictures.compared_curves import compared_curves
-from xpmlp.pictures.curves import Curve, stack_runs
-from xpmlp.runs.opened import OpenedRun, open_runs
+from xpmlp.runs.compared import (
+    LEARNT,
+    MEASURES,
+    UNITS,
+    ComparedRun,
+    Found,
+    Given,
+    Measure,
+    found,
+    short_names,
+)
 from xpmlp.training.config import Config
-from xpmlp.training.spread import spread_figures, spread_of
-from xpmlp.training.texts import UNKNOWN, loss_text, setting_text
+from xpmlp.training.spread import spread_of
+from xpmlp.training.texts import UNKNOWN, setting_text
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LONGEST_LABEL = 44
+LONGEST_LABEL, LONGEST_NAME = 44, 30
 MACHINE = ("device", "device_name", "backend", "library", "blas", "python", "xpmlp")
 APART = ("device", "backend", "seed", "seeds")
-LEARNT = ("dataset", "label", "task")
-UNITS = "units of the loss"
 Table = list[list[str]]
-
-
-class Measure(NamedTuple):
-    """One figure of a net, and whether a higher one is better.
-
-    shared: the settings that two runs must share for the figure to mean the same in both; one of
-        them may be the units in which values are learnt.
-    has_spread: whether its spread over seeds tells anything; seeds that trained at once share
-        their time.
-    """
-
-    name: str
-    highest: bool = False
-    shared: tuple[str, ...] = ()
-    has_spread: bool = True
-    text: Callable[[float], str] = loss_text
-
-    @property
-    def title(self) -> str:
-        """As it is printed."""
-        return self.name.replace("_", " ")
-
-    def of(self, net: OpenedRun) -> float | None:
-        """Return the figure of one net, None where there is none."""
-        part, _, kind = self.name.partition("_")
-        if self.name == "seconds_per_epoch":
-            seconds = net.history.epoch_values("seconds")
-            value = float(np.median(seconds)) if len(seconds) else None
-        elif part == "test":
-            value = getattr(net.test_score, kind, None)
-        else:
-            value = getattr(net.record, self.name, None)
-        return value if value is not None and math.isfinite(value) else None
-
-
-MEASURES = (
-    *(
-        measure
-        for part in ("train", "validation", "test")
-        for measure in (
-            Measure(f"{part}_loss", shared=(*LEARNT, "loss", UNITS)),
-            Measure(f"{part}_accuracy", highest=True, shared=LEARNT),
-        )
-    ),
-    Measure("seconds_per_epoch", has_spread=False, text=lambda seconds: f"{seconds:.2g}"),
-)
-
-
-@dataclass(frozen=True)
-class ComparedRun:
-    """One column: a run of one net, or of several seeds together.
-
-    nets: those that did not fail, or all of them where every one did.
-    """
-
-    name: str
-    path: Path
-    nets: Sequence[OpenedRun]
-    failures: Sequence[str]
-
-    @property
-    def config(self) -> Config:
-        """The settings of its nets, which differ in the seed alone."""
-        return self.nets[0].config
-
-    @property
-    def dataset(self) -> str:
-        """The name of the data set; of a file, without its folder."""
-        return Path(str(self.nets[0].summary.get("dataset", self.config.dataset))).name
-
-    @property
-    def net(self) -> str:
-        """The widths from the inputs to the outputs, as 784-300-10."""
-        return "-".join(map(str, self.nets[0].model.sizes))
-
-    @property
-    def seeds(self) -> list[int]:
-        """The seed of each net."""
-        return [net.config.seed for net in self.nets]
-
-    @property
-    def epochs(self) -> list[int]:
-        """The epochs that each net did."""
-        return [len(net.history.epochs) for net in self.nets]
-
-    @property
-    def best_epochs(self) -> list[int]:
-        """The epoch whose weights each net has; none without early stopping."""
-        return [net.best_epoch for net in self.nets if net.best_epoch]
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether it was ended before its last epoch."""
-        return any(net.summary.get("interrupted") for net in self.nets)
-
-    def values(self, measure: Measure) -> list[float]:
-        """Return a figure of each net; none where a net lacks it."""
-        values = [measure.of(net) for net in self.nets]
-        known = [value for value in values if value is not None]
-        return known if len(known) == len(values) else []
-
-    def curve(self, label: str, name: str) -> Curve:
-        """Return a column of the epochs as a line, or as the mean of the seeds in its band."""
-        return Curve.of_runs(
-            label, stack_runs([net.history.epoch_values(name) for net in self.nets])
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the column for machines; a figure of several seeds has mean, std, extremes."""
-        several = len(self.nets) > 1
-        figures = {m.name: self.values(m) for m in MEASURES}
-        return {
-            "name": self.name,
-            "path": str(self.path),
-            "dataset": self.dataset,
-            "net": self.net,
-            "seeds": self.seeds,
-            "epochs": max(self.epochs),
-            "best_epochs": self.best_epochs,
-            "interrupted": self.interrupted,
-            "failures": list(self.failures),
-            **{
-                name: spread_figures(values) if several else next(iter(values), None)
-                for name, values in figures.items()
-            },
-        }
 
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """Runs side by side; Python and notebooks show it as `text`. `figure` draws the curves."""
+    """Runs side by side; Python and notebooks show it as `text`. `plot` draws the curves."""
 
     runs: Sequence[ComparedRun]
 
@@ -171,7 +51,7 @@ class Comparison:
     def machine(self) -> dict[str, list[Any]]:
         """What differs in library, device and versions, by name, a value per run."""
         return _differing(
-            {name: [run.nets[0].summary.get(name) for run in self.runs] for name in MACHINE}
+            {name: [run.nets[0].about.get(name) for run in self.runs] for name in MACHINE}
         )
 
     @cached_property
@@ -192,7 +72,7 @@ class Comparison:
         return names if len(names) < len(means) else []
 
     def _differs(self, *settings: str) -> bool:
-        units = {UNITS: [run.nets[0].model.target is None for run in self.runs]}
+        units = {UNITS: [run.nets[0].run.model.target is None for run in self.runs]}
         return any(name in self.settings | _differing(units) for name in settings)
 
     @property
@@ -217,22 +97,25 @@ class Comparison:
             )
         elif self._differs("data_seed", "validation"):
             notes.append("data_seed or validation differs, so the rows are not all the same")
-        kinds = {bool(run.nets[0].model.class_names) for run in self.runs}
+        kinds = {bool(run.nets[0].run.model.class_names) for run in self.runs}
         if len(kinds) > 1:
             notes.append("some runs fit values instead of classes: these have no accuracy")
         return notes
 
-    @property
+    @cached_property
     def labels(self) -> list[str]:
         """What tells the runs apart in a picture: their settings where short, else their names."""
+        return self.differences(LONGEST_LABEL) or [run.name for run in self.runs]
+
+    def differences(self, longest: int) -> list[str]:
+        """Return the settings that tell the runs apart, none where they don't or are too long."""
         named = {name: v for name, v in self.settings.items() if name != "data_dir"}
         labels = [
             ", ".join(f"{name.replace('_', ' ')} {setting_text(v[i])}" for name, v in named.items())
             for i in range(len(self.runs))
         ]
-        short = all(0 < len(label) <= LONGEST_LABEL for label in labels)
-        apart = len(set(labels)) == len(labels)
-        return labels if short and apart else [run.name for run in self.runs]
+        short = all(0 < len(label) <= longest for label in labels)
+        return labels if short and len(set(labels)) == len(labels) else []
 
     def tables(self) -> dict[str, Table]:
         """Return the tables as texts, by title: results, settings and machines that differ."""
@@ -296,8 +179,14 @@ class Comparison:
         """Whether any run has done an epoch."""
         return any(any(run.epochs) for run in self.runs)
 
-    def figure(self) -> "Figure":
-        """Draw loss and accuracy per epoch, training beside validation, a colour per run."""
+    def plot(self, *, ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
+        """Draw loss and accuracy per epoch, training beside validation, a colour per run.
+
+        ax: axes to draw on in place of a figure of its own, as many as the panels, row by row.
+        Raises InputError for another number, and where no run has done an epoch.
+        """
+        if not self.has_curves:
+            raise InputError("no run has an epoch, so there are no curves to draw")
         curves = {
             (part, kind): [
                 run.curve(label, f"{part}_{kind}")
@@ -306,48 +195,55 @@ class Comparison:
             for kind in ("loss", "accuracy")
             for part in ("train", "validation")
         }
-        return compared_curves(curves)
+        return compared_curves(curves, ax=ax)
 
 
-def compare(runs: Iterable[str | Path | OpenedRun]) -> Comparison:
-    """Return runs side by side, each given by its folder or already opened.
+def compare_runs(
+    runs: Iterable[Given | Sequence[Given]] | Mapping[str, Given | Sequence[Given]],
+) -> Comparison:
+    """Return runs side by side: a `Comparison` that shows itself as tables, with `plot()`.
 
-    Raises InputError for fewer than two, for the same one twice, and for a folder that is no run.
+    runs: what `fit` or `load` returned, folders, or lists of runs that differ in the seed alone,
+        which are one column with mean and deviation; in any mixture. The keys of a dict name
+        the columns. Else folders have their own names, and others what differs in their settings.
+    Raises InputError for fewer than two, for the same one twice, and for what is no run.
     """
-    opened = [_opened(run) for run in runs]
-    if len(opened) < 2:
-        raise InputError(f"a comparison needs two runs or more, got {len(opened)}")
-    paths = [path.resolve() for path, _ in opened]
-    for path, _ in opened:
-        if paths.count(path.resolve()) > 1:
-            raise InputError(f"{path} is given twice; a run can't be compared with itself")
-    columns = zip(short_names(paths), opened, strict=True)
-    return Comparison([_column(name, path, nets) for name, (path, nets) in columns])
+    if isinstance(runs, Given):
+        raise InputError("a comparison needs two runs or more, in a list or a dict")
+    given = list(runs.values() if isinstance(runs, Mapping) else runs)
+    if len(given) < 2:
+        raise InputError(f"a comparison needs two runs or more, got {len(given)}")
+    columns = [found(run) for run in given]
+    _refuse_twins(columns)
+    names = list(map(str, runs)) if isinstance(runs, Mapping) else _names(columns)
+    return _side_by_side(names, columns)
 
 
-def _opened(run: str | Path | OpenedRun) -> tuple[Path, list[OpenedRun]]:
-    if isinstance(run, OpenedRun):
-        return run.path, [run]
-    return Path(run).expanduser(), open_runs(run)
+def _side_by_side(names: Sequence[str], columns: Sequence[Found]) -> Comparison:
+    pairs = zip(names, columns, strict=True)
+    return Comparison([ComparedRun.of(name, path, nets) for name, (path, nets) in pairs])
 
 
-def _column(name: str, path: Path, nets: Sequence[OpenedRun]) -> ComparedRun:
-    failed = {n.config.seed: why for n in nets if (why := n.summary.get("failure"))}
-    good = [net for net in nets if net.config.seed not in failed]
-    failures = [f"seed {seed} failed: {why}" for seed, why in failed.items()]
-    return ComparedRun(name, path, good or nets, failures)
+def _refuse_twins(columns: Sequence[Found]) -> None:
+    seen: set[Any] = set()
+    for path, nets in columns:
+        for known in [path.resolve()] if path else [id(net.run) for net in nets]:
+            if known in seen:
+                which = path or nets[0].run.title
+                raise InputError(f"{which} is given twice; a run can't be compared with itself")
+            seen.add(known)
 
 
-def short_names(paths: Sequence[Path]) -> list[str]:
-    """Return the folder's name of each path, after as many parents as tell it from the others."""
-    names = []
-    for path in paths:
-        others = [other for other in paths if other != path]
-        length = 1
-        while any(other.parts[-length:] == path.parts[-length:] for other in others):
-            length += 1
-        names.append("/".join(path.parts[-length:]))
-    return names
+def _names(columns: Sequence[Found]) -> list[str]:
+    """Return the name of each folder, and of other runs what differs in them, else a number."""
+    paths = [path.resolve() for path, _ in columns if path]
+    numbers = [f"run {i}" for i in range(1, len(columns) + 1)]
+    others = _side_by_side(numbers, columns).differences(LONGEST_NAME) or numbers
+    of_paths = iter(short_names(paths))
+    names = [
+        next(of_paths) if path else other for (path, _), other in zip(columns, others, strict=True)
+    ]
+    return names if len(set(names)) == len(names) else numbers
 
 
 def table_text(table: Table, width: int) -> str:
