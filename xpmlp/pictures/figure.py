@@ -1,7 +1,9 @@
 """The figure of every picture, which notebooks show as it is."""
 
+import warnings
 from io import BytesIO
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -18,8 +20,15 @@ class Picture(Figure):
         FigureCanvasAgg(self)
 
     def _repr_png_(self) -> bytes:
-        from xpmlp.pictures.style import write_png
-
         written = BytesIO()
-        write_png(self, written)
+        write_png(self, written, self.dpi)
         return written.getvalue()
+
+
+def write_png(figure: Figure, file: Path | IO[bytes], dpi: float) -> None:
+    """Write a figure as PNG. A letter that the font lacks, as in a name, is drawn as a box."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        if any(axes.get_aspect() != "auto" for axes in figure.axes):
+            figure.draw_without_rendering()  # a second layout, as the first takes no account of it
+        figure.savefig(file, dpi=dpi, format="png")

@@ -4,11 +4,10 @@ Figures are drawn by the Agg canvas directly, without `matplotlib.pyplot` and wi
 matplotlib's settings, so that they need no display and leave nothing behind.
 """
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -232,14 +231,7 @@ def printable(name: str, length: int) -> str:
 
 def save(figure: "Figure", path: Path) -> Path:
     """Write a figure as PNG and return its path."""
-    write_png(figure, path)
+    from xpmlp.pictures.figure import write_png
+
+    write_png(figure, path, DOTS_PER_INCH)
     return path
-
-
-def write_png(figure: "Figure", file: Path | IO[bytes]) -> None:
-    """Write a figure as PNG. A letter that the font lacks, as in a name, is drawn as a box."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        if any(axes.get_aspect() != "auto" for axes in figure.axes):
-            figure.draw_without_rendering()  # a second layout, as the first takes no account of it
-        figure.savefig(file, dpi=DOTS_PER_INCH, format="png")
