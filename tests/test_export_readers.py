@@ -114,7 +114,7 @@ READERS = {  # by the module that one imports
 
 
 def not_taken(reader):
-    """Return the forms that a reader doesn't take, as COMMANDS.md says."""
+    """Return the forms that a reader doesn't take, as the page of exported nets says."""
     if reader == "cv2":
         import cv2
 

@@ -1,11 +1,15 @@
 """Signals as wishes: which are heard, and when they are told to wait."""
 
+import hashlib
 import os
 import signal
 import sys
+import time
+from threading import Timer
 
 import pytest
 
+from xpmlp import interrupt
 from xpmlp.interrupt import graceful_interrupt
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
@@ -69,3 +73,84 @@ def test_what_can_be_cut_short_is_so_at_once(capsys):
         press()
         assert stop.requested
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("before", [0, 1], ids=["already the first raises", "the second raises"])
+def test_a_wish_that_falls_into_a_callback_is_not_lost(before, capsys):
+    """Python drops what a finalizer raises, and prints its traceback."""
+
+    class Finalized:
+        def __del__(self):
+            press()
+
+    def work():
+        Finalized()
+        time.sleep(20)
+
+    with graceful_interrupt() as stop:
+        stop.at_once = not before
+        for _ in range(before):
+            press()
+        begun = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            work()
+        assert time.monotonic() - begun < 15
+        assert stop.saving
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_wish_lost_in_a_callback_is_not_raised_once_all_is_saved(capsys, monkeypatch):
+    monkeypatch.setattr(interrupt, "SECONDS_TO_REPEAT", 0.3)
+
+    class Finalized:
+        def __del__(self):
+            press()
+
+    hook = sys.unraisablehook
+    with graceful_interrupt() as stop:
+        stop.at_once = True
+        Finalized()
+        stop.saving = True
+        time.sleep(0.5)
+        stop.saving = False
+        Finalized()
+    time.sleep(0.5)
+    assert sys.unraisablehook == hook
+    assert capsys.readouterr().err == ""
+
+
+def test_other_errors_of_callbacks_are_reported_as_before(monkeypatch):
+    class Broken:
+        def __del__(self):
+            raise ZeroDivisionError
+
+    seen = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda found: seen.append(found.exc_type))
+    with graceful_interrupt():
+        Broken()
+    assert seen == [ZeroDivisionError]
+
+
+def test_a_wish_within_a_long_call_is_said_to_be_waiting(capsys, monkeypatch):
+    """Python runs no handler until the call is over."""
+    monkeypatch.setattr(interrupt, "SECONDS_TO_ANSWER", 0.05)
+    waiting = "\nstopping as soon as the computation in progress lets it; please wait\n"
+    noted = "\nstopping after this epoch; press Ctrl-C again to stop at once\n"
+    with graceful_interrupt() as stop:
+        timers = [Timer(seconds, press) for seconds in (0.05, 0.07)]
+        for timer in timers:
+            timer.start()
+        while not timers[-1].finished.is_set():
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 1_500_000)
+        assert stop.requested
+        time.sleep(0.3)
+    assert capsys.readouterr().err == waiting + noted
+
+
+def test_a_wish_that_is_heard_is_not_said_to_be_waiting(capsys, monkeypatch):
+    monkeypatch.setattr(interrupt, "SECONDS_TO_ANSWER", 0.05)
+    with graceful_interrupt():
+        press()
+        time.sleep(0.3)
+    assert "please wait" not in capsys.readouterr().err
+    assert signal.set_wakeup_fd(-1) == -1

@@ -1,16 +1,22 @@
 """Ctrl-C as a wish: the first ends the run after the epoch in progress, the second at once."""
 
+import _thread
 import signal
-import threading
+import socket
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from threading import Event, Thread, Timer, current_thread, main_thread
 from types import FrameType
+from typing import Any
 
 from xpmlp.console import warn
 
 SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
+SECONDS_TO_ANSWER, SECONDS_TO_REPEAT = 0.5, 0.05
+MANY = 4096
 
 
 class StopRequest:
@@ -31,11 +37,12 @@ def graceful_interrupt(signals: Sequence[int] = SIGNALS) -> Iterator[StopRequest
 
     Inside the block the first is noted, a second raises KeyboardInterrupt and no further one
     does, so that what catches it can save. Signals that are ignored, as SIGHUP is under nohup,
-    stay so.
+    stay so. A wish that falls into a library's long call is said to be waiting.
     """
-    stop = StopRequest()
+    stop, answered = StopRequest(), Event()
 
     def note(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        answered.set()
         first, stop.requested = not stop.requested, True
         if stop.saving:
             if first:
@@ -47,9 +54,13 @@ def graceful_interrupt(signals: Sequence[int] = SIGNALS) -> Iterator[StopRequest
             raise KeyboardInterrupt
 
     heard = [number for number in signals if signal.getsignal(number) != signal.SIG_IGN]
+    if not heard:
+        yield stop
+        return
     previous = [(number, signal.signal(number, note)) for number in heard]
     try:
-        yield stop
+        with _late_answers(set(heard), answered), _raised_again(stop, heard):
+            yield stop
     finally:
         for number, handler in previous:
             signal.signal(number, handler)
@@ -61,6 +72,77 @@ def graceful_keyboard() -> AbstractContextManager[StopRequest]:
     Only where it would raise KeyboardInterrupt: not in another thread than the main one, nor in a
     program that hears it by means of its own.
     """
-    main = threading.current_thread() is threading.main_thread()
+    main = current_thread() is main_thread()
     usual = main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     return graceful_interrupt([signal.SIGINT] if usual else [])
+
+
+@contextmanager
+def _late_answers(heard: set[int], answered: Event) -> Iterator[None]:
+    """Say of a signal whose handler does not come to run within half a second that it waits.
+
+    Python runs it between two instructions of its own; an epoch of JAX is one.
+    """
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    thread = Thread(target=_answer_late, args=(reader, heard, answered), daemon=True)
+    before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        writer.close()
+        answered.set()
+        thread.join()
+        reader.close()
+
+
+def _answer_late(reader: socket.socket, heard: set[int], answered: Event) -> None:
+    """Read the numbers of signals as they come in, until the other end is closed."""
+    while numbers := reader.recv(MANY):
+        if heard.isdisjoint(numbers):
+            continue
+        if not answered.wait(SECONDS_TO_ANSWER):
+            warn("\nstopping as soon as the computation in progress lets it; please wait")
+            answered.wait()
+        reader.setblocking(False)
+        with suppress(BlockingIOError):  # one run of the handler answers all that came before
+            reader.recv(MANY)
+        reader.setblocking(True)
+        answered.clear()
+
+
+@contextmanager
+def _raised_again(stop: StopRequest, heard: list[signal.Signals]) -> Iterator[None]:
+    """Repeat a KeyboardInterrupt that Python dropped, as it does with what a callback raises.
+
+    Matplotlib's weak references have many.
+    """
+    report, timers = sys.unraisablehook, list[Timer]()
+
+    def repeat(unraisable: Any) -> None:
+        if unraisable.exc_type is not KeyboardInterrupt:
+            report(unraisable)
+            return
+        stop.saving = False
+        timers.append(Timer(SECONDS_TO_REPEAT, _send, heard[:1]))
+        timers[-1].start()
+
+    sys.unraisablehook = repeat
+    try:
+        yield
+    finally:
+        sys.unraisablehook = report
+        for timer in timers:
+            timer.cancel()
+            timer.join()
+
+
+def _send(number: signal.Signals) -> None:
+    """Send the main thread a signal, which on Windows does not wake it where it sleeps."""
+    thread = main_thread().ident
+    if sys.platform == "win32" or thread is None:
+        _thread.interrupt_main(number)
+    else:
+        signal.pthread_kill(thread, number)

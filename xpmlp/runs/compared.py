@@ -14,8 +14,8 @@ from xpmlp.data.places import places
 from xpmlp.data.registry import dataset_names
 from xpmlp.errors import InputError
 from xpmlp.pictures.curves import Curve, stack_runs
-from xpmlp.runs.run import Run
 from xpmlp.runs.opened import OpenedRun, open_runs
+from xpmlp.runs.run import Run
 from xpmlp.training.config import Config
 from xpmlp.training.finished import FinishedRun
 from xpmlp.training.spread import spread_figures
