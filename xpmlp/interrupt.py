@@ -114,7 +114,7 @@ def _answer_late(reader: socket.socket, heard: set[int], answered: Event) -> Non
 
 
 @contextmanager
-def _raised_again(stop: StopRequest, heard: list[signal.Signals]) -> Iterator[None]:
+def _raised_again(stop: StopRequest, heard: Sequence[int]) -> Iterator[None]:
     """Repeat a KeyboardInterrupt that Python dropped, as it does with what a callback raises.
 
     Matplotlib's weak references have many.
@@ -139,7 +139,7 @@ def _raised_again(stop: StopRequest, heard: list[signal.Signals]) -> Iterator[No
             timer.join()
 
 
-def _send(number: signal.Signals) -> None:
+def _send(number: int) -> None:
     """Send the main thread a signal, which on Windows does not wake it where it sleeps."""
     thread = main_thread().ident
     if sys.platform == "win32" or thread is None:
