@@ -143,6 +143,6 @@ def _send(number: int) -> None:
     """Send the main thread a signal, which on Windows does not wake it where it sleeps."""
     thread = main_thread().ident
     if sys.platform == "win32" or thread is None:
-        _thread.interrupt_main(number)
+        _thread.interrupt_main(signal.Signals(number))
     else:
         signal.pthread_kill(thread, number)

@@ -75,6 +75,8 @@ def test_several_of_them_and_functions_too(numpy_backend):
 @pytest.mark.parametrize("every", [1, 3, 4, 7])
 def test_training_in_pieces_ends_at_the_same_weights(backend, every):
     """On NumPy to the bit; the ragged batch, dropout and the members of an ensemble included."""
+    if backend.name == "jax" and every != 3:
+        pytest.skip("JAX compiles each length of a piece anew, which takes seconds")
     config = BASE.replace(optimizer="adam", dropout=0.2, learning_rate=0.01, l2=0.01)
     data, configs = make_dataset(), config.replace(seeds=2).members()
     alone = fit(config, data, backend=backend)
