@@ -87,6 +87,8 @@ def test_a_history():
         "  learning rate        0.1 → 0.01\n"
         "  of each step         loss, norm_dW1"
     )
+    failed = replace(history, failed_steps=[np.ones((2, 2))], failed_rates=[np.ones(2)])
+    assert repr(failed).endswith("\n  failed               epoch 4, after 2 steps")
     assert repr(History(())) == "history of 0 epochs, 0 steps"
     assert History(("loss",)) == History(("loss",))
 

@@ -63,6 +63,8 @@ def history_lines(history: Any) -> Lines:
     rates = [record.learning_rate for record in history.epochs]
     lines.append(("learning rate", _course(rates, "{:.4g}".format)))
     lines.append(("of each step", listed(history.metric_names, 8)))
+    if steps := sum(map(len, history.failed_steps)):
+        lines.append(("failed", f"epoch {len(history.epochs) + 1}, after {count(steps, 'step')}"))
     return [line for line in lines if line[1]]
 
 
