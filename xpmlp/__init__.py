@@ -32,6 +32,7 @@ _PUBLIC = {
     "Model": "xpmlp.training.model",
     "predict_file": "xpmlp.training.predicting",
     "Checkpoint": "xpmlp.training.checkpoint",
+    "range_test": "xpmlp.runs.range_test",
     "compare_runs": "xpmlp.runs.comparing",
     "check_gradients": "xpmlp.training.gradient_check",
     "MLPClassifier": "xpmlp.estimator.classifier",
