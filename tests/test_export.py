@@ -39,7 +39,8 @@ def make_model(activation="tanh", loss="softmax_cross_entropy", dtype="float32",
     params = initialize(np, rng, sizes, init="xavier_normal", bias_std=0.5)
     params = tuple(type(p)(p.W.astype(dtype), p.b.astype(dtype)) for p in params)
     names = tuple(f"class {i}" for i in range(max(2, sizes[-1]))) if loss in OUTPUTS else ()
-    about = {"class_names": names, "scaling": SCALING, "scale": "standard"} | more
+    about = {"class_names": names, "scaling": SCALING} | more
+    about = {"scale": "standard" if about["scaling"] else "none"} | about
     return Model(params, hidden_activations(activation, len(hidden)), loss, **about)
 
 
@@ -51,7 +52,7 @@ def raw_rows(model, n=ROWS):
 
 def balanced(model):
     """Return the model with biases that let each of its labels occur."""
-    logits = model.logits(model.scale_inputs(raw_rows(model)))
+    logits = model.logits(raw_rows(model))
     last = model.params[-1]
     last = last._replace(b=last.b - logits.mean(axis=0))
     return replace(model, params=(*model.params[:-1], last))
@@ -82,8 +83,7 @@ def test_every_net_answers_as_its_model(activation, loss, dtype):
         content = to_onnx(model).SerializeToString()
         assert check(content, model, rows).difference < 1e-5
         found = answers(content, rows)
-        scaled = model.scale_inputs(rows)
-        expected = model.predict_outputs(scaled)
+        expected = model.predict_outputs(rows)
         name = "probabilities" if loss in OUTPUTS else "values"
         assert found[name].dtype == dtype
         eps = 100 * np.finfo(dtype).eps
@@ -92,7 +92,7 @@ def test_every_net_answers_as_its_model(activation, loss, dtype):
         )
         assert ("label" in found) == bool(model.class_names)
         if model.class_names:
-            np.testing.assert_array_equal(found["label"], model.predict(scaled))
+            np.testing.assert_array_equal(found["label"], model.predict(rows))
             np.testing.assert_allclose(found[name].sum(axis=1), 1.0, rtol=eps)
 
 
@@ -143,7 +143,7 @@ def test_faint_probabilities_keep_their_digits(dtype):
     last = model.params[-1]
     model = replace(model, params=(*model.params[:-1], last._replace(W=last.W * 0, b=faint)))
     rows = raw_rows(model)
-    expected = model.predict_outputs(model.scale_inputs(rows))
+    expected = model.predict_outputs(rows)
     np.testing.assert_allclose(expected[0], np.exp(faint) / (1 + np.exp(faint)), rtol=1e-6)
     found = answers(to_onnx(model).SerializeToString(), rows)["probabilities"]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
@@ -151,7 +151,7 @@ def test_faint_probabilities_keep_their_digits(dtype):
 
 def test_several_labels_are_1_where_their_logit_is_above_zero():
     model = make_model(loss="binary_cross_entropy", outputs=4, class_names=(), hidden=())
-    model = replace(model, scaling=None)
+    model = replace(model, scaling=None, scale="none")
     rows = np.vstack([raw_rows(model), np.zeros((1, FEATURES), "float32")])
     model = replace(model, params=(model.params[0]._replace(b=np.zeros(4, "float32")),))
     proto = to_onnx(model)
@@ -172,7 +172,7 @@ def test_label_names_are_the_classes_as_texts(loss):
     rows = raw_rows(model)
     proto = to_onnx(model, form)
     check(proto.SerializeToString(), model, rows, form)
-    expected = [names[i] for i in model.predict(model.scale_inputs(rows))]
+    expected = [names[i] for i in model.predict(rows)]
     assert set(expected) == set(names)
     assert answers(proto.SerializeToString(), rows)["label"].tolist() == expected
     assert "label: name of the class" in proto.doc_string
@@ -222,7 +222,7 @@ def test_classes_trained_on_squares_have_values_and_labels():
     rows = raw_rows(model)
     check(content, model, rows)
     found = answers(content, rows)
-    np.testing.assert_array_equal(found["label"], model.predict(model.scale_inputs(rows)))
+    np.testing.assert_array_equal(found["label"], model.predict(rows))
 
 
 def test_one_node_for_two_classes_keeps_the_smaller_probability_and_the_rule_of_ties():

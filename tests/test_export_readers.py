@@ -11,7 +11,7 @@ import pytest
 from tests.test_export import FEATURES, ROWS, balanced, make_model, raw_rows
 from tests.test_export import answers as by_onnxruntime
 from tests.test_export_tables import PEOPLE, feeds, number, table_net
-from xpmlp.data.dataset import Scaling
+from xpmlp.data.dataset import Rows, Scaling
 from xpmlp.onnx_export.graphs import Form, to_onnx
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
@@ -161,14 +161,13 @@ def test_every_reader_gives_the_nets_own_answers(reader, net, form):
 
 def own_answers(model, rows):
     """Return what the model predicts, and its labels, or None where it has none."""
-    scaled = model.scale_inputs(rows)
-    outputs = model.predict_outputs(scaled)
+    outputs = model.predict_outputs(rows)
     if model.loss != "binary_cross_entropy":
-        return outputs, model.predict(scaled) if model.class_names else None
+        return outputs, model.predict(rows) if model.class_names else None
     if not model.class_names:
-        return outputs, (model.logits(scaled) > 0).astype(int)
+        return outputs, (model.logits(rows) > 0).astype(int)
     both = np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
-    return both, model.predict(scaled)
+    return both, model.predict(rows)
 
 
 @pytest.mark.parametrize("form", [form for form in FORMS if form not in WITH_NAMES])
@@ -188,11 +187,12 @@ def test_every_reader_takes_tables_of_numbers(reader, loss, scale, form):
     rows, x = feeds(model, columns, chosen.input_dtype)["x"], model.prepare(columns)
     for n in (1, ROWS):
         found = READERS[reader](content, rows[:n])
-        expected = model.predict_outputs(x[:n])
+        given = Rows(x[:n], np.zeros(n))
+        expected = model.predict_outputs(given)
         values = found["probabilities" if model.class_names else "values"]
         np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-5)
         if model.class_names:
-            assert np.reshape(found["label"], n).tolist() == model.predict(x[:n]).tolist()
+            assert np.reshape(found["label"], n).tolist() == model.predict(given).tolist()
 
 
 def test_onnx_reference_takes_texts():
@@ -201,8 +201,9 @@ def test_onnx_reference_takes_texts():
     model = table_net(PEOPLE)
     reader = ReferenceEvaluator(to_onnx(model, Form("float64")))
     (found, label) = reader.run(None, feeds(model, PEOPLE, "float64"))
-    np.testing.assert_allclose(found, model.predict_outputs(model.prepare(PEOPLE)), rtol=1e-9)
-    assert label.tolist() == model.predict(model.prepare(PEOPLE)).tolist()
+    rows = Rows(model.prepare(PEOPLE), np.zeros(len(PEOPLE[0])))
+    np.testing.assert_allclose(found, model.predict_outputs(rows), rtol=1e-9)
+    assert label.tolist() == model.predict(rows).tolist()
 
 
 @pytest.mark.parametrize("form", FORMS)

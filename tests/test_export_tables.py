@@ -12,7 +12,7 @@ from tests.commands import runner
 from tests.made_columns import category, date, number, tables, yes_or_no
 from tests.thorough import examples
 from xpmlp import export as command
-from xpmlp.data.dataset import Scaling
+from xpmlp.data.dataset import Rows, Scaling
 from xpmlp.data.scaling import statistics
 from xpmlp.data.tables.notation import MISSING
 from xpmlp.data.tables.preparing import feature_names, fit_rules, fit_scaling, matrix
@@ -114,8 +114,8 @@ def test_any_table_is_answered_as_by_its_model(table, scale, dtype, loss, seed):
     content = to_onnx(model, form).SerializeToString()
     for rows in (columns, other_rows(columns, seed)):
         check(content, model, rows, form)
-        x = model.prepare(rows)
-        found, expected = answered(model, rows, form), model.predict_outputs(x)
+        given = Rows(model.prepare(rows), np.zeros(len(rows[0])))
+        found, expected = answered(model, rows, form), model.predict_outputs(given)
         outputs = found["probabilities" if model.class_names else "values"]
         eps = 200 * np.finfo(dtype).eps
         largest = np.abs(expected).max()
@@ -123,7 +123,7 @@ def test_any_table_is_answered_as_by_its_model(table, scale, dtype, loss, seed):
             outputs[:, -expected.shape[1] :], expected, rtol=eps, atol=eps * max(1, largest)
         )
         if model.class_names:
-            names = [model.class_names[i] for i in model.predict(x)]
+            names = [model.class_names[i] for i in model.predict(given)]
             assert found["label"].tolist() == names
 
 
@@ -235,7 +235,7 @@ def test_a_plain_matrix_is_ranked_too(dtype, input_dtype):
 def test_values_are_bit_for_bit_in_their_own_units(loss, dtype):
     model = table_net(PEOPLE, dtype=dtype, loss=loss)
     found = answered(model, PEOPLE, Form("float64"))["values"]
-    expected = model.predict_outputs(model.prepare(PEOPLE))
+    expected = model.predict_outputs(Rows(model.prepare(PEOPLE), np.zeros(4)))
     assert found.dtype == dtype
     np.testing.assert_allclose(found, expected, rtol=4 * np.finfo(dtype).eps)
     assert found[:, 0].min() > 1e4

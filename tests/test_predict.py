@@ -92,20 +92,19 @@ def written(model, file_format="csv"):
 @pytest.mark.parametrize("batch_rows", [1, 3, 7, 100])
 def test_predictions_are_those_of_the_model(model, batch_rows):
     parts = list(predict_file(model, "rows.npy", batch_rows=batch_rows))
-    x = model.scale_inputs(RAW)
     outputs = np.concatenate([part.outputs for part in parts])
     assert outputs.dtype == np.float32
-    np.testing.assert_allclose(outputs, model.predict_outputs(x), rtol=1e-5)
+    np.testing.assert_allclose(outputs, model.predict_outputs(RAW), rtol=1e-5)
     if model.class_names:
         classes = np.concatenate([part.classes for part in parts])
-        np.testing.assert_array_equal(classes, model.predict(x))
+        np.testing.assert_array_equal(classes, model.predict(RAW))
     else:
         assert all(part.classes is None for part in parts)
 
 
 def test_one_batch_gives_the_very_bits():
     (part,) = predict_file(CLASSES, "rows.csv")
-    np.testing.assert_array_equal(part.outputs, CLASSES.predict_outputs(CLASSES.scale_inputs(RAW)))
+    np.testing.assert_array_equal(part.outputs, CLASSES.predict_outputs(RAW))
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,8 @@ def file_rows(file: Path, model: "Model") -> RawRows:
     from xpmlp.data.tables.known import stream_known
     from xpmlp.data.tables.loading import load_table
     from xpmlp.data.wishes import Wishes
-    from xpmlp.training.predicting import ignore, known_of
+    from xpmlp.training.inputs import known_of
+    from xpmlp.training.predicting import ignore
 
     if not is_table(file):
         return _first(load_table(file, Wishes()).x, f"rows of {file.name}", model)
@@ -246,9 +247,10 @@ def summary(exported: "Exported", rows: RawRows) -> str:
     from xpmlp.onnx_export.graphs import OPSET
 
     lines = [f"file      {exported.path}: {exported.bytes:,} bytes, opset {OPSET}"]
-    for kind, values in (("input", exported.inputs), ("output", exported.outputs)):
+    kinds = ("input", exported.inputs, ", raw rows"), ("output", exported.outputs, "")
+    for kind, values, what in kinds:
         for name, dtype, shape in values:
-            lines.append(f"{kind:<10}{name}: {dtype} ({', '.join(map(str, shape))})")
+            lines.append(f"{kind:<10}{name}: {dtype} ({', '.join(map(str, shape))}){what}")
     lines.append(
         f"checked   on {rows.origin} with onnxruntime {onnxruntime.__version__}: "
         f"largest difference {exported.check.difference:.1e}, allowed {exported.check.allowed:.1e}"

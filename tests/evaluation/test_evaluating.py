@@ -60,7 +60,7 @@ def test_own_rows_have_the_figures_of_the_run(part, dtype):
     live = run.trainer.evaluate(getattr(run.data, part))
     assert (report.loss, report.accuracy) == (live.loss, live.accuracy)
     np.testing.assert_array_equal(report.evaluation.logits, live.logits)
-    np.testing.assert_array_equal(report.predicted, run.model.predict(report.source.rows.x))
+    np.testing.assert_array_equal(report.predicted, run.model.predict(report.source.rows))
 
 
 def test_classes_as_scikit_learn_counts_them(iris):
@@ -115,7 +115,7 @@ def test_a_perfect_model_has_no_confusions(iris):
 
 def test_values_as_scikit_learn_measures_them(plane):
     report = evaluate(plane)
-    true, predicted = plane.data.test.y, plane.model.predict_outputs(plane.data.test.x)
+    true, predicted = plane.data.test.y, plane.model.predict_outputs(plane.data.test)
     assert report.r2 == pytest.approx(metrics.r2_score(true, predicted), rel=1e-12)
     assert report.mean_absolute_error == pytest.approx(
         metrics.mean_absolute_error(true, predicted), rel=1e-12
@@ -154,7 +154,7 @@ def test_a_file_is_scaled_as_the_training_rows_were(iris, raw, tmp_path):
     expected = ((x[chosen] - scaling.shift) / scaling.width).astype(np.float32)
     np.testing.assert_array_equal(report.source.rows.x, expected)
     assert [report.model.class_names[i] for i in report.true] == names[chosen].tolist()
-    np.testing.assert_array_equal(report.predicted, iris.model.predict(expected))
+    np.testing.assert_array_equal(report.predicted, iris.model.predict(x[chosen]))
     assert report.figures()["classes"][0]["rows"] == 0  # no setosa
 
 
@@ -250,7 +250,7 @@ def test_rows_that_are_scaled_already_are_remarked_on(tmp_path):
     x, y = run.data.test.x.reshape(-1, 8, 8), run.data.test.y
     np.savez(tmp_path / "scaled.npz", x=x / 16, y=y)
     np.savez(tmp_path / "raw.npz", x=np.round(x * 16), y=y)
-    assert "scaled already?" in run.evaluate(tmp_path / "scaled.npz").source.data.note
+    assert "scaled already" in run.evaluate(tmp_path / "scaled.npz").source.data.note
     same = run.evaluate(tmp_path / "raw.npz")
     assert same.source.data.note == ""
     assert same.loss == run.test.loss

@@ -159,7 +159,7 @@ def test_classes_have_the_figures_of_scikit_learn(pages, folder):
 
     run = OpenedRun.open(folder / "images")
     known = classification_report(
-        run.data.test.y, run.model.predict(run.data.test.x), output_dict=True, zero_division=0
+        run.data.test.y, run.model.predict(run.data.test), output_dict=True, zero_division=0
     )
     rows = re.findall(r'<tr><th scope="row">(\w+)</th>(.*?)</tr>', pages["images"])
     cells = {name: re.findall("<td>(.*?)</td>", row) for name, row in rows}
@@ -173,7 +173,7 @@ def test_mistakes_of_a_table_come_with_their_features_as_they_were(folder):
     run = OpenedRun.open(folder / "odd")
     page = Page(write_report(run).read_text())
     raw = run.data.test.x * run.model.scaling.width + run.model.scaling.shift
-    wrong = np.flatnonzero(run.model.predict(run.data.test.x) != run.data.test.y)
+    wrong = np.flatnonzero(run.model.predict(run.data.test) != run.data.test.y)
     assert len(wrong)
     assert {f"{raw[i, 0]:.4g}" for i in wrong[:1]} & set(page.text("td"))
 

@@ -177,7 +177,7 @@ def test_best_epoch_is_marked():
 def test_misclassified_are_the_surest_mistakes():
     data = dataset(12, test=60)
     run = train(data, hidden=(), epochs=1, learning_rate=0.001)
-    p = run.model.predict_outputs(data.test.x)
+    p = run.model.predict_outputs(data.test)
     wrong = [i for i in np.argsort(-p.max(axis=1)) if p[i].argmax() != data.test.y[i]][:25]
     assert wrong
     axes = dict(pictures(run))["misclassified"].axes[0]

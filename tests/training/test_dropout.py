@@ -64,7 +64,7 @@ def test_evaluation_and_prediction_drop_nothing(backend):
     run = fit(BASE.replace(dropout=0.5), data, backend=backend)
     logits, _ = forward(np, run.model.params, data.test.x, ("relu", "relu"))
     np.testing.assert_allclose(run.test.logits, logits, rtol=1e-12, atol=1e-13)
-    outputs = run.model.predict_outputs(data.test.x)
+    outputs = run.model.predict_outputs(data.test)
     np.testing.assert_allclose(outputs, softmax(np, logits), rtol=1e-12)
 
 

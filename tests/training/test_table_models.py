@@ -62,7 +62,7 @@ def test_a_model_of_a_table_comes_back(tmp_path, scale):
     assert _same_scaling(again.target, model.target)
     np.testing.assert_array_equal(again.prepare(PEOPLE), model.prepare(PEOPLE))
     np.testing.assert_array_equal(
-        again.predict(again.prepare(PEOPLE)), model.predict(model.prepare(PEOPLE))
+        again.scaled_logits(again.prepare(PEOPLE)), model.scaled_logits(model.prepare(PEOPLE))
     )
 
 
@@ -79,17 +79,17 @@ def test_any_table_is_prepared_as_in_training(tmp_path_factory, table):
 
 def test_values_come_in_their_own_units():
     model = table_model(dtype="float32")
-    x = model.prepare(PEOPLE)
-    expected = 200_000 + 100_000 * model.logits(x)
-    for values in (model.predict_outputs(x), model.predict(x), model.outputs_of(model.logits(x))):
-        np.testing.assert_allclose(values, expected, rtol=1e-6)
+    rows = Rows(model.prepare(PEOPLE), np.zeros((4, 1)))
+    logits = model.logits(rows)
+    for values in (model.predict_outputs(rows), model.predict(rows), model.outputs_of(logits)):
+        np.testing.assert_allclose(values, 200_000 + 100_000 * logits, rtol=1e-6)
         assert values.dtype == np.float32
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_without_a_scaling_of_targets_outputs_are_what_the_loss_makes_of_them(loss):
     model = replace(table_model(target=None), loss=loss)
-    logits = model.logits(model.prepare(PEOPLE))
+    logits = model.scaled_logits(model.prepare(PEOPLE))
     np.testing.assert_array_equal(model.outputs_of(logits), LOSSES[loss].predict(np, logits))
 
 
@@ -101,9 +101,9 @@ def test_pictures_are_in_own_units(monkeypatch):
     model = table_model()
     x = model.prepare(PEOPLE)
     rows = Rows(x, np.full((4, 1), 3e5))
-    for _, draw in outcome_drawings(model, rows, model.logits(x)):
+    for _, draw in outcome_drawings(model, rows, model.logits(rows)):
         draw()
-    np.testing.assert_array_equal(shown[0][1], model.predict(x))
+    np.testing.assert_array_equal(shown[0][1], model.predict(rows))
 
 
 def test_what_an_older_xpmlp_predicts_right_stays_readable_by_it(tmp_path):
@@ -152,7 +152,7 @@ def test_a_table_without_a_column_is_refused():
 
 
 def test_reports_and_predictions_of_files_are_in_own_units(tmp_path):
-    model = replace(table_model(), columns=(), scaling=None)
+    model = replace(table_model(), columns=(), scaling=None, scale="none")
     x = np.random.default_rng(0).normal(size=(20, model.sizes[0]))
     values = 200_000 + 100_000 * model.logits(x)
     rows = Rows(x, values + 1000)

@@ -91,9 +91,9 @@ def test_epoch_losses_are_those_of_all_rows_after_the_epoch(numpy_backend):
         (data.validation, run.record.validation_loss, run.record.validation_accuracy),
         (data.test, run.test.loss, run.test.accuracy),
     ):
-        p = run.model.predict_outputs(rows.x)
+        p = run.model.predict_outputs(rows)
         assert loss == pytest.approx(-np.log(p[np.arange(len(p)), rows.y]).mean(), rel=1e-12)
-        assert accuracy == (run.model.predict(rows.x) == rows.y).mean()
+        assert accuracy == (run.model.predict(rows) == rows.y).mean()
 
 
 def test_evaluation_in_parts_is_the_evaluation_at_once(numpy_backend, monkeypatch):
@@ -122,7 +122,7 @@ def test_classes_under_every_loss(loss, classes, backend):
     run = fit(config, data, backend=backend)
     outputs = 1 if (loss, classes) == ("binary_cross_entropy", 2) else classes
     assert run.model.sizes[-1] == outputs
-    assert run.test.accuracy == (run.model.predict(data.test.x) == data.test.y).mean()
+    assert run.test.accuracy == (run.model.predict(data.test) == data.test.y).mean()
     assert run.test.accuracy > 0.8
 
 

@@ -15,13 +15,14 @@ from xpmlp.data.wishes import Task as WishedTask
 from xpmlp.data.wishes import Wishes
 from xpmlp.errors import InputError, unknown_name
 from xpmlp.training.config import Config
+from xpmlp.training.inputs import TWICE
 from xpmlp.training.model import Model
-from xpmlp.training.scoring import check_inputs, require_scaling
+from xpmlp.training.scaled_already import seem_scaled
+from xpmlp.training.scoring import check_inputs
 from xpmlp.training.texts import count
 
 PARTS = ("test", "validation", "train")
 LISTED = 12
-FAINT = 0.02
 
 
 class EvaluationRows(NamedTuple):
@@ -101,7 +102,7 @@ def other_rows(
         scale=model.scale,
         scaling=model.scaling,
         target=model.target,
-        note=_note(model, chosen.data.name, rows.x),
+        note=_note(model, chosen.rows.x, rows.x),
         train=rows,
         validation=rows,
         test=rows,
@@ -153,21 +154,15 @@ def _check_columns(model: Model, data: Dataset) -> None:
 
 
 def _scaled(model: Model, chosen: EvaluationRows) -> np.ndarray:
-    require_scaling(model)
     x = model.scale_inputs(chosen.rows.x)
     if not np.isfinite(x).all():
         raise InputError(f"{chosen.data.name} has features too large for {x.dtype}")
     return x
 
 
-def _note(model: Model, name: str, x: np.ndarray) -> str:
-    """Return a line where rows seem to be scaled already, as by a model that divides by 255."""
-    if model.scale != "unit" or np.abs(x).max() > FAINT:
-        return ""
-    return (
-        f"in the scaling of the model, which is for raw values, the largest of {name} is "
-        f"{np.abs(x).max():.2g} instead of about 1; are its values scaled already?"
-    )
+def _note(model: Model, raw: np.ndarray, x: np.ndarray) -> str:
+    """Return a line where raw rows look as if they were scaled already."""
+    return TWICE if seem_scaled(model.scale, model.scaling, np.asarray(raw), x) else ""
 
 
 def _labels(model: Model, chosen: EvaluationRows) -> np.ndarray:

@@ -12,9 +12,8 @@ from xpmlp.data.tables.matching import match
 from xpmlp.data.tables.reading import read_raw
 from xpmlp.errors import InputError
 from xpmlp.training.config import Config
+from xpmlp.training.inputs import known_of
 from xpmlp.training.model import Model
-from xpmlp.training.predicting import known_of
-from xpmlp.training.scoring import require_scaling
 
 
 def rows_of_table(model: Model, path: Path, part: str | None, config: Config) -> Dataset:
@@ -23,7 +22,6 @@ def rows_of_table(model: Model, path: Path, part: str | None, config: Config) ->
     Every part of the data set is that part. Raises InputError for columns or labels that are not
     the model's, and where no row has a label.
     """
-    require_scaling(model)
     known = known_of(model)
     raw = read_raw(path, known=known.columns.names)
     order, notes = match(raw, known.columns, model.label, labelled=True)

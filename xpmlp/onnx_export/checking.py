@@ -80,7 +80,7 @@ def _rounding(model: Model, rows: Raw, form: Form) -> float:
 def _expected(model: Model, rows: Raw) -> np.ndarray:
     """Return the answers of the model itself, in two columns where the graph has two."""
     x = model.scale_inputs(rows) if isinstance(rows, np.ndarray) else model.prepare(rows)
-    outputs = model.predict_outputs(x)
+    outputs = model.outputs_of(model.scaled_logits(x))
     return np.hstack([1.0 - outputs, outputs]) if is_one_sided(model) else outputs
 
 

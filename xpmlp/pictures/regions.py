@@ -18,6 +18,7 @@ from xpmlp.pictures.style import (
     put_legend,
     sheet,
 )
+from xpmlp.training.model import decide
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -229,8 +230,9 @@ def region_image(
 ) -> np.ndarray:
     """Return (grid, grid, 3): each cell's class colour, mixed with white by its certainty."""
     points = plane_points(low, high, grid)
-    classes = model.predict(points)
-    chosen = chosen_outputs(model.predict_outputs(points), classes)
+    logits = model.scaled_logits(points)
+    classes = decide(logits)
+    chosen = chosen_outputs(model.outputs_of(logits), classes)
     chance = 1 / len(colours)
     certainty = np.clip((chosen - chance) / (1 - chance), 0, 1)[:, None]
     strength = FAINTEST + (STRONGEST - FAINTEST) * certainty
@@ -255,7 +257,7 @@ def _draw_panel(axes: "Axes", panel: Panel, plane: Plane) -> None:
     about = f"{len(rows):,} rows" + f" ({len(drawn):,} drawn)" * (len(drawn) < len(rows))
     if model is not None:
         plane.shade(axes, model)
-        predicted = model.predict(rows.x)
+        predicted = model.predict(rows)
         about += f", {np.sum(predicted != rows.y):,} wrong"
         if panel.predicted:
             classes, wrong = predicted, predicted != rows.y

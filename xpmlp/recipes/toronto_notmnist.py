@@ -185,7 +185,7 @@ def twins(data: Dataset) -> np.ndarray:
 def accuracy_without_twins(run: Run) -> float:
     """Return the accuracy of the validation rows that equal no training row."""
     rows, alone = run.trainer.data.validation, ~twins(run.trainer.data)
-    right = run.model.predict(rows.x[alone]) == rows.y[alone]
+    right = run.model.predict(Rows(rows.x[alone], rows.y[alone])) == rows.y[alone]
     return float(right.mean())
 
 

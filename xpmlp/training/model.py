@@ -17,6 +17,7 @@ from xpmlp.errors import InputError, unknown_name
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import forward, hidden_activations
 from xpmlp.training.describing import model_lines
+from xpmlp.training.inputs import require_scaling, scaled, scaled_rows
 from xpmlp.training.tensors import Tensors, pack, read_tensors, unpack, write_tensors
 from xpmlp.types import Params
 
@@ -73,29 +74,31 @@ class Model(Described):
         return sum(layer.W.size + layer.b.size for layer in self.params)
 
     def scale_inputs(self, raw: Any) -> np.ndarray:
-        """Return raw inputs (N, D) scaled as the training rows were."""
-        rows = np.asarray(raw, dtype=np.float64)
-        if self.scaling is None:
-            return rows.astype(self.dtype)
-        return self.scaling.apply(rows, self.dtype)
+        """Return raw inputs (N, D) scaled as the training rows were.
+
+        Raises InputError where the model was saved without the numbers of its scaling.
+        """
+        return scaled(self, raw)
 
     def prepare(self, columns: Sequence[Column]) -> np.ndarray:
         """Return a table's rows as scaled inputs (N, D).
 
         columns: of a net that was trained on a plain matrix D numbers, in order. Raises InputError
-        where a column of the training is not there, or is of another type.
+        as `scale_inputs` does, and where a column of the training is not there, or is of another
+        type.
         """
         if not self.columns:
             return self.scale_inputs(np.stack([column.values for column in columns], axis=1))
+        require_scaling(self)
         return matrix(self.columns, columns, scaling=self.scaling, dtype=self.dtype)
 
-    def logits(self, x: Any) -> np.ndarray:
-        """Return z (N, C) for scaled inputs x (N, D). Raises InputError for another shape."""
+    def scaled_logits(self, x: Any) -> np.ndarray:
+        """Return z (N, C) for inputs x (N, D) that are scaled. Raises InputError for others."""
         rows = np.asarray(x, dtype=self.dtype)
         if rows.ndim != 2 or rows.shape[1] != self.sizes[0]:
             raise InputError(
-                f"the model takes x of shape (N, {self.sizes[0]}), got {rows.shape}; "
-                "give one row per example, scaled by scale_inputs"
+                f"the net takes x of shape (N, {self.sizes[0]}), got {rows.shape}; "
+                "give one row per example"
             )
         if not np.isfinite(rows).all():
             raise InputError("the inputs contain NaN or infinity")
@@ -111,13 +114,23 @@ class Model(Described):
         values: np.ndarray = outputs * width + shift
         return values
 
-    def predict_outputs(self, x: Any) -> np.ndarray:
-        """Return (N, C) for scaled x: probabilities under a cross-entropy, else values."""
-        return self.outputs_of(self.logits(x))
+    def logits(self, rows: Any) -> np.ndarray:
+        """Return z (N, C) for raw rows.
 
-    def predict(self, x: Any) -> np.ndarray:
-        """Return class indices (N,), or without classes `predict_outputs`, for scaled inputs x."""
-        return decide(self.logits(x)) if self.class_names else self.predict_outputs(x)
+        rows: as the data had them: an array or lists (N, D), a table of pandas, polars or pyarrow,
+            or a file; or `Rows` of a data set, which are known to be scaled. What had to be
+            assumed of them is a UserWarning. Raises InputError where they do not fit.
+        """
+        return self.scaled_logits(scaled_rows(self, rows))
+
+    def predict_outputs(self, rows: Any) -> np.ndarray:
+        """Return (N, C): probabilities under a cross-entropy, else values; rows as for `logits`."""
+        return self.outputs_of(self.scaled_logits(scaled_rows(self, rows)))
+
+    def predict(self, rows: Any) -> np.ndarray:
+        """Return class indices (N,), or without classes values (N, C); rows as for `logits`."""
+        logits = self.scaled_logits(scaled_rows(self, rows))
+        return decide(logits) if self.class_names else self.outputs_of(logits)
 
     def save(self, path: str | Path) -> None:
         """Write weights, with the architecture in the metadata, as safetensors, atomically."""

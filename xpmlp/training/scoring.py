@@ -55,12 +55,3 @@ def check_inputs(model: Model, data: Dataset) -> None:
 
 def _classes(named: Model | Dataset) -> str:
     return ", ".join(named.class_names[:12]) + ", …" * (len(named.class_names) > 12) or "none"
-
-
-def require_scaling(model: Model) -> None:
-    """Raise InputError where a model does not know how its inputs were scaled."""
-    if model.scaling is None and model.scale != "none":
-        raise InputError(
-            f"the model was saved without the numbers of its {model.scale} scaling, so it can "
-            "only be evaluated on the data set of its training; train it anew"
-        )
