@@ -35,13 +35,13 @@ def test_gradcheck_with_masks(capsys, monkeypatch):
     options = ["--activation", "tanh", "relu", "--dropout", "0.4"]
     assert gradcheck.main([*options, "--quiet"]) == 0
     assert "168 nets with dropout 0.4, 912 arrays, 0 WRONG" in capsys.readouterr().out
-    forward = network.forward
+    propagate = network.propagate
 
     def forgetful(*arguments):
-        logits, kept = forward(*arguments)
+        logits, kept = propagate(*arguments)
         return logits, tuple(layer._replace(mask=None) for layer in kept)
 
-    monkeypatch.setattr(network, "forward", forgetful)
+    monkeypatch.setattr(network, "propagate", forgetful)
     assert gradcheck.main([*options, "--depth", "1"]) == 1
     assert "W1 WRONG  b1 WRONG  W2 CORRECT  b2 CORRECT" in capsys.readouterr().out
 

@@ -8,7 +8,7 @@ import pytest
 from tests.cuda.devices import numpy_backend
 from tests.nn.samples import distance, leaves, random_params, random_targets
 from xpmlp.nn.initializers import initialize
-from xpmlp.nn.network import loss_and_grads
+from xpmlp.nn.network import backpropagate, loss_and_grads
 from xpmlp.training.gradient_check import check_gradients
 from xpmlp.types import Batch
 
@@ -54,7 +54,7 @@ def compute(backend, label):
 
     def gradients(xp, params, batch, penalties):
         l2, l1 = penalties
-        result = loss_and_grads(xp, params, batch, l2=l2, l1=l1, **options)
+        result = backpropagate(xp, params, batch, l2=l2, l1=l1, **options)
         return (result.loss, result.penalty), result.grads
 
     with backend.running():

@@ -207,7 +207,7 @@ def test_forward_keeps_z_and_a_of_every_hidden_layer(backend):
 def test_activations_must_be_as_many_as_hidden_layers():
     params = random_params(np.random.default_rng(0), (3, 5, 2))
     for names in ((), ("tanh", "tanh")):
-        with pytest.raises(ValueError, match="zip"):
+        with pytest.raises(InputError, match="activations for 1 hidden layers"):
             forward(np, params, np.ones((1, 3)), names)
 
 

@@ -23,7 +23,7 @@ from xpmlp.estimator.arrays import (
 from xpmlp.estimator.settings import activation_names
 from xpmlp.estimator.targets import Targets
 from xpmlp.nn.losses import LOSSES
-from xpmlp.nn.network import forward, hidden_activations
+from xpmlp.nn.network import hidden_activations, propagate
 from xpmlp.training.evaluation import rows_at_once
 from xpmlp.types import Affine, Params
 
@@ -73,7 +73,7 @@ class FittedNet(BaseEstimator):  # type: ignore[misc]
             n, most = x.shape[0], rows_at_once(backend.device)
             for first in range(0, n, most):
                 piece = backend.asarray(x[first : min(first + most, n), :])
-                logits, _ = forward(backend.xp, params, piece, names)
+                logits, _ = propagate(backend.xp, params, piece, names)
                 outputs = loss.predict(backend.xp, logits)
                 pieces.append(backend.to_numpy(outputs) if home is None else outputs)
             if home is None:

@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 
 from xpmlp.estimator.notices import warn_unconverged
 from xpmlp.leaves import leaves
-from xpmlp.nn.network import forward_hidden, loss_and_grads
+from xpmlp.nn.network import backpropagate, forward_hidden
 from xpmlp.training.problem import Problem
 from xpmlp.training.step import Objective
 from xpmlp.types import Affine, Array, Batch, Namespace, Params
@@ -88,7 +88,7 @@ def make_loss_and_grads(xp: Namespace, objective: Objective) -> LossAndGrads:
     """
 
     def function(params: Params, batch: Batch, l2: Array) -> tuple[Array, Array, Params]:
-        result = loss_and_grads(
+        result = backpropagate(
             xp,
             params,
             batch,

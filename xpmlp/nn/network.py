@@ -1,6 +1,8 @@
 """The network: affine layers with activations between, forward and backward, any depth.
 
 With L layers there are L - 1 hidden activations; L = 1 is softmax (or linear) regression.
+`forward` and `loss_and_grads` check what they are handed; `propagate` and `backpropagate`, which
+they call and steps compile, trust it.
 Equation: DERIVATION.md, "any-depth".
 """
 
@@ -10,6 +12,7 @@ from typing import NamedTuple
 from xpmlp.errors import InputError, unknown_name
 from xpmlp.nn import affine
 from xpmlp.nn.activations import ACTIVATIONS
+from xpmlp.nn.checking import checked_inputs, checked_targets
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.regularizers import add_penalty_gradient, penalty
 from xpmlp.types import Affine, Array, Batch, Namespace, Params
@@ -58,14 +61,30 @@ def forward(
     xp: Namespace,
     params: Params,
     x: Array,
-    activations: Sequence[str],
+    activations: str | Sequence[str],
     masks: Sequence[Array | None] = (),
 ) -> tuple[Array, tuple[Kept, ...]]:
     """Return the logits (..., N, C) and what each hidden layer keeps for `backward`.
 
-    x: (..., N, D); activations: one name per hidden layer; masks: for each hidden layer the
-    factors (..., N, H) of its outputs, or None, or () without dropout.
-    Equation: DERIVATION.md, "dropout".
+    x: (..., N, D); activations: one name per hidden layer, or one for all; masks: for each hidden
+    layer the factors (..., N, H) of its outputs, or None, or () without dropout.
+    Raises InputError for what does not belong together. Equation: DERIVATION.md, "dropout".
+    """
+    names = hidden_activations(activations, len(params) - 1)
+    x = checked_inputs(xp, params, x, len(names), masks)
+    return propagate(xp, params, x, names, masks)
+
+
+def propagate(
+    xp: Namespace,
+    params: Params,
+    x: Array,
+    activations: Sequence[str],
+    masks: Sequence[Array | None] = (),
+) -> tuple[Array, tuple[Kept, ...]]:
+    """Return what `forward` does, of arguments that are trusted: the one that a step compiles.
+
+    activations: one name per hidden layer.
     """
     out, kept = forward_hidden(xp, params[:-1], x, activations, masks)
     return affine.forward(xp, out, params[-1]), kept
@@ -80,7 +99,7 @@ def forward_hidden(
 ) -> tuple[Array, tuple[Kept, ...]]:
     """Return what the hidden layers hand on, (..., N, H), and what each keeps for `backward`.
 
-    Arguments are as for `forward`. Without layers it is x.
+    Arguments are as for `propagate`. Without layers it is x.
     """
     kept = []
     out = x
@@ -124,7 +143,7 @@ def loss_and_grads(
     params: Params,
     batch: Batch,
     *,
-    activations: Sequence[str],
+    activations: str | Sequence[str],
     loss: str,
     l2: Array | None = None,
     l1: Array | None = None,
@@ -135,9 +154,40 @@ def loss_and_grads(
 
     The loss comes without the penalty; `penalty` is None, and nothing is added to the
     gradients, where neither l2 nor l1 is given. l2, l1: floats, or arrays () or (K,).
-    masks: of dropout, as for `forward`.
+    batch: x (..., N, D); t (..., N, C), or class indices (..., N) for softmax; weights (..., N).
+    activations, masks: as for `forward`. Raises InputError for what does not belong together, and
+    for values that the loss does not take, unless they are being traced.
     """
-    logits, kept = forward(xp, params, batch.x, activations, masks)
+    names = hidden_activations(activations, len(params) - 1)
+    batch = batch._replace(x=checked_inputs(xp, params, batch.x, len(names), masks))
+    batch = checked_targets(xp, params, batch, loss, label_smoothing)
+    return backpropagate(
+        xp,
+        params,
+        batch,
+        activations=names,
+        loss=loss,
+        l2=l2,
+        l1=l1,
+        label_smoothing=label_smoothing,
+        masks=masks,
+    )
+
+
+def backpropagate(
+    xp: Namespace,
+    params: Params,
+    batch: Batch,
+    *,
+    activations: Sequence[str],
+    loss: str,
+    l2: Array | None = None,
+    l1: Array | None = None,
+    label_smoothing: float = 0.0,
+    masks: Sequence[Array | None] = (),
+) -> Gradients:
+    """Return what `loss_and_grads` does, of arguments that are trusted, as `propagate`."""
+    logits, kept = propagate(xp, params, batch.x, activations, masks)
     options = {"label_smoothing": label_smoothing} if label_smoothing else {}
     value, dz = LOSSES[loss].function(xp, logits, batch.t, batch.weights, **options)
     grads = backward(xp, params, batch.x, kept, dz, activations)

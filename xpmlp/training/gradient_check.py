@@ -15,8 +15,9 @@ import numpy as np
 from xpmlp.backends.base import Backend
 from xpmlp.errors import InputError
 from xpmlp.nn.activations import ACTIVATIONS
+from xpmlp.nn.checking import checked_inputs, checked_targets
 from xpmlp.nn.losses import LOSSES
-from xpmlp.nn.network import forward, loss_and_grads
+from xpmlp.nn.network import backpropagate, hidden_activations, propagate
 from xpmlp.nn.regularizers import penalty
 from xpmlp.types import Affine, Array, Batch, Namespace, Params
 
@@ -52,7 +53,7 @@ def check_gradients(
     params: Params,
     batch: Batch,
     *,
-    activations: Sequence[str],
+    activations: str | Sequence[str],
     loss: str,
     l2: float = 0.0,
     l1: float = 0.0,
@@ -63,14 +64,18 @@ def check_gradients(
     """Return a verdict for each W and b, in the order of the layers.
 
     backend: of dtype float64. params and batch: host arrays, W: (D, H), b: (H,), x: (N, D).
-    masks: of dropout, (N, H) or None for each hidden layer, the same in all evaluations.
+    activations: one name per hidden layer, or one for all. masks: of dropout, (N, H) or None for
+    each hidden layer, the same in all evaluations.
     numeric = (J(θ + ε) - J(θ - ε)) / 2ε with J the loss plus the penalty. Raises InputError for
-    a backend of float32.
+    a backend of float32, and as `loss_and_grads` does.
     Equation: DERIVATION.md, "gradient-check".
     """
     if backend.dtype != "float64":
         raise InputError(f"central differences need float64, and the backend has {backend.dtype}")
-    options: dict[str, Any] = {"activations": activations, "loss": loss, "l2": l2, "l1": l1}
+    names = hidden_activations(activations, len(params) - 1)
+    batch = batch._replace(x=checked_inputs(np, params, batch.x, len(names), masks))
+    batch = checked_targets(np, params, batch, loss, label_smoothing)
+    options: dict[str, Any] = {"activations": names, "loss": loss, "l2": l2, "l1": l1}
     options["label_smoothing"] = label_smoothing
     checks = []
     with backend.running():
@@ -133,7 +138,7 @@ def _moved(params: Params, i: int, leaf: str, shifts: Array) -> Params:
 
 
 def _gradients(xp: Namespace, options: dict[str, Any], params: Params, batch: Batch) -> Params:
-    return loss_and_grads(xp, params, batch, **options).grads
+    return backpropagate(xp, params, batch, **options).grads
 
 
 def _evaluate(
@@ -141,7 +146,7 @@ def _evaluate(
 ) -> tuple[Array, tuple[Array, ...]]:
     """Return J of n perturbed nets, (n,), and all that has a kink at zero."""
     loss = LOSSES[options["loss"]]
-    logits, kept = forward(xp, params, batch.x, options["activations"], options["masks"])
+    logits, kept = propagate(xp, params, batch.x, options["activations"], options["masks"])
     smoothing = options["label_smoothing"]
     value, _ = loss.function(
         xp, logits, batch.t, batch.weights, **({"label_smoothing": smoothing} if smoothing else {})

@@ -15,7 +15,7 @@ from xpmlp.data.tables.rules import ColumnRule
 from xpmlp.described import Described, Lines
 from xpmlp.errors import InputError, unknown_name
 from xpmlp.nn.losses import LOSSES
-from xpmlp.nn.network import forward, hidden_activations
+from xpmlp.nn.network import hidden_activations, propagate
 from xpmlp.training.describing import model_lines
 from xpmlp.training.inputs import require_scaling, scaled, scaled_rows
 from xpmlp.training.tensors import Tensors, pack, read_tensors, unpack, write_tensors
@@ -102,7 +102,7 @@ class Model(Described):
             )
         if not np.isfinite(rows).all():
             raise InputError("the inputs contain NaN or infinity")
-        z: np.ndarray = forward(np, self.params, rows, self.activations)[0]
+        z: np.ndarray = propagate(np, self.params, rows, self.activations)[0]
         return z
 
     def outputs_of(self, logits: np.ndarray) -> np.ndarray:

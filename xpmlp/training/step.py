@@ -6,7 +6,7 @@ from typing import NamedTuple
 from xpmlp.nn import metrics as nn_metrics
 from xpmlp.nn.dropout import masks
 from xpmlp.nn.losses import LOSSES
-from xpmlp.nn.network import forward, forward_hidden, loss_and_grads
+from xpmlp.nn.network import backpropagate, forward_hidden, propagate
 from xpmlp.optim import OPTIMIZERS
 from xpmlp.optim.clipping import clip_by_global_norm
 from xpmlp.types import Array, Batch, Hyper, Namespace, Params
@@ -79,7 +79,7 @@ def make_step(
         dropped = masks(xp, objective.dropout, state.params, batch.x, state.step, hyper.seed)
         frozen, params = state.params[:n], state.params[n:]
         x, _ = forward_hidden(xp, frozen, batch.x, names[:n], dropped[:n])
-        result = loss_and_grads(
+        result = backpropagate(
             xp,
             params,
             batch._replace(x=x),
@@ -117,7 +117,7 @@ def make_evaluation(
     """
 
     def evaluate(params: Params, batch: Batch) -> tuple[Array, Array]:
-        logits, _ = forward(xp, params, batch.x, objective.activations)
+        logits, _ = propagate(xp, params, batch.x, objective.activations)
         loss, _ = LOSSES[objective.loss].function(xp, logits, batch.t, batch.weights)
         each = xp.ones_like(logits[..., 0]) if batch.weights is None else batch.weights
         metrics = [loss]
