@@ -12,6 +12,7 @@ import pytest
 
 from xpmlp.backends.registry import load
 from xpmlp.data.dataset import Dataset, Rows
+from xpmlp.errors import DivergenceError
 from xpmlp.runs.drawing import (
     pictures,
     seed_pictures,
@@ -296,3 +297,14 @@ def test_seeds_before_the_first_epoch_has_ended(tmp_path):
     assert [path.name for path in paths] == ["decision-regions.png"]
     paths = write_seed_pictures([unfinished, train(dataset())], tmp_path)
     assert [path.name for path in paths] == SEEDS
+
+
+def test_a_first_epoch_that_diverged_has_curves_of_its_steps(tmp_path):
+    data = dataset()
+    config = Config(hidden=(4,), batch_size=2, optimizer="sgd", lr_schedule="constant")
+    trainer = Trainer(config, data, load("numpy", "cpu", "float32"))
+    trainer.learning_rate = 1e12
+    with pytest.raises(DivergenceError):
+        next(trainer.epochs())
+    names = names_written(finish(trainer), tmp_path)
+    assert names == ["loss-per-step.png", "gradient-magnitude.png", "decision-regions.png"]

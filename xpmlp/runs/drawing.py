@@ -87,19 +87,25 @@ def _drawings(run: "FinishedRun") -> Drawings:
 
 
 def _training(histories: Sequence["History"], best_epoch: int | None = None) -> Drawings:
-    histories = [history for history in histories if history.epochs]
+    histories = [history for history in histories if _has_curves(history)]
     if not histories:
         return
-    names = histories[0].metric_names
-    steps = len(histories[0].step_parts[0])
+    names, first = histories[0].metric_names, histories[0]
+    steps = len((*first.step_parts, *first.failed_steps)[0])
     if "loss" in names:
         curves = [_metric(histories, name, name) for name in ("loss", "penalty") if name in names]
         yield "loss-per-step", partial(loss_per_step, curves, steps)
     losses, accuracies = (_epochs(histories, figure) for figure in ("loss", "accuracy"))
-    yield "epochs", partial(epoch_curves, losses, accuracies, best_epoch)
+    if losses:
+        yield "epochs", partial(epoch_curves, losses, accuracies, best_epoch)
     weights, biases = (_norms(histories, leaf) for leaf in "Wb")
     if weights:
         yield "gradient-magnitude", partial(gradient_magnitude, weights, biases, steps)
+
+
+def _has_curves(history: "History") -> bool:
+    """Tell whether there is an epoch, or of one that failed more than a single step."""
+    return bool(history.epochs) or len(history.steps) > 2
 
 
 def _metric(histories: Sequence["History"], name: str, label: str) -> Curve:
