@@ -125,20 +125,25 @@ def test_the_suggestion_is_better_than_a_hundredth_and_a_hundred_times_as_much(c
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_every_optimiser_is_tested_and_every_backend_agrees(backend, optimizer):
-    config = SMALL.replace(optimizer=optimizer, dropout=0.2)
+def test_every_optimiser_is_tested(numpy_backend, optimizer):
+    config = SMALL.replace(optimizer=optimizer)
+    found = range_test(config, make_dataset(), backend=numpy_backend)
+    assert len(found.losses) == len(found.rates) >= LEAST_STEPS
+    np.testing.assert_allclose(np.diff(np.log(found.rates)), np.log(1e6) / (len(found.rates) - 1))
+    assert 1e-5 < found.suggestion <= found.reading.lowest / 2.9  # a third, rounded
+
+
+def test_every_backend_agrees(backend):
+    config = SMALL.replace(optimizer="adamw", dropout=0.2)
     data = make_dataset()
     found = range_test(config, data, backend=backend, highest=0.1)
     reference = range_test(config, data, backend=load_or_skip("numpy"), highest=0.1)
     np.testing.assert_allclose(found.losses, reference.losses, rtol=1e-6)
-    assert len(found.losses) == len(found.rates) >= LEAST_STEPS
-    assert np.all(np.diff(np.log(found.rates)) > 0)
 
 
-@pytest.mark.parametrize("batch_size", [0, 8])
-def test_a_trainer_in_progress_is_left_as_it_was(backend, batch_size):
+def test_a_trainer_in_progress_is_left_as_it_was(backend):
     """To the bit; and it goes on as if there had been no test."""
-    config = SMALL.replace(epochs=4, batch_size=batch_size, early_stopping=3, dropout=0.2)
+    config = SMALL.replace(epochs=4, early_stopping=3, dropout=0.2)
     tested, other = (Trainer(config, make_dataset(), backend) for _ in range(2))
     for trainer in (tested, other):
         epochs = trainer.epochs()

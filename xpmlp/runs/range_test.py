@@ -72,7 +72,7 @@ class RangeTest:
     @property
     def findings(self) -> list[str]:
         """What the losses say, and what to do, a line each."""
-        found, first = self.reading, f"{self.rates[0]:.2g}"
+        found, first = self.reading, _rate(self.rates[0])
         ended = len(self.losses) < self.measured.steps
         lines = []
         if found.steepest is None:
@@ -99,9 +99,9 @@ class RangeTest:
         found = self.reading
         if found.steepest is None:
             return [
-                f"no suggestion: test rates below {first} where it grows, above "
-                f"{_rate(self.rates[-1])} where it does not; else scale the inputs, or expect "
-                "little more of weights that are trained already"
+                f"no suggestion: where it stays level, test rates above {_rate(self.rates[-1])}; "
+                f"where it grows, below {first}; where both were done, look at the scaling of the "
+                "inputs, and note that weights that are trained have little left to lose"
             ]
         lines = [
             f"suggestion: begin with {found.suggestion:g}, which lies between the fastest fall and "
@@ -205,4 +205,5 @@ def _about(trainer: Trainer, measured: Rise) -> str:
 
 
 def _rate(rate: float) -> str:
-    return f"{rate:.2g}"
+    """Return a rate with two digits: 0.02, 100, 1e-05."""
+    return f"{float(f'{rate:.2g}'):g}"
