@@ -41,7 +41,7 @@ def test_runs_of_fit_are_named_by_what_differs():
 def test_a_dict_names_the_columns_and_lists_are_seeds():
     slow, fast = at(0.01, seeds=3), at(0.3, seeds=2)
     comparison = compare_runs({"slow": slow, "fast": fast})
-    assert names(comparison) == ["slow", "fast"]
+    assert names(comparison) == comparison.labels == ["slow", "fast"]
     assert [run.seeds for run in comparison.runs] == [[0, 1, 2], [0, 1]]
     losses = [run.test.loss for run in slow]
     found = comparison.as_dict()["runs"][0]["test_loss"]

@@ -36,9 +36,13 @@ Table = list[list[str]]
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """Runs side by side; Python and notebooks show it as `text`. `plot` draws the curves."""
+    """Runs side by side; Python and notebooks show it as `text`. `plot` draws the curves.
+
+    named: whether the names were chosen by somebody, so that pictures have them too.
+    """
 
     runs: Sequence[ComparedRun]
+    named: bool = False
 
     @cached_property
     def settings(self) -> dict[str, list[Any]]:
@@ -104,8 +108,9 @@ class Comparison:
 
     @cached_property
     def labels(self) -> list[str]:
-        """What tells the runs apart in a picture: their settings where short, else their names."""
-        return self.differences(LONGEST_LABEL) or [run.name for run in self.runs]
+        """What tells the runs apart in a picture: names that were chosen, else short settings."""
+        differences = [] if self.named else self.differences(LONGEST_LABEL)
+        return differences or [run.name for run in self.runs]
 
     def differences(self, longest: int) -> list[str]:
         """Return the settings that tell the runs apart, none where they don't or are too long."""
@@ -215,13 +220,16 @@ def compare_runs(
         raise InputError(f"a comparison needs two runs or more, got {len(given)}")
     columns = [found(run) for run in given]
     _refuse_twins(columns)
-    names = list(map(str, runs)) if isinstance(runs, Mapping) else _names(columns)
-    return _side_by_side(names, columns)
+    if isinstance(runs, Mapping):
+        return _side_by_side(list(map(str, runs)), columns, named=True)
+    return _side_by_side(_names(columns), columns)
 
 
-def _side_by_side(names: Sequence[str], columns: Sequence[Found]) -> Comparison:
+def _side_by_side(
+    names: Sequence[str], columns: Sequence[Found], *, named: bool = False
+) -> Comparison:
     pairs = zip(names, columns, strict=True)
-    return Comparison([ComparedRun.of(name, path, nets) for name, (path, nets) in pairs])
+    return Comparison([ComparedRun.of(name, path, nets) for name, (path, nets) in pairs], named)
 
 
 def _refuse_twins(columns: Sequence[Found]) -> None:
