@@ -35,6 +35,7 @@ _PUBLIC = {
     "range_test": "xpmlp.runs.range_test",
     "compare_runs": "xpmlp.runs.comparing",
     "check_gradients": "xpmlp.training.gradient_check",
+    "compare_gradients": "xpmlp.training.comparing",
     "MLPClassifier": "xpmlp.estimator.classifier",
     "MLPRegressor": "xpmlp.estimator.regressor",
     "table_pipeline": "xpmlp.estimator.pipeline",

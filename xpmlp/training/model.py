@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from xpmlp.data.dataset import Scaling, Task
+from xpmlp.data.dataset import Rows, Scaling, Task
 from xpmlp.data.tables.columns import Column
 from xpmlp.data.tables.preparing import feature_names, matrix
 from xpmlp.data.tables.rules import ColumnRule
@@ -18,6 +18,7 @@ from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import hidden_activations, propagate
 from xpmlp.training.describing import model_lines
 from xpmlp.training.inputs import require_scaling, scaled, scaled_rows
+from xpmlp.training.inside import Activations, ModelGradients, activations_of, gradients_of
 from xpmlp.training.tensors import Tensors, pack, read_tensors, unpack, write_tensors
 from xpmlp.types import Params
 
@@ -94,6 +95,11 @@ class Model(Described):
 
     def scaled_logits(self, x: Any) -> np.ndarray:
         """Return z (N, C) for inputs x (N, D) that are scaled. Raises InputError for others."""
+        z: np.ndarray = propagate(np, self.params, self._checked(x), self.activations)[0]
+        return z
+
+    def _checked(self, x: Any) -> np.ndarray:
+        """Return scaled rows in the dtype of the net. Raises InputError for other shapes, NaN."""
         rows = np.asarray(x, dtype=self.dtype)
         if rows.ndim != 2 or rows.shape[1] != self.sizes[0]:
             raise InputError(
@@ -102,8 +108,7 @@ class Model(Described):
             )
         if not np.isfinite(rows).all():
             raise InputError("the inputs contain NaN or infinity")
-        z: np.ndarray = propagate(np, self.params, rows, self.activations)[0]
-        return z
+        return rows
 
     def outputs_of(self, logits: np.ndarray) -> np.ndarray:
         """Return what logits (N, C) mean, (N, C): as `predict_outputs`, in the dtype of the net."""
@@ -131,6 +136,29 @@ class Model(Described):
         """Return class indices (N,), or without classes values (N, C); rows as for `logits`."""
         logits = self.scaled_logits(scaled_rows(self, rows))
         return decide(logits) if self.class_names else self.outputs_of(logits)
+
+    def activations_of(self, rows: Any) -> Activations:
+        """Return z and a of each layer, (N, H) each; rows as for `logits`.
+
+        Layer i is item i - 1, a pair (z, a). Of the last z are the logits, and a what
+        `predict_outputs` returns.
+        """
+        return activations_of(self, self._checked(scaled_rows(self, rows)))
+
+    def gradients(self, rows: Any, t: Any = None) -> ModelGradients:
+        """Return the mean loss, without penalty, and the gradients of each layer's W and b.
+
+        rows: as for `logits`. t: names or indices of classes (N,), 0 or 1 for each of O labels
+            (N, O), or values in their own units (N, O), of one output (N,); None: those of `Rows`,
+            whose weights count too. Values that the training scaled give the loss of the training,
+            of scaled ones. Raises InputError for what does not fit.
+        """
+        weights = rows.weights if isinstance(rows, Rows) else None
+        if t is None:
+            if not isinstance(rows, Rows):
+                raise InputError("gradients need the targets t of the rows, or xpmlp.Rows(x, y)")
+            t = rows.y
+        return gradients_of(self, self._checked(scaled_rows(self, rows)), t, weights)
 
     def save(self, path: str | Path) -> None:
         """Write weights, with the architecture in the metadata, as safetensors, atomically."""
