@@ -14,7 +14,7 @@ from xpmlp import compare as command
 from xpmlp import train
 from xpmlp.errors import InputError
 from xpmlp.pictures.compared_curves import COLOURS, compared_curves
-from xpmlp.pictures.curves import Curve
+from xpmlp.pictures.curve import Curve
 from xpmlp.runs.compared import short_names
 from xpmlp.runs.comparing import compare_runs, table_text
 from xpmlp.runs.opened import OpenedRun

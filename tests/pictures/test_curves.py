@@ -8,17 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from xpmlp.pictures.curve import Curve, outline, running_mean, smoothing_window, stack_runs
 from xpmlp.pictures.curves import (
-    Curve,
     EpochPanel,
     epoch_curves,
     epoch_panels,
     gradient_magnitude,
     loss_per_step,
-    outline,
-    running_mean,
-    smoothing_window,
-    stack_runs,
 )
 from xpmlp.pictures.style import PALETTE, save
 

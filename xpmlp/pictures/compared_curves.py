@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xpmlp.pictures.curve import Curve
 from xpmlp.pictures.curves import (
     MARKED_POINTS,
     THICK_POINTS,
-    Curve,
     Look,
     add_legend,
     draw_curve,

@@ -33,7 +33,7 @@ from xpmlp.training.spread import spread_of, spread_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from xpmlp.pictures.curves import Curve
+    from xpmlp.pictures.curve import Curve
 
 ABOUT = """
 A net of one hidden layer, sigmoid or ReLU, and a softmax output; its loss is the mean
@@ -167,7 +167,7 @@ def explains(
 
 def step_curves(results: Results, label: str, read: Callable[[Run], np.ndarray]) -> "list[Curve]":
     """Return what is read of each step, as the mean of the seeds in a band."""
-    from xpmlp.pictures.curves import Curve
+    from xpmlp.pictures.curve import Curve
 
     return [
         Curve.of_runs(

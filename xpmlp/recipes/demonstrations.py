@@ -17,7 +17,7 @@ from xpmlp.types import Batch
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from xpmlp.pictures.curves import Curve
+    from xpmlp.pictures.curve import Curve
 
 Checks = Mapping[str, Sequence[ArrayCheck]]
 
@@ -72,7 +72,7 @@ def epoch_curve(label: str, runs: Sequence[Run], figure: str) -> "Curve":
 
     A run that early stopping ended goes on with the figure of the weights that it kept.
     """
-    from xpmlp.pictures.curves import Curve
+    from xpmlp.pictures.curve import Curve
 
     return Curve.of_runs(label, np.stack([_to_the_end(run, figure) for run in runs]))
 

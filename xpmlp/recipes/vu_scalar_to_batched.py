@@ -29,7 +29,7 @@ from xpmlp.training.spread import spread_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from xpmlp.pictures.curves import Curve
+    from xpmlp.pictures.curve import Curve
 
 ABOUT = """
 A net of two inputs, three sigmoid units and two classes is computed one scalar at a time, in
@@ -238,7 +238,8 @@ def loss_curves(runs: Sequence[Run]) -> "list[Curve]":
 
 def draw_steps(results: Results) -> "Figure":
     """Draw the loss per step at the chosen rate."""
-    from xpmlp.pictures.curves import Curve, loss_per_step
+    from xpmlp.pictures.curve import Curve
+    from xpmlp.pictures.curves import loss_per_step
 
     runs = results.runs("learning rates", CHOSEN_RATE)
     curve = Curve.of_runs(f"rate {CHOSEN_RATE}", over_steps(runs))

@@ -13,7 +13,7 @@ from xpmlp import __version__
 from xpmlp.data.places import places
 from xpmlp.data.registry import dataset_names
 from xpmlp.errors import InputError
-from xpmlp.pictures.curves import Curve, stack_runs
+from xpmlp.pictures.curve import Curve, stack_runs
 from xpmlp.runs.opened import OpenedRun, open_runs
 from xpmlp.runs.run import Run
 from xpmlp.training.config import Config

@@ -9,13 +9,8 @@ import numpy as np
 
 from xpmlp.errors import unknown_name
 from xpmlp.evaluation.drawing import Drawings, outcome_drawings
-from xpmlp.pictures.curves import (
-    Curve,
-    epoch_curves,
-    gradient_magnitude,
-    loss_per_step,
-    stack_runs,
-)
+from xpmlp.pictures.curve import Curve, stack_runs
+from xpmlp.pictures.curves import epoch_curves, gradient_magnitude, loss_per_step
 from xpmlp.pictures.regions import Panel, decision_panels, decision_regions
 from xpmlp.pictures.weights import first_layer_weights
 from xpmlp.pictures.writing import write_figures
