@@ -3,6 +3,7 @@
 import hashlib
 import os
 import signal
+import socket
 import sys
 import time
 from threading import Timer
@@ -154,3 +155,19 @@ def test_a_wish_that_is_heard_is_not_said_to_be_waiting(capsys, monkeypatch):
         time.sleep(0.3)
     assert "please wait" not in capsys.readouterr().err
     assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_a_program_that_is_woken_by_signals_stays_so():
+    """As asyncio has itself woken, whose handlers of other signals must not wait for a training."""
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    before = signal.set_wakeup_fd(theirs.fileno())
+    try:
+        with graceful_interrupt():
+            signal.raise_signal(signal.SIGTERM)
+        ours.settimeout(5)
+        assert ours.recv(8) == bytes([signal.SIGTERM])
+    finally:
+        signal.set_wakeup_fd(before)
+        ours.close()
+        theirs.close()

@@ -16,7 +16,7 @@ SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
 SECONDS_TO_ANSWER, SECONDS_TO_REPEAT = 0.5, 0.05
-MANY = 4096
+MANY, NOBODY = 4096, -1
 
 
 class StopRequest:
@@ -81,12 +81,15 @@ def graceful_keyboard() -> AbstractContextManager[StopRequest]:
 def _late_answers(heard: set[int], answered: Event) -> Iterator[None]:
     """Say of a signal whose handler does not come to run within half a second that it waits.
 
-    Python runs it between two instructions of its own; an epoch of JAX is one.
+    Python runs it between two instructions of its own; an epoch of JAX is one. Where a program
+    has itself woken by signals, as asyncio does, that is left to it.
     """
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     thread = Thread(target=_answer_late, args=(reader, heard, answered), daemon=True)
     before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    if before != NOBODY:
+        signal.set_wakeup_fd(before)
     thread.start()
     try:
         yield

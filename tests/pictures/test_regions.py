@@ -14,7 +14,7 @@ from xpmlp.pictures.regions import (
     region_image,
 )
 from xpmlp.pictures.style import class_colours, save
-from xpmlp.training.model import Model
+from xpmlp.training.model import Model, decide
 from xpmlp.types import Affine
 
 NO_ROWS = Rows(np.empty((0, 2)), np.empty(0, dtype=np.int64))
@@ -33,7 +33,7 @@ def model(outputs: int, loss: str, classes: int = 0, seed: int = 0, **more) -> M
 
 def rows(net: Model, count: int) -> Rows:
     x = np.random.default_rng(1).normal(size=(count, 2))
-    return Rows(x, net.predict(x))
+    return Rows(x, decide(net.scaled_logits(x)))
 
 
 def nearest_colour(pixel: np.ndarray, colours: np.ndarray) -> int:
