@@ -119,7 +119,7 @@ def test_scaled_rows_that_are_handed_in_as_raw_are_noticed_at_the_line_that_did(
     for count in (3, 30):
         for call in (iris.model.predict, iris.model.predict_outputs, iris.model.logits):
             with pytest.warns(
-                UserWarning, match=r"scaled already.*model\.predict\(data\.test\)"
+                UserWarning, match=r"scaled already.*give data\.test in place of"
             ) as w:
                 call(iris.data.test.x[:count])
             assert w[0].filename == __file__

@@ -29,8 +29,8 @@ TWICE = (
     "those of its training; they are taken for raw ones all the same"
 )
 SCALED_ROWS = (
-    "; model.predict(data.test) knows that rows of a data set are scaled, and "
-    "model.scaled_logits(x) takes any scaled rows"
+    "; give data.test in place of data.test.x, as rows of a data set are known to be scaled, and "
+    "scaled rows of your own to model.scaled_logits"
 )
 
 
