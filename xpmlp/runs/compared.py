@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpmlp import __version__
-from xpmlp.data.places import places
-from xpmlp.data.registry import dataset_names
 from xpmlp.errors import InputError
 from xpmlp.pictures.curve import Curve, stack_runs
 from xpmlp.runs.opened import OpenedRun, open_runs
 from xpmlp.runs.run import Run
+from xpmlp.runs.saving import config_of
 from xpmlp.training.config import Config
 from xpmlp.training.finished import FinishedRun
 from xpmlp.training.spread import spread_figures
@@ -90,16 +89,15 @@ class Net(NamedTuple):
         if isinstance(run, OpenedRun):
             return cls(run, run.config, run.summary)
         machine = run.trainer.backend.describe()
-        failure = getattr(run, "failure", None)
         about = {
             "dataset": run.data.name,
-            "interrupted": getattr(run, "interrupted", False),
-            "failure": str(failure) if failure else None,
+            "interrupted": run.interrupted,
+            "failure": str(run.failure) if run.failure else None,
             "blas": machine.get("blas") or None,
             "python": platform.python_version(),
             "xpmlp": __version__,
         }
-        return cls(run, _resolved(run), machine | about)
+        return cls(run, config_of(run), machine | about)
 
 
 @dataclass(frozen=True)
@@ -233,23 +231,6 @@ def _refuse_others_than_seeds(nets: Sequence[Net]) -> None:
             "runs in a list of their own are one column, the mean over their seeds, and these "
             f"differ in {', '.join(differing)}; give such runs one by one"
         )
-
-
-def _resolved(run: Run) -> Config:
-    """Return the config of a run as its folder would have it."""
-    config, data, backend = run.config, run.data, run.trainer.backend
-    folder = places(config.data_dir).data_dir
-    named = config.dataset in dataset_names()
-    return config.replace(
-        **(data.about.wishes() if data.about else {}),
-        dataset=data.name if named else str(Path(config.dataset).expanduser().resolve()),
-        data_dir=str(folder.resolve()) if folder else None,
-        loss=run.model.loss,
-        scale=data.scale,
-        backend=backend.name,
-        device=backend.device,
-        matmul_precision=backend.matmul_precision,
-    )
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:

@@ -25,7 +25,7 @@ from xpmlp.training.targets import resolve_loss
 def save_run(run: TrainedRun, path: Path, *, pictures: bool) -> Path:
     """Write the folder of a run, as `Run.save` says; return its path."""
     trainer, data = run.trainer, run.data
-    config = resolved(_naming(run.config, data), trainer.backend, data)
+    config = config_of(run)
     selection = Selection(
         trainer.backend,
         run.config.device,
@@ -40,6 +40,11 @@ def save_run(run: TrainedRun, path: Path, *, pictures: bool) -> Path:
         for problem in draw([run], figures, directory) if pictures else ():
             warnings.warn(problem, RuntimeWarning, stacklevel=4)
     return path
+
+
+def config_of(run: TrainedRun) -> Config:
+    """Return the config of a run as its folder has it."""
+    return resolved(_naming(run.config, run.data), run.trainer.backend, run.data)
 
 
 def resolved(config: Config, backend: Backend, data: Dataset) -> Config:
