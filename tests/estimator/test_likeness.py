@@ -41,7 +41,7 @@ def warns(x, x_val):
 
 @pytest.mark.parametrize("x", [*REAL.values(), *MADE.values()], ids=[*REAL, *MADE])
 @given(share=st.floats(0.005, 0.995), seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_random_split_never_warns(x, share, seed):
     size = min(max(1, round(share * len(x))), len(x) - 1)
     train, held = train_test_split(x, test_size=size, random_state=seed)
