@@ -1,47 +1,20 @@
 """Every snippet and command of the pages runs."""
 
-import os
 import re
 import shlex
-import subprocess
-import sys
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
+from tests.snippets import ROOT, run_snippet
 from xpmlp import __main__ as program
 
-ROOT = Path(__file__).parent.parent
 PAGES = sorted(page for page in (ROOT / "xpmlp").rglob("*.md") if page.name != "DERIVATION.md")
 BLOCK = re.compile(r"```(python|sh)\n(.*?)```", re.DOTALL)
 LIBRARIES = ("torch", "jax", "cupy", "onnx")
-STAND_INS = {"mlflow": "import sys, unittest.mock as m\nsys.modules[__name__] = m.MagicMock()\n"}
 
 
-def blocks(page: Path) -> list[tuple[str, str]]:
+def blocks(page):
     return BLOCK.findall(page.read_text(encoding="utf-8"))
-
-
-def run_snippet(text, folder):
-    """Run Python code in a process of its own, as what it registers must not last.
-
-    What a page shows the use of, and nothing here needs, is a stand-in where it is not installed.
-    """
-    stand_ins = folder / ".stand-ins"
-    stand_ins.mkdir(exist_ok=True)
-    for name, code in STAND_INS.items():
-        if find_spec(name) is None:
-            (stand_ins / f"{name}.py").write_text(code)
-    path = os.pathsep.join([str(ROOT), str(stand_ins), os.environ.get("PYTHONPATH", "")])
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", text],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
 
 
 def run_command(words, capsys):
