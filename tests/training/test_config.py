@@ -45,13 +45,17 @@ def test_one_word_stands_for_one_layer():
         ({"activation": ("relu",) * 3}, "3 activations for 2 hidden layers"),
         ({"hidden": (), "activation": "rleu"}, "unknown activation 'rleu'"),
         ({"hidden": (10, 0)}, r"hidden is \(10, 0\); it must be widths from 1 to 10,000,000"),
-        ({"hidden": ("a",)}, "hidden can't be"),
+        ({"hidden": "16,16"}, "hidden can't be .*; expected whole numbers; the default is"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0; it must be above 0"),
         ({"learning_rate": float("nan")}, "learning_rate can't be nan"),
-        ({"learning_rate": "fast"}, "learning_rate can't be 'fast'; the default is 0.1"),
+        ({"learning_rate": "fast"}, "'fast'; expected a finite number; the default is 0.1"),
         ({"momentum": 1.0}, r"momentum is 1.0; it must be in \[0, 1\)"),
         ({"epochs": 0}, "epochs is 0; it must be 1 or more"),
         ({"epochs": 2.5}, "epochs can't be 2.5"),
+        (
+            {"learning_rate": type("Test", (), {"__repr__": lambda _: "1\n2"})()},
+            "be a Test; expected",
+        ),
         ({"epochs": True}, "epochs can't be True"),
         ({"batch_size": -1}, "batch_size is -1; it must be 1 or more, or 0 for all rows"),
         ({"early_stopping": -1}, "early_stopping is -1; it must be 0 or more"),
@@ -119,3 +123,10 @@ def test_a_config_still_shows_its_options_and_can_be_copied():
     for twin in (copy.deepcopy(config), pickle.loads(pickle.dumps(config))):
         assert twin == config
     assert not hasattr(config, "lr")
+
+
+def test_what_is_shown_is_what_was_chosen():
+    config = Config(hidden=(8, 4), activation="tanh", lr_schedule="constant")
+    assert repr(config) == "Config(hidden=(8, 4), activation=('tanh',), lr_schedule='constant')"
+    assert repr(Config()) == "Config()"
+    assert eval(repr(config)) == config

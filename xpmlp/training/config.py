@@ -20,6 +20,7 @@ from xpmlp.optim.adam import BETA1, BETA2, EPSILON
 from xpmlp.optim.schedules import SCHEDULES
 from xpmlp.training.options import (
     MOST_SEEDS,
+    check_types,
     count_or_list,
     left_to_data,
     number,
@@ -210,7 +211,7 @@ class Config:
             object.__setattr__(self, "seeds", range(seeds))
         for item in fields(self):
             object.__setattr__(self, item.name, _plain(item, getattr(self, item.name)))
-        _check_types(self)
+        check_types(self)
         empty = any(getattr(self, name) is None for name in LEFT_TO_DATA)
         _check_values(self.filled() if empty else self)
 
@@ -247,6 +248,14 @@ class Config:
     def given(self) -> dict[str, Any]:
         """Return the options that are not None, by name."""
         return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def __repr__(self) -> str:
+        chosen = [
+            f"{item.name}={getattr(self, item.name)!r}"
+            for item in fields(self)
+            if getattr(self, item.name) != item.default
+        ]
+        return f"Config({', '.join(chosen)})"
 
     def replace(self, **changes: Any) -> "Config":
         """Return a copy with some options changed. Raises InputError as `Config` does."""
@@ -293,29 +302,6 @@ def _plain(item: "Field[Any]", value: Any) -> Any:
 
 def _as_python(value: Any) -> Any:
     return value.item() if isinstance(value, Number) and hasattr(value, "item") else value
-
-
-def _check_types(config: Config) -> None:
-    for item in fields(Config):
-        value, usual, kind = (
-            getattr(config, item.name),
-            item.metadata["usual"],
-            item.metadata["kind"],
-        )
-        if value is None and item.default is None:
-            continue
-        values = value if isinstance(usual, tuple) else (value,)
-        if not all(_is_a(kind, single) for single in values):
-            example = f"; the default is {usual!r}" if usual is not None else ""
-            raise InputError(f"{item.name} can't be {value!r}{example}")
-
-
-def _is_a(kind: type, value: Any) -> bool:
-    if isinstance(value, bool):
-        return False
-    if kind is float:
-        return isinstance(value, float | int) and abs(value) <= sys.float_info.max
-    return isinstance(value, kind)
 
 
 def _check_values(config: Config) -> None:

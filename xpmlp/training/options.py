@@ -1,11 +1,12 @@
 """How a field of the config is declared, and how the command line reads one."""
 
+import sys
 from argparse import ArgumentTypeError
 from dataclasses import field, fields
 from functools import wraps
 from typing import Any, TypeVar
 
-from xpmlp.errors import unknown_name
+from xpmlp.errors import InputError, unknown_name
 
 Options = TypeVar("Options", bound=type)
 
@@ -62,3 +63,36 @@ def refuse_unknown(options: Options) -> Options:
 
     options.__init__ = checked  # type: ignore[misc]
     return options
+
+
+_KINDS = {int: "whole number", float: "finite number", str: "text"}
+
+
+def check_types(config: Any) -> None:
+    """Raise InputError where an option of a config is of another type than it takes."""
+    for item in fields(config):
+        value, usual, kind = (
+            getattr(config, item.name),
+            item.metadata["usual"],
+            item.metadata["kind"],
+        )
+        if value is None and item.default is None:
+            continue
+        values = value if isinstance(usual, tuple) else (value,)
+        if not all(_is_a(kind, single) for single in values):
+            example = f"; the default is {usual!r}" if usual is not None else ""
+            expected = f"{_KINDS[kind]}s" if isinstance(usual, tuple) else f"a {_KINDS[kind]}"
+            raise InputError(f"{item.name} can't be {_shown(value)}; expected {expected}{example}")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return f"a {type(value).__name__}" if "\n" in text else text
+
+
+def _is_a(kind: type, value: Any) -> bool:
+    if isinstance(value, bool):
+        return False
+    if kind is float:
+        return isinstance(value, float | int) and abs(value) <= sys.float_info.max
+    return isinstance(value, kind)
