@@ -62,6 +62,10 @@ def frame():
         (lambda: fit_many([]), "takes a list of one config or more, got none"),
         (lambda: fit_many([DATA]), "a Config comes first, got Dataset"),
         (lambda: xpmlp.Trainer(X, DATA, SELECTION.backend), "a Config comes first, got ndarray"),
+        (lambda: xpmlp.Trainer(SMALL, DATA, SELECTION), "give its .backend"),
+        (lambda: xpmlp.Trainer(SMALL, DATA, "numpy"), "backend is the name 'numpy'"),
+        (lambda: xpmlp.range_test(DATA), "a Config comes first, got Dataset"),
+        (lambda: fit(SMALL, frame(), "y"), "xpmlp.load_dataset(data, label='y')"),
         (lambda: xpmlp.load_dataset(X), "xpmlp.Dataset.from_arrays(x, y) takes arrays"),
     ],
 )
@@ -77,6 +81,10 @@ def test_a_finished_run_tells_the_right_calls(tmp_path):
     for call, right in (
         (lambda: run.evaluate(DATA), "run.trainer.evaluate.data.test. other rows"),
         (lambda: run.trainer.evaluate(DATA), "give a part of it, as data.test"),
+        (lambda: run.model.predict(DATA), "give one of them, as data.test"),
+        (lambda: run.predict(X), "run.model.predict takes arrays"),
+        (lambda: run.trainer.resume(run), "got Run: run.trainer.checkpoint.. makes one"),
+        (lambda: run.trainer.resume("run"), "xpmlp.Checkpoint.load.path. reads one"),
         (lambda: run.history.metric("Loss"), "unknown metric of the steps 'Loss' .did you mean"),
         (lambda: run.history.metric("train_loss"), "history.epoch_values.'train_loss'"),
         (lambda: run.history.epoch_values("val_loss"), "did you mean 'validation_loss'"),

@@ -14,6 +14,7 @@ from xpmlp.training.config import Config
 from xpmlp.training.given import dataset_of
 from xpmlp.training.range_test import Reading, Rise, read, rise
 from xpmlp.training.setup import backend_for
+from xpmlp.training.targets import require_config
 from xpmlp.training.texts import count, net_text
 from xpmlp.training.trainer import Trainer
 
@@ -177,7 +178,7 @@ def range_test(
             raise InputError("a trainer has its data and its backend; give it alone")
         trainer = config
     else:
-        if config.seeds:
+        if require_config(config).seeds:
             raise InputError("a range test is of one net; give it seed=…, not seeds")
         backend = backend or backend_for(config)
         trainer = Trainer(config, dataset_of(config, data, y), backend)

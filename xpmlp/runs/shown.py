@@ -5,6 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from array_api_compat import is_array_api_obj
+
+from xpmlp.data.dataset import Rows
+from xpmlp.errors import InputError
 from xpmlp.runs.describing import run_html, run_text
 from xpmlp.training.finished import FinishedRun
 
@@ -66,6 +70,8 @@ class Shown:
 
         from xpmlp.training.predicting import predict_file
 
+        if isinstance(table, list | tuple | Rows) or is_array_api_obj(table):
+            raise InputError("run.predict takes a table or a file; run.model.predict takes arrays")
         notes: list[str] = []
         pieces = list(predict_file(self.model, table, on_note=notes.append))
         for note in notes:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from xpmlp.errors import InputError
 from xpmlp.training.config import Config
 from xpmlp.training.history import EpochRecord
 from xpmlp.training.rates import RatePlan
@@ -90,3 +91,11 @@ class Checkpoint:
             best_params=unpack("best", tensors, n) if "best.0.W" in tensors else None,
             plans=tuple(RatePlan(**plan) for plan in about.get("rates", ())),
         )
+
+
+def require_checkpoint(saved: Any) -> Checkpoint:
+    """Return a checkpoint as it is. Raises InputError, with the right call, for anything else."""
+    if isinstance(saved, Checkpoint):
+        return saved
+    right = "run.trainer.checkpoint() makes one, xpmlp.Checkpoint.load(path) reads one"
+    raise InputError(f"expected an xpmlp.Checkpoint, got {type(saved).__name__}: {right}")

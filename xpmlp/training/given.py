@@ -9,7 +9,7 @@ from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import InputError
 from xpmlp.training.config import Config
 from xpmlp.training.setup import backend_for, load_for, values_wished
-from xpmlp.training.targets import require_config
+from xpmlp.training.targets import require_backend, require_config
 
 
 def dataset_of(config: Config, data: Any = None, y: Any = None) -> Dataset:
@@ -30,6 +30,10 @@ def dataset_of(config: Config, data: Any = None, y: Any = None) -> Dataset:
         return load_for(config)
     if y is None:
         raise InputError(_without_labels(data))
+    if isinstance(y, str) and hasattr(type(data), "columns"):
+        raise InputError(
+            f"y is the name {y!r}: xpmlp.fit(config, xpmlp.load_dataset(data, label={y!r}))"
+        )
     if data is None:
         raise InputError("rows come before their labels: xpmlp.fit(config, x, y)")
     return Dataset.from_arrays(
@@ -88,17 +92,4 @@ def backend_of(config: Config, backend: Any = None) -> Backend:
 
     Raises InputError for what is none.
     """
-    if backend is None:
-        return backend_for(config)
-    if isinstance(backend, Backend):
-        return backend
-    if isinstance(backend, Selection):
-        raise InputError("backend is the Selection of select_backend; give its .backend")
-    if isinstance(backend, str):
-        raise InputError(
-            f"backend is the name {backend!r}: xpmlp.fit(config.replace(backend={backend!r}), …), "
-            f"or backend=xpmlp.select_backend({backend!r}).backend"
-        )
-    raise InputError(
-        f"backend must be what xpmlp.select_backend().backend is, got {type(backend).__name__}"
-    )
+    return backend_for(config) if backend is None else require_backend(backend)

@@ -8,7 +8,7 @@ import numpy as np
 from array_api_compat import is_array_api_obj
 
 from xpmlp.data.blocks import Columns, OnNote
-from xpmlp.data.dataset import Rows, Scaling
+from xpmlp.data.dataset import Dataset, Rows, Scaling
 from xpmlp.data.streaming import stream_rows
 from xpmlp.data.tables.columns import Column
 from xpmlp.data.tables.endings import is_table
@@ -92,6 +92,8 @@ def scaled_rows(model: TakesRows, rows: Any) -> np.ndarray:
     Raises InputError for what does not fit.
     """
     notes: list[str] = []
+    if isinstance(rows, Dataset):
+        raise InputError("a data set has rows in its parts; give one of them, as data.test")
     if isinstance(rows, Rows):
         x = host_array(rows.x).astype(model.dtype)
     elif isinstance(rows, list | tuple) or is_array_api_obj(rows):

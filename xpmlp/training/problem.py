@@ -17,7 +17,13 @@ from xpmlp.training.config import Config
 from xpmlp.training.defaults import filled
 from xpmlp.training.evaluation import Evaluator
 from xpmlp.training.step import Objective, initial_state, make_step
-from xpmlp.training.targets import check_dataset, make_targets, output_size, resolve_loss
+from xpmlp.training.targets import (
+    check_dataset,
+    make_targets,
+    output_size,
+    require_backend,
+    resolve_loss,
+)
 from xpmlp.types import Batch
 
 
@@ -37,7 +43,7 @@ class Problem:
     def __init__(
         self, config: Config, data: Dataset, backend: Backend, like: "Problem | None" = None
     ) -> None:
-        self.data, self.backend = data, backend
+        self.data, self.backend = data, require_backend(backend)
         with backend.running():
             check_dataset(data)
         self.objective, self.sizes = net_of(config, data)

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
+from xpmlp.backends.base import Backend
+from xpmlp.backends.registry import Selection
 from xpmlp.data.dataset import Dataset, Rows, Scaling
 from xpmlp.errors import InputError
 from xpmlp.training.config import Config
@@ -50,6 +52,22 @@ def require_dataset(data: Any) -> Dataset:
     raise InputError(
         f"data must be an xpmlp.Dataset, got {type(data).__name__}; xpmlp.load_dataset reads one "
         "by its name or from a file, and xpmlp.Dataset.from_arrays makes one of arrays"
+    )
+
+
+def require_backend(backend: Any) -> Backend:
+    """Return a backend as it is. Raises InputError, with the right call, for anything else."""
+    if isinstance(backend, Backend):
+        return backend
+    if isinstance(backend, Selection):
+        raise InputError("backend is the Selection of select_backend; give its .backend")
+    if isinstance(backend, str):
+        raise InputError(
+            f"backend is the name {backend!r}: xpmlp.fit(config.replace(backend={backend!r}), …), "
+            f"or backend=xpmlp.select_backend({backend!r}).backend"
+        )
+    raise InputError(
+        f"backend must be what xpmlp.select_backend().backend is, got {type(backend).__name__}"
     )
 
 

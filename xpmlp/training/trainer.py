@@ -15,7 +15,7 @@ from xpmlp.described import Described, Lines
 from xpmlp.errors import DivergenceError, InputError, RunError
 from xpmlp.leaves import map_leaves, map_tree
 from xpmlp.nn.initializers import initialize
-from xpmlp.training.checkpoint import Checkpoint
+from xpmlp.training.checkpoint import Checkpoint, require_checkpoint
 from xpmlp.training.config import LARGEST, RESUMABLE, Config
 from xpmlp.training.defaults import filled
 from xpmlp.training.describing import trainer_lines
@@ -325,6 +325,7 @@ class Trainer(Described):
         count here. Raises InputError where an option differs that can't change within a run, or
         a shape.
         """
+        require_checkpoint(saved)
         changed = [
             name
             for name in Config.names()
