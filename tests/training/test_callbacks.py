@@ -228,6 +228,7 @@ def test_an_error_goes_up_and_the_others_hear_of_the_end(where, numpy_backend):
     ("wrong", "says"),
     [
         (Told, "got the class Told"),
+        (type("Other", (Callback,), {"on_epoch_end": print})(), "Other would never be called"),
         ([Told(), 3], "functions of a trainer and the record of its epoch; got 3"),
         (Told(0), "Told.every is 0; it must be a number of steps, 1 or more, or None for never"),
         (Told(2.5), "Told.every is 2.5"),

@@ -66,6 +66,9 @@ class Callback:
         """Is called at the end, be it the last epoch, Ctrl-C, a divergence or an error."""
 
 
+_CALLS = ("before_training", "after_steps", "after_epoch", "after_training")
+
+
 class AfterEpoch(Callback):
     """A function as a callback that is called after each epoch."""
 
@@ -98,6 +101,10 @@ def callbacks_of(given: Any) -> tuple[Callback, ...]:
 
 def _callback(given: Any) -> Callback:
     if isinstance(given, Callback):
+        if all(getattr(type(given), name) is getattr(Callback, name) for name in _CALLS):
+            raise InputError(
+                f"{type(given).__name__} would never be called: it has none of {', '.join(_CALLS)}"
+            )
         return given
     if callable(given) and not isinstance(given, type):
         return AfterEpoch(given)
