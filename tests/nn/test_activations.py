@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from tests.conftest import like
+from xpmlp.errors import InputError
 from xpmlp.nn.activations import ACTIVATIONS
+from xpmlp.nn.network import hidden_activations
 
 POINTS = (0.0, 1e-3, -1e-3, 1.0, -1.0, 3.0, -3.0, 30.0, -30.0, 1e4, -1e4)
 NAMES = tuple(ACTIVATIONS)
@@ -127,3 +129,9 @@ def test_kinked_names_the_activations_whose_derivative_jumps_at_zero():
         z = np.array([-h, h])
         left, right = derivative(np, z, function(np, z))
         assert kinked == (abs(right - left) > 0.5), name
+
+
+def test_a_bare_function_among_them_is_refused(monkeypatch):
+    monkeypatch.setitem(ACTIVATIONS, "sine", np.sin)
+    with pytest.raises(InputError, match=r"ACTIVATIONS\['sine'\] = Activation\(function, deriv"):
+        hidden_activations("sine", 1)

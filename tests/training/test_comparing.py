@@ -210,5 +210,7 @@ def test_the_net_and_the_batch_are_checked():
             ours(), NET, CLASSES._replace(t=np.full(N, 3) - np.arange(N) % 3), **SOFTMAX
         )
     several = tuple(Affine(np.stack([p.W] * 2), np.stack([p.b] * 2)) for p in NET)
+    with pytest.raises(InputError, match=r"xpmlp.Batch\(x, t\), got tuple"):
+        compare_gradients(ours(), NET, (X, CLASSES.t), **SOFTMAX)
     with pytest.raises(InputError, match="takes one net"):
         compare_gradients(ours(), several, CLASSES, **SOFTMAX)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from xpmlp.errors import InputError, unknown_name
 from xpmlp.nn import affine
-from xpmlp.nn.activations import ACTIVATIONS
+from xpmlp.nn.activations import ACTIVATIONS, Activation
 from xpmlp.nn.checking import checked_inputs, checked_targets
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.regularizers import add_penalty_gradient, penalty
@@ -48,6 +48,11 @@ def hidden_activations(activation: str | Sequence[str], n_hidden: int) -> tuple[
     for name in given:
         if name not in ACTIVATIONS:
             raise unknown_name("activation", name, ACTIVATIONS)
+        if not isinstance(ACTIVATIONS[name], Activation):
+            raise InputError(
+                f"the activation {name!r} is registered as a {type(ACTIVATIONS[name]).__name__}; "
+                f"ACTIVATIONS[{name!r}] = Activation(function, derivative) has both of it"
+            )
     names = given * n_hidden if len(given) == 1 else given
     if len(names) != n_hidden:
         raise InputError(

@@ -70,6 +70,8 @@ def compare_gradients(
     CORRECT is an error below 1e-6, or 1000 roundings of your dtype.
     Raises InputError for what is no such gradients, and as `loss_and_grads` does.
     """
+    if not isinstance(batch, Batch):
+        raise InputError(f"the rows come in as xpmlp.Batch(x, t), got {type(batch).__name__}")
     names = hidden_activations(activations, len(params) - 1)
     batch = batch._replace(x=checked_inputs(np, params, batch.x, len(names), masks))
     batch = checked_targets(np, params, batch, loss, label_smoothing)
