@@ -140,6 +140,8 @@ def test_no_public_name_is_also_a_submodule():
 def test_every_public_name_is_there_and_an_unknown_one_is_not():
     for public in xpmlp.__all__:
         assert getattr(xpmlp, public).__name__ == public
+    with pytest.raises(AttributeError, match=r"'Traner' \(did you mean 'Trainer'\?\)"):
+        xpmlp.Traner  # noqa: B018
     with pytest.raises(AttributeError, match="'xpmlp' has no attribute 'train_everything'"):
         _ = xpmlp.train_everything
 

@@ -52,7 +52,10 @@ __all__ = sorted(_PUBLIC)
 
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
-        raise AttributeError(f"module 'xpmlp' has no attribute {name!r}")
+        from xpmlp.errors import did_you_mean
+
+        hint = did_you_mean(name, _PUBLIC)
+        raise AttributeError(f"module 'xpmlp' has no attribute {name!r}{hint}")
     return getattr(import_module(_PUBLIC[name]), name)
 
 
