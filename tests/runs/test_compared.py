@@ -106,7 +106,7 @@ def test_the_picture_is_drawn_on_axes_of_ones_own():
     own = comparison.plot()
     figure = new_figure()
     grid = figure.subplots(2, 2)
-    assert comparison.plot(ax=grid) is figure
+    assert comparison.plot(ax=grid) is grid
     for axes, other in zip(own.axes, grid.flat, strict=True):
         assert axes.get_ylabel() == other.get_ylabel()
         assert [line.get_color() for line in axes.lines] == [

@@ -253,5 +253,5 @@ def test_it_shows_itself_in_few_lines_and_in_a_picture(numpy_backend):
     assert f"suggestion: {found.suggestion:g}" in labels
     other = type(figure)(figsize=(8, 4))
     _, right = other.subplots(1, 2)
-    assert found.plot(ax=right) is other
+    assert found.plot(ax=right) is right
     assert right.lines

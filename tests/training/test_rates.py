@@ -9,6 +9,7 @@ from tests.conftest import load_or_skip
 from tests.problems import make_dataset
 from xpmlp.errors import InputError
 from xpmlp.runs.fitting import fit
+from xpmlp.runs.run import Trainer as PublicTrainer
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import Config
 from xpmlp.training.trainer import Trainer
@@ -123,3 +124,11 @@ def test_more_epochs_after_a_new_plan_count_from_where_it_begins(trainer):
     last = resumed(middle.checkpoint(), {"learning_rate": 0.5, "epochs": 6})
     expected = [0.5 * cosine(i, 5 * STEPS) for i in range(STEPS, 5 * STEPS)]
     np.testing.assert_allclose(last.history.learning_rates[2 * STEPS :], expected, rtol=1e-14)
+
+
+def test_a_run_tells_which_rates_it_had():
+    trainer = PublicTrainer(CONFIG, make_dataset(), load_or_skip("numpy"))
+    assert "rates" not in str(trainer.run())
+    train(trainer, 2)
+    trainer.learning_rate = 0.02
+    assert "rates       0.08, from epoch 3 on 0.02\n" in str(trainer.run())

@@ -26,7 +26,6 @@ from xpmlp.training.texts import UNKNOWN, setting_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 LONGEST_LABEL, LONGEST_NAME = 44, 30
 MACHINE = ("device", "device_name", "backend", "library", "blas", "python", "xpmlp")
@@ -184,10 +183,11 @@ class Comparison:
         """Whether any run has done an epoch."""
         return any(any(run.epochs) for run in self.runs)
 
-    def plot(self, *, ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
+    def plot(self, *, ax: "Axes | Sequence[Axes] | None" = None) -> Any:
         """Draw loss and accuracy per epoch, training beside validation, a colour per run.
 
         ax: axes to draw on in place of a figure of its own, as many as the panels, row by row.
+        Returns matplotlib's figure, or these.
         Raises InputError for another number, and where no run has done an epoch.
         """
         if not self.has_curves:
@@ -200,7 +200,8 @@ class Comparison:
             for kind in ("loss", "accuracy")
             for part in ("train", "validation")
         }
-        return compared_curves(curves, ax=ax)
+        figure = compared_curves(curves, ax=ax)
+        return figure if ax is None else ax
 
 
 def compare_runs(

@@ -26,9 +26,19 @@ def _lines(run: FinishedRun) -> Lines:
     return [
         ("net", net_text(run.model)),
         ("training", f"{training_text(config, batch)}, seed {config.seed}"),
+        *_rates(run),
         ("epochs", f"{done} of {config.epochs} done{cut}{best}"),
         *((name, _score_text(score)) for name, score in _scores(run)),
     ]
+
+
+def _rates(run: FinishedRun) -> Lines:
+    """Return the line of the learning rates where they were set, or planned anew, on the way."""
+    if len(run.plans) < 2:
+        return []
+    first, *later = run.plans
+    changes = [f"from epoch {plan.since + 1} on {plan.learning_rate:g}" for plan in later[-3:]]
+    return [("rates", ", ".join([f"{first.learning_rate:g}", *["…"] * (len(later) > 3), *changes]))]
 
 
 def _scores(run: FinishedRun) -> Iterator[tuple[str, Score]]:

@@ -24,6 +24,7 @@ from xpmlp.training.config import Config
 from xpmlp.training.evaluation import Evaluation, Score
 from xpmlp.training.history import EpochRecord, History
 from xpmlp.training.model import Model
+from xpmlp.training.rates import RatePlan
 from xpmlp.training.scoring import evaluate_model
 from xpmlp.training.setup import load_for
 from xpmlp.training.texts import named_seeds
@@ -94,6 +95,11 @@ class OpenedRun(Shown):
         """The epoch whose weights the model has; None before the first has ended."""
         epochs = self.history.epochs
         return epochs[(self.best_epoch or 0) - 1] if epochs else None
+
+    @property
+    def plans(self) -> tuple[RatePlan, ...]:
+        """The plans of the learning rate as the summary has them, () where it doesn't."""
+        return tuple(RatePlan(**plan) for plan in self.summary.get("learning_rates", ()))
 
     @property
     def test_score(self) -> Score | None:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 LOWEST, HIGHEST = 1e-5, 10.0
 
@@ -119,14 +118,15 @@ class RangeTest:
             lines.append(f"higher rates may do: test beyond {_rate(self.rates[-1])}")
         return lines
 
-    def plot(self, *, ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
+    def plot(self, *, ax: "Axes | Sequence[Axes] | None" = None) -> Any:
         """Draw the losses against the rate, the steepest stretch and the suggestion marked.
 
-        ax: axes to draw on in place of a figure of its own. Returns matplotlib's figure.
+        ax: axes to draw on in place of a figure of its own. Returns matplotlib's figure, or these.
         """
         from xpmlp.pictures.rates import loss_against_rate
 
-        return loss_against_rate(self.rates, self.losses, self.reading, ax=ax)
+        figure = loss_against_rate(self.rates, self.losses, self.reading, ax=ax)
+        return figure if ax is None else ax
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it for machines; what is unknown is None."""

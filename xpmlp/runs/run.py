@@ -19,6 +19,7 @@ from xpmlp.training.config import Config
 from xpmlp.training.evaluation import Evaluation, Score
 from xpmlp.training.history import EpochRecord, History
 from xpmlp.training.model import Model
+from xpmlp.training.rates import RatePlan
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,6 +62,11 @@ class Run(Shown):
     def best_epoch(self) -> int | None:
         """The epoch of the lowest validation loss, from 1; None without early stopping."""
         return (self.trainer.stopping.best_epoch or None) if self.trainer.stopping else None
+
+    @property
+    def plans(self) -> tuple[RatePlan, ...]:
+        """The plans of the learning rate, each in force until the next."""
+        return self.trainer.plans
 
     @property
     def test_score(self) -> Score | None:

@@ -25,8 +25,8 @@ class Shown:
 
     def plot(
         self: FinishedRun, name: str = "epochs", *, ax: "Axes | Sequence[Axes] | None" = None
-    ) -> "Figure":
-        """Draw one picture of the run, and return matplotlib's figure.
+    ) -> Any:
+        """Draw one picture of the run, and return matplotlib's figure, or the axes given.
 
         ax: axes to draw on, in place of a figure of its own; two in a sequence for `epochs` of a
             classifier. Nothing else of their figure is changed.
@@ -35,7 +35,8 @@ class Shown:
         """
         from xpmlp.runs.drawing import picture
 
-        return picture(self, name, ax)
+        figure = picture(self, name, ax)
+        return figure if ax is None else ax
 
     def pictures(self: FinishedRun) -> "Iterator[tuple[str, Figure]]":
         """Yield name and figure of every picture that applies to the run, one at a time."""

@@ -8,6 +8,7 @@ from xpmlp.training.config import Config
 from xpmlp.training.evaluation import Evaluation, Score
 from xpmlp.training.history import EpochRecord, History
 from xpmlp.training.model import Model
+from xpmlp.training.rates import RatePlan
 from xpmlp.training.trainer import Trainer
 
 
@@ -19,7 +20,7 @@ class FinishedRun(Protocol):
     test_score: the loss and the accuracy as they were at the end of the training.
     best_epoch: that of the lowest validation loss, None without early stopping.
     record: the epoch whose weights the model has, None before the first has ended.
-    interrupted: whether Ctrl-C ended it.
+    interrupted: whether Ctrl-C ended it. plans: of the learning rate, each in force until the next.
     """
 
     @property
@@ -34,6 +35,8 @@ class FinishedRun(Protocol):
     def record(self) -> EpochRecord | None: ...  # noqa: D102
     @property
     def interrupted(self) -> bool: ...  # noqa: D102
+    @property
+    def plans(self) -> tuple[RatePlan, ...]: ...  # noqa: D102
     @property
     def best_epoch(self) -> int | None: ...  # noqa: D102
     @property

@@ -1,6 +1,7 @@
 """What trainers of one kind of net on one data set share: compiled steps, rows on the device."""
 
 import zlib
+from collections.abc import Sequence
 from functools import cached_property, partial
 from operator import itemgetter
 from typing import Any
@@ -9,7 +10,9 @@ import numpy as np
 
 from xpmlp.backends.base import Backend
 from xpmlp.data.dataset import Dataset, Rows
+from xpmlp.errors import InputError
 from xpmlp.leaves import map_tree
+from xpmlp.nn.activations import ACTIVATIONS
 from xpmlp.nn.dropout import dropout_rates
 from xpmlp.nn.network import hidden_activations
 from xpmlp.optim import OPTIMIZERS
@@ -47,6 +50,8 @@ class Problem:
         with backend.running():
             check_dataset(data)
         self.objective, self.sizes = net_of(config, data)
+        with backend.running():
+            check_activations(backend, self.objective.activations)
         self.classify = data.task == "classification"
         with backend.running():
             if like is not None and like.kind == self.kind:
@@ -118,3 +123,28 @@ def net_of(config: Config, data: Dataset) -> tuple[Objective, tuple[int, ...]]:
         frozen=config.freeze,
     )
     return objective, (data.n_features, *config.hidden, output_size(loss, data))
+
+
+def check_activations(backend: Backend, names: Sequence[str]) -> None:
+    """Raise InputError where a function or its derivative does not take a few numbers as it should.
+
+    So those of one's own are told before a training, which they would spoil without a word.
+    """
+    z = backend.asarray(np.linspace(-2.0, 2.0, 6).reshape(2, 3))
+    for name in dict.fromkeys(names):
+        function, derivative, *_ = ACTIVATIONS[name]
+        try:
+            a = function(backend.xp, z)
+            slope = derivative(backend.xp, z, a)
+        except Exception as error:
+            raise InputError(
+                f"activation {name!r} failed on six numbers: {type(error).__name__}: {error}; it "
+                "is a function (xp, z) -> a and a derivative (xp, z, a) -> da/dz"
+            ) from error
+        for what, found in (("function", a), ("derivative", slope)):
+            shape, dtype = getattr(found, "shape", ()), getattr(found, "dtype", None)
+            if tuple(shape) != (2, 3) or dtype != z.dtype:
+                raise InputError(
+                    f"the {what} of activation {name!r} must return an array like z, here (2, 3) "
+                    f"of {z.dtype}, and returned {tuple(shape)} of {dtype or type(found).__name__}"
+                )
