@@ -114,6 +114,20 @@ def test_texts(opened, iris):
     assert "://" not in html
 
 
+def test_rows_that_were_split_otherwise_in_python_are_not_taken_for_those_of_the_run(tmp_path):
+    """Some of the config's test rows have trained this net."""
+    rng = np.random.default_rng(0)
+    table = np.column_stack([rng.standard_normal((40, 2)), rng.integers(0, 2, 40)])
+    np.savetxt(tmp_path / "rows.csv", table, "%.3f,%.3f,%d", header="a,b,y", comments="")
+    config = Config(dataset=str(tmp_path / "rows.csv"), scale="none", hidden=(2,), epochs=1)
+    for seed, name in ((0, "same"), (7, "other")):
+        data = xpmlp.load_dataset(config.dataset, scale="none", seed=seed)
+        fit(config, data).save(tmp_path / name, pictures=False)
+    assert xpmlp.load(tmp_path / "same").test is not None
+    with pytest.raises(InputError, match="not those that .*other was trained on: .* in Python"):
+        _ = xpmlp.load(tmp_path / "other").test
+
+
 def test_html_is_escaped(iris):
     from dataclasses import replace
 

@@ -20,10 +20,12 @@ from xpmlp.runs.directory import (
     unfinished,
 )
 from xpmlp.runs.shown import Shown
+from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import Config
 from xpmlp.training.evaluation import Evaluation, Score
 from xpmlp.training.history import EpochRecord, History
 from xpmlp.training.model import Model
+from xpmlp.training.problem import fingerprint_of, same_labels
 from xpmlp.training.rates import RatePlan
 from xpmlp.training.scoring import evaluate_model
 from xpmlp.training.setup import load_for
@@ -123,7 +125,19 @@ class OpenedRun(Shown):
                 "trained on, as their scaling comes out differently; --data-dir, or "
                 "XPMLP_DATA_DIR, names the folder of the right ones"
             )
+        if not self._trained_on(data):
+            raise InputError(
+                f"the rows of {data.name} that {CONFIG} names are not those that {self.path} was "
+                "trained on: they have changed since, or were split or chosen otherwise in Python, "
+                "where run.evaluate() has them"
+            )
         return data
+
+    def _trained_on(self, data: Dataset) -> bool:
+        """Tell whether the checkpoint, if there is one, is of training rows with these labels."""
+        path = self.path / CHECKPOINT
+        known = Checkpoint.load(path).fingerprint if path.is_file() else None
+        return known is None or same_labels(known, fingerprint_of(data))
 
     def data_in(self, folder: str | None) -> Dataset:
         """Return `data`, with known sets looked for in a folder first. Raises as `data` does."""

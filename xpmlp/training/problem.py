@@ -1,7 +1,7 @@
 """What trainers of one kind of net on one data set share: compiled steps, rows on the device."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from operator import itemgetter
 from typing import Any
@@ -81,11 +81,7 @@ class Problem:
     @cached_property
     def fingerprint(self) -> str:
         """A checksum of the training rows and of the names of the classes."""
-        rows, names = self.data.train, "\0".join(self.data.class_names)
-        arrays = [array for array in (rows.x, rows.y, rows.weights) if array is not None]
-        hosts = [a if isinstance(a, np.ndarray) else self.backend.to_numpy(a) for a in arrays]
-        buffers: list[Any] = [*map(np.ascontiguousarray, hosts), names.encode()]
-        return "-".join(f"{zlib.crc32(buffer):08x}" for buffer in buffers)
+        return fingerprint_of(self.data, self.backend.to_numpy)
 
     def upload(self, rows: Rows) -> Batch:
         """Put rows with their targets on the device, each row in one piece of memory.
@@ -101,6 +97,20 @@ class Problem:
     def multiplications(self, batch_size: int) -> int:
         """Return the multiplications of a forward pass over one batch."""
         return batch_size * sum(d * h for d, h in zip(self.sizes, self.sizes[1:], strict=False))
+
+
+def fingerprint_of(data: Dataset, to_numpy: Callable[[Any], np.ndarray] = np.asarray) -> str:
+    """Return checksums of the inputs, labels and weights that train, and of the classes' names."""
+    rows, names = data.train, "\0".join(data.class_names)
+    arrays = [array for array in (rows.x, rows.y, rows.weights) if array is not None]
+    hosts = [a if isinstance(a, np.ndarray) else to_numpy(a) for a in arrays]
+    buffers: list[Any] = [*map(np.ascontiguousarray, hosts), names.encode()]
+    return "-".join(f"{zlib.crc32(buffer):08x}" for buffer in buffers)
+
+
+def same_labels(one: str, other: str) -> bool:
+    """Tell whether two fingerprints are of rows with the same labels; inputs may be rounded."""
+    return one.split("-")[1:] == other.split("-")[1:]
 
 
 def net_of(config: Config, data: Dataset) -> tuple[Objective, tuple[int, ...]]:
