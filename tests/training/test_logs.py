@@ -96,6 +96,28 @@ def test_what_a_kill_in_the_middle_of_a_write_leaves_is_read(cut, tmp_path):
     np.testing.assert_array_equal(read.steps, trainer.history.steps[:done])
 
 
+def test_epochs_written_at_once_are_read_wherever_a_kill_falls(tmp_path, monkeypatch):
+    """The steps of each are followed by its row, so that they are never two epochs ahead."""
+    backend = xpmlp.select_backend("numpy", "cpu", "float64").backend
+    trainer, tables = Trainer(BASE, make_dataset(), backend), LiveTables(tmp_path)
+    seen, texts = [], History.texts
+
+    def looked_at(history, *epochs):
+        seen.append(len(History.read(tmp_path).epochs))
+        return texts(history, *epochs)
+
+    for _ in zip(range(4), trainer.epochs(), strict=False):
+        if not seen:
+            tables.update(trainer.history)
+            monkeypatch.setattr(History, "texts", looked_at)
+            seen.append(0)
+    tables.update(trainer.history)
+    assert seen == [0, 1, 2]
+    read = History.read(tmp_path)
+    assert read.epochs == trainer.history.epochs
+    np.testing.assert_array_equal(read.steps, trainer.history.steps)
+
+
 def test_tensorboard_reads_back_what_was_written(tmp_path):
     name = "tensorboard.backend.event_processing.event_accumulator"
     reader = pytest.importorskip(name, reason="tensorboard is not installed")

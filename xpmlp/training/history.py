@@ -117,9 +117,10 @@ class History(Described):
         for name, text in self.texts().items():
             write_whole(directory / name, text)
 
-    def texts(self, since: int | None = None) -> dict[str, str]:
+    def texts(self, since: int | None = None, until: int | None = None) -> dict[str, str]:
         """Return the two tables by their names, or the rows to append to those of some epochs.
 
+        until: the epochs that have their rows then, without those that failed; None: all.
         In the order in which they are to be written: the steps of an epoch come before its row.
         """
         history, steps = StringIO(newline=""), StringIO(newline="")
@@ -129,11 +130,12 @@ class History(Described):
             since = 0
             table.writeheader()
             rows.writerow([*STEP_COLUMNS, *self.metric_names])
-        table.writerows(asdict(record) for record in self.epochs[since:])
-        step = sum(map(len, self.step_parts[:since]))
+        table.writerows(asdict(record) for record in self.epochs[since:until])
+        step = since * len(self.step_parts[0]) if since else 0
+        failed = (self.failed_steps, self.failed_rates) if until is None else ((), ())
         parts = zip(
-            (*self.step_parts[since:], *self.failed_steps),
-            (*self.rate_parts[since:], *self.failed_rates),
+            (*self.step_parts[since:until], *failed[0]),
+            (*self.rate_parts[since:until], *failed[1]),
             strict=True,
         )
         for epoch, part in enumerate(parts, start=since + 1):
@@ -149,9 +151,10 @@ class History(Described):
         A last line that has no end is left out, which is a UserWarning.
         Raises InputError, naming the file and the line, for a table that is damaged.
         """
-        epochs = _read_table(directory / EPOCHS, _epochs) or []
+        texts = [_text_of(directory / name) for name in (EPOCHS, STEPS)]  # a run may write on
+        epochs = _table_of(directory / EPOCHS, texts[0], _epochs) or []
         none: Steps = ((), [np.empty((0, len(STEP_COLUMNS)))] * len(epochs))
-        names, parts = _read_table(directory / STEPS, _steps) or none
+        names, parts = _table_of(directory / STEPS, texts[1], _steps) or none
         if len(parts) not in (len(epochs), len(epochs) + 1):
             raise InputError(
                 f"{directory}: {STEPS} has {len(parts)} epochs and {EPOCHS} {len(epochs)}; one of "
@@ -169,14 +172,20 @@ def _unknown_metric(name: str, names: tuple[str, ...]) -> InputError:
     return unknown_name("metric of the steps", name, names)
 
 
-def _read_table(path: Path, read: Callable[[Reader], Table]) -> Table | None:
-    """Return what `read` makes of the lines of a table, None where there is no such file."""
+def _text_of(path: Path) -> str | None:
+    """Return the text of a file, None where there is none."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} can't be read: {error}") from error
+
+
+def _table_of(path: Path, text: str | None, read: Callable[[Reader], Table]) -> Table | None:
+    """Return what `read` makes of the lines of a table; of no text None."""
+    if text is None:
+        return None
     whole = text[: text.rfind("\n") + 1] or text
     if whole != text:
         warnings.warn(

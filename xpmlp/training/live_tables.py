@@ -1,5 +1,6 @@
 """history.csv and steps.csv of a training in progress, for others to read meanwhile."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from xpmlp.training.history import EPOCHS, STEPS, History
@@ -24,8 +25,20 @@ class LiveTables:
         there = all((self.folder / name).is_file() for name in (EPOCHS, STEPS))
         if since is None or not there:
             history.write(self.folder)
-        elif since < len(history.epochs):
-            for name, text in history.texts(since).items():
-                with (self.folder / name).open("a", encoding="utf-8", newline="") as table:
-                    table.write(text)
+        else:
+            self._append(history, since)
         self.written = len(history.epochs)
+
+    def _append(self, history: History, since: int) -> None:
+        """Add the epochs after the first `since`, each to both tables before the next one."""
+        with ExitStack() as opened:
+            tables = {
+                name: opened.enter_context(
+                    (self.folder / name).open("a", encoding="utf-8", newline="")
+                )
+                for name in (STEPS, EPOCHS)
+            }
+            for epoch in range(since, len(history.epochs)):
+                for name, text in history.texts(epoch, epoch + 1).items():
+                    tables[name].write(text)
+                    tables[name].flush()
