@@ -10,6 +10,7 @@ from tests.problems import make_dataset
 from xpmlp.errors import InputError
 from xpmlp.runs.fitting import fit
 from xpmlp.runs.run import Trainer as PublicTrainer
+from xpmlp.training.callbacks import Callback
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import Config
 from xpmlp.training.trainer import Trainer
@@ -132,3 +133,20 @@ def test_a_run_tells_which_rates_it_had():
     train(trainer, 2)
     trainer.learning_rate = 0.02
     assert "rates       0.08, from epoch 3 on 0.02\n" in str(trainer.run())
+
+
+def test_a_rate_that_is_set_within_an_epoch_counts_from_the_next():
+    """So its plan says, too, and the first one is not forgotten."""
+
+    class Setting(Callback):
+        every = 2
+
+        def after_steps(self, steps):
+            if steps.epoch == 1:
+                steps.trainer.learning_rate = 0.02
+
+    trainer = fit(CONFIG, make_dataset(), callbacks=Setting()).trainer
+    assert [(plan.learning_rate, plan.since) for plan in trainer.plans] == [(0.08, 0), (0.02, 1)]
+    rates = [0.08 if step < STEPS else 0.02 for step in range(4 * STEPS)]
+    expected = [rate * cosine(step, 4 * STEPS) for step, rate in enumerate(rates)]
+    np.testing.assert_allclose(trainer.history.learning_rates, expected, rtol=1e-14)

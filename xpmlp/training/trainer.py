@@ -208,6 +208,7 @@ class Trainer(Described):
         """Return the order of rows and the learning rates of the next epoch."""
         epoch, order = self._standing.epochs, None
         self.generator.bit_generator.state = self._standing.generator_state
+        self._planned = self.plans
         if self.order is not None:
             order = self._checked(self.order(epoch))
         elif self.steps_per_epoch > 1:
@@ -249,7 +250,10 @@ class Trainer(Described):
             stopping = stopping.after(epoch + 1, validation.loss, result.state.params)
         history.append(record, result.metrics, plan.learning_rates)
         generator_state = self.generator.bit_generator.state
-        self._standing = Standing(epoch + 1, result.state, generator_state, stopping, self.plans)
+        plans = self._planned
+        if self.plans != plans:  # the rate was set within the epoch
+            plans = (*plans, self.plans[-1]._replace(since=epoch + 1))
+        self._standing = Standing(epoch + 1, result.state, generator_state, stopping, plans)
         return record
 
     def evaluate(self, rows: Rows) -> Evaluation:
