@@ -214,3 +214,13 @@ def test_the_net_and_the_batch_are_checked():
         compare_gradients(ours(), NET, (X, CLASSES.t), **SOFTMAX)
     with pytest.raises(InputError, match="takes one net"):
         compare_gradients(ours(), several, CLASSES, **SOFTMAX)
+
+
+def test_a_single_number_is_no_transpose_of_ours():
+    """What is wrong with one number can be anything."""
+    net, x = random_params(np.random.default_rng(1), (1, 1)), X[:, :1]
+    batch, options = Batch(x, VALUES.t[:, :1]), {"activations": (), "loss": "mean_squared_error"}
+    (right,) = loss_and_grads(np, net, batch, **options).grads
+    W, b = compare_gradients([(right.W * 1.37, right.b)], net, batch, **options)
+    assert (W.verdict, b.verdict) == ("WRONG", "CORRECT")
+    assert W.note.startswith("1 of 1 entries differ")

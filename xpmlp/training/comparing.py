@@ -287,7 +287,7 @@ def _ratio(m: np.ndarray, g: np.ndarray, tolerance: float) -> float | None:
 
 def _turned(m: np.ndarray, ours: np.ndarray, factors: _Factors, tolerance: float) -> str:
     """Return that an array is the transpose of ours, or nothing."""
-    if m.ndim != 2 or m.shape != ours.shape[::-1]:
+    if m.ndim != 2 or m.size == 1 or m.shape != ours.shape[::-1]:
         return ""
     if _error(m.T, ours) < tolerance:
         return "the transpose of ours"
