@@ -96,6 +96,16 @@ def test_seeds_too(capsys, tmp_path):
         assert float(table[3]["learning_rate"]) == 0.01
 
 
+def test_a_seed_that_went_on_alone_at_another_rate_comes_back_aloud(capsys, tmp_path):
+    assert run(capsys, *QUICK, "--seeds", "2", "--out", "many")[0] == 0
+    assert run(capsys, "--resume", "many/seed-1", *FINER)[0] == 0
+    _, _, err = run(capsys, "--resume", "many", "--epochs", "6", "--no-plots")
+    said = "note: the learning rate of seed 1 was another; it is planned anew: 0.1, cosine"
+    assert err.splitlines() == [said]
+    rates = [row["learning_rate"] for row in read_table(tmp_path / "many/seed-1/history.csv")]
+    assert list(map(float, rates[3:])) == [0.01, 0.005, 0.1]
+
+
 def test_a_first_epoch_that_diverges_has_steps_and_no_figures(capsys, tmp_path):
     wild = ["--learning-rate", "1e30", "--optimizer", "sgd", "--out", "wild"]
     code, out, err = run(capsys, *QUICK, *wild)

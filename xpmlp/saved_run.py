@@ -22,6 +22,7 @@ from xpmlp.runs.lock import FolderLock
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import RATE_OPTIONS, RESUMABLE, Config
 from xpmlp.training.members import Members
+from xpmlp.training.rates import same_rates
 from xpmlp.training.texts import named_seeds
 
 
@@ -104,7 +105,12 @@ class SavedRun:
         if all(checkpoint and _is_complete(checkpoint, config) for checkpoint in self.checkpoints):
             warn(f"note: {self._what_was_done(known, config)}")
         elif self.replan:
-            warn(f"note: {_planned_anew(longest, config)}")
+            warn(f"note: {_planned_anew(known, config)}")
+        elif others := [c.config.seed for c in known if not same_rates(config, c.config)]:
+            warn(
+                f"note: the learning rate of seed {named_seeds(others)} was another; it is planned "
+                f"anew: {config.learning_rate:g}, {config.lr_schedule}"
+            )
         elif config.epochs != self.config.epochs and config.lr_schedule not in TIMELESS:
             warn(
                 f"note: the {config.lr_schedule} schedule depends on the number of epochs; from "
@@ -137,9 +143,11 @@ class SavedRun:
         )
 
 
-def _planned_anew(done: int, config: Config) -> str:
+def _planned_anew(known: list[Checkpoint], config: Config) -> str:
+    done = {len(saved.epochs) for saved in known} or {0}
+    first = f"epoch {min(done) + 1}" if len(done) == 1 else "where each seed stands"
     return (
-        f"from epoch {done + 1} to {config.epochs} the learning rate is planned anew: "
+        f"from {first} to {config.epochs} the learning rate is planned anew: "
         f"{config.learning_rate:g}, {config.lr_schedule}"
     )
 
