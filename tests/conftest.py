@@ -8,6 +8,7 @@ tests that are not for a GPU see none, so that they do what they do everywhere.
 
 import os
 import signal
+import tempfile
 from itertools import compress
 from pathlib import Path
 
@@ -40,6 +41,17 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     os.environ[VARIABLE] = "1" if runs_all(config) else ""
+    if not hasattr(config, "workerinput"):
+        share_what_jax_compiles(config)
+
+
+def share_what_jax_compiles(config):
+    """Let the processes of a run share it, and find again what they have let go of."""
+    folder = tempfile.TemporaryDirectory(prefix="xpmlp-tests-jax-", ignore_cleanup_errors=True)
+    config.add_cleanup(folder.cleanup)
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", folder.name)
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
 def pytest_collection_modifyitems(config, items):

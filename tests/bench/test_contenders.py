@@ -229,7 +229,7 @@ def test_xpmlps_rows_say_how_their_last_epoch_ran(name, monkeypatch):
     step = contender.trainer.problem.step
     assert contender.how_it_ran == step.how
     assert contender.describe()["epoch"].endswith(f"; {step.how}")
-    monkeypatch.setattr(contender.trainer, "problem", SimpleNamespace(step=len))
+    monkeypatch.setattr(contender, "trainer", SimpleNamespace(problem=SimpleNamespace(step=len)))
     assert contender.how_it_ran == "step by step"
 
 
