@@ -4,8 +4,10 @@ import hashlib
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
+from pathlib import Path
 from threading import Timer
 
 import pytest
@@ -171,3 +173,24 @@ def test_a_program_that_is_woken_by_signals_stays_so():
         signal.set_wakeup_fd(before)
         ours.close()
         theirs.close()
+
+
+def test_a_ctrl_c_that_falls_into_an_exec_ends_with_130_too(tmp_path):
+    """As the definition of a dataclass is one; `python -m` then kills itself at its exit."""
+    (tmp_path / "program.py").write_text("""
+from xpmlp.commands import guarded, run_as_program
+
+def run():
+    exec("raise KeyboardInterrupt")
+
+run_as_program(lambda arguments: guarded("program", run))
+""")
+    root = str(Path(interrupt.__file__).parent.parent)
+    done = subprocess.run(
+        [sys.executable, "-m", "program"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (130, "program: interrupted\n")

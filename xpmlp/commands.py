@@ -113,4 +113,5 @@ def run_as_program(main: Callable[[Sequence[str] | None], int]) -> NoReturn:
         sys.stdout.flush()
     except OSError:
         silence(sys.stdout)
+    exec("")  # forgets a Ctrl-C that fell into an exec, as of a dataclass; Python would die by it
     raise SystemExit(code)
