@@ -24,6 +24,7 @@ from xpmlp.backends.registry import BACKENDS, load
 from xpmlp.errors import BackendUnavailableError
 
 CPU_BACKENDS = tuple(name for name, entry in BACKENDS.items() if "cpu" in entry.devices)
+UNCOMPILED_BACKENDS = tuple(name for name in CPU_BACKENDS if name != "jax")
 CUDA_BACKENDS = tuple(name for name, entry in BACKENDS.items() if "cuda" in entry.devices)
 HERE = Path(__file__).parent
 VISIBLE = "CUDA_VISIBLE_DEVICES"

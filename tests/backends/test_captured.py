@@ -36,7 +36,7 @@ def recording_backend(dtype="float64"):
     return backend
 
 
-@settings(max_examples=examples(30, few=5), deadline=None)
+@settings(max_examples=examples(20, few=5), deadline=None)
 @given(problem=problems())
 def test_captured_steps_are_the_step(problem):
     assert_replays(recording_backend(problem[-1]), problem, captured.CapturedEpoch)

@@ -39,7 +39,7 @@ def assert_same_run(ours, numpys):
 
 
 @settings(
-    max_examples=examples(50, few=5),
+    max_examples=examples(20, few=5),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -109,7 +109,7 @@ def problems(draw):
     return objective, params, rows, EpochPlan(order, batch_size, rates), hyper, dtype
 
 
-@settings(max_examples=examples(150, few=40), deadline=None)
+@settings(max_examples=examples(100, few=40), deadline=None)
 @given(problem=problems())
 @pytest.mark.parametrize("name", PLANNED)
 def test_a_replay_is_the_step(name, problem):

@@ -237,6 +237,6 @@ def test_gradients_are_those_of_torch(torch_oracle, case):
 
 
 @given(case=cases())
-@settings(max_examples=examples(60, few=6), deadline=None)
+@settings(max_examples=examples(30, few=6), deadline=None)
 def test_gradients_are_those_of_jax(jax_oracle, case):
     check(case, *jax_oracle(case))

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.conftest import CPU_BACKENDS, load_or_skip
+from tests.conftest import UNCOMPILED_BACKENDS, load_or_skip
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.pictures.style import save
 from xpmlp.recipes import bu_two_layer as bu
@@ -29,7 +29,7 @@ def untrained(name="numpy"):
     return Results(Setting(backend=name, device="cpu"), {})
 
 
-@pytest.mark.parametrize("name", CPU_BACKENDS)
+@pytest.mark.parametrize("name", UNCOMPILED_BACKENDS)
 def test_checks_without_data_on_every_backend(name):
     rows = judge(WITHOUT_DATA, untrained(name))
     assert [row.quantity for row in rows if row.verdict not in ("exact", "holds")] == []

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.conftest import CPU_BACKENDS, load_or_skip
+from tests.conftest import UNCOMPILED_BACKENDS, load_or_skip
 from xpmlp.pictures.style import save
 from xpmlp.recipes import psu_xor_spiral_iris
 from xpmlp.recipes.base import Golden, Results, Setting, Training, train
@@ -95,7 +95,7 @@ def test_full_runs_have_ten_seeds():
         assert {len(group) for group in training.configs(Setting()).values()} == {10}
 
 
-@pytest.mark.parametrize("name", CPU_BACKENDS)
+@pytest.mark.parametrize("name", UNCOMPILED_BACKENDS)
 def test_golden_figures_and_gradients_on_every_backend(name):
     results = xor_results(name)
     golden = [check for check in RECIPE.checks if isinstance(check, Golden)]

@@ -5,7 +5,7 @@ import pytest
 from sklearn.datasets import make_moons
 from sklearn.model_selection import train_test_split
 
-from tests.conftest import CPU_BACKENDS, load_or_skip
+from tests.conftest import UNCOMPILED_BACKENDS, load_or_skip
 from xpmlp.nn import affine
 from xpmlp.pictures.style import save
 from xpmlp.recipes.base import Results, Setting, Training, train
@@ -68,7 +68,7 @@ def test_the_rows_are_the_published_ones():
     assert (len(data.train), len(data.validation), len(data.test)) == (3500, 0, 1500)
 
 
-@pytest.mark.parametrize("name", CPU_BACKENDS)
+@pytest.mark.parametrize("name", UNCOMPILED_BACKENDS)
 def test_the_identities_hold_on_every_backend(name):
     results = tiny_results(name)
     for identity in IDENTITIES:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.conftest import CPU_BACKENDS, load_or_skip
+from tests.conftest import UNCOMPILED_BACKENDS, load_or_skip
 from tests.problems import make_dataset
 from xpmlp.data.dataset import Rows
 from xpmlp.pictures.style import save
@@ -24,7 +24,7 @@ WITHOUT_DATA = [
 ]
 
 
-@pytest.mark.parametrize("name", CPU_BACKENDS)
+@pytest.mark.parametrize("name", UNCOMPILED_BACKENDS)
 def test_checks_without_data_on_every_backend(name):
     load_or_skip(name)
     rows = judge(WITHOUT_DATA, Results(Setting(backend=name, device="cpu"), {}))

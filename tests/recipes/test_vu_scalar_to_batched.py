@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.conftest import CPU_BACKENDS, load_or_skip
+from tests.conftest import UNCOMPILED_BACKENDS, load_or_skip
 from tests.problems import make_dataset
 from xpmlp.data.toy import ellipse_rows
 from xpmlp.pictures.style import save
@@ -45,7 +45,7 @@ def results():
     return Results(setting, {name: train(t, setting) for name, t in trainings.items()})
 
 
-@pytest.mark.parametrize("name", CPU_BACKENDS)
+@pytest.mark.parametrize("name", UNCOMPILED_BACKENDS)
 def test_checks_without_training_are_good_on_every_backend(name):
     load_or_skip(name)
     rows = judge(CHECKS, Results(Setting(backend=name, device="cpu"), {}))

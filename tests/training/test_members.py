@@ -64,6 +64,8 @@ def assert_same_run(mine, alone):
     ],
 )
 def test_each_seed_is_the_run_that_it_would_be_alone(backend, manner, options):
+    if backend.name == "jax" and not {"clip_norm", "dropout"} & set(options):
+        pytest.skip("JAX compiles each net three times, so two kinds have to do")
     config = BASE.replace(epochs=8, seeds=(0, 3, 7), **options)
     data = make_dataset()
     for mine, own in zip(
