@@ -10,8 +10,8 @@ import array_api_compat.numpy as numpy_xp
 import numpy as np
 import pytest
 
-from xpmlp.compiler.cuda_expressions import Parameter, number, offset, row_major
-from xpmlp.compiler.cuda_source import PRELUDE
+from xpmlp.compiler.cuda_source import PRELUDE, number
+from xpmlp.compiler.expressions import Parameter, offset, row_major
 from xpmlp.compiler.grouping import KERNEL
 from xpmlp.compiler.plan import Plan
 from xpmlp.compiler.recording import NotRecordable

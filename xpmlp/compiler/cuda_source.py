@@ -9,28 +9,20 @@ order, so that the same input gives the same bits. What a loop writes, it writes
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from textwrap import indent
 from typing import Any, NamedTuple
 
-from xpmlp.compiler.cuda_expressions import (
-    FLOATING,
-    Parameter,
-    expression,
-    number,
-    offset,
-    operand_types,
-    parameter,
-    row_major,
-    type_of,
-)
-from xpmlp.compiler.grouping import COLUMNS, MAP, REDUCING, ROWS, Segment, Shape, sources_of
-from xpmlp.compiler.recording import Node, NotRecordable, Operation
+from xpmlp.compiler.expressions import FLOATING, Parameter, offset, parameter, type_of
+from xpmlp.compiler.grouping import COLUMNS, MAP, REDUCING, ROWS, Segment, Shape
+from xpmlp.compiler.recording import Node, Operation
+from xpmlp.compiler.source import Loop, Reduction, Writer, lines
 
 THREADS, WARP, TILE = 256, 32, 8
 WARPS = THREADS // WARP
 ENTRIES_OF_A_BLOCK, MOST_BLOCKS = 4 * THREADS, 1024
 LONGEST_INT = 2**31 - THREADS * MOST_BLOCKS
+LEAST, MOST = 2.0**-126, (2.0 - 2.0**-23) * 2.0**127  # normal numbers of a float
+INFINITY, NAN = "__int_as_float(0x7f800000)", "__int_as_float(0x7fffffff)"  # NVRTC has no names
 PRELUDE = """\
 template <typename T> __device__ __forceinline__ T largest(T a, T b) {
     return a > b || a != a ? a : b;
@@ -100,21 +92,8 @@ def _parameters(kind: str, nodes: Sequence[Node], arrays: Sequence[Any]) -> dict
     return {node: parameter(f"{kind}{k}", array) for k, (node, array) in pairs}
 
 
-@dataclass
-class Loop:
-    """Statements of one loop, what they loaded, and what is written at the end."""
-
-    statements: list[str] = field(default_factory=list)
-    writes: list[str] = field(default_factory=list)
-    loaded: dict[str, str] = field(default_factory=dict)
-
-    def text(self) -> str:
-        """Return the code."""
-        return "".join(f"{line}\n" for line in (*self.statements, *self.writes))
-
-
-class Writer:
-    """Writes the code of one segment; the entries are at `i`, the numbers that they give at `r`.
+class CudaWriter(Writer):
+    """Writes the code of one segment for a GPU.
 
     blocks: of the segment. scratch: bytes that it uses, from an offset on.
     """
@@ -123,18 +102,11 @@ class Writer:
         self,
         segment: Segment,
         reads: dict[Node, Parameter],
-        writes: dict[Node, Parameter],
+        outs: dict[Node, Parameter],
         offset: int,
     ) -> None:
-        self.segment, self.reads, self.outs, self.offset = segment, reads, writes, offset
-        self.names = {op.result: f"v{k}" for k, op in enumerate(segment.operations)}
-        self.reductions = [
-            Reduction.of(op, self.names[op.result])
-            for op in segment.operations
-            if op.name in REDUCING
-        ]
-        self.size, self.numbers = math.prod(segment.full), math.prod(segment.reduced or ())
-        self.length = self.size // self.numbers
+        super().__init__(segment, reads, outs)
+        self.offset = offset
         self.index = "long long" if self.size >= LONGEST_INT else "int"
         self.blocks, self.scratch = 0, 0
 
@@ -142,102 +114,58 @@ class Writer:
         """Return the code; sets `blocks` and `scratch`."""
         raise NotImplementedError
 
-    def compute(self, operation: Operation, loop: Loop, at: str, place: str = "") -> None:
-        """Add an element-wise operation to a loop; place: where it keeps its value, `[j]`."""
-        name, shape = self.names[operation.result], operation.result.form[0]
-        wanted = operand_types(operation)
-        operands = [
-            self.operand(source, loop, shape, at, wish, place)
-            for source, wish in zip(operation.arguments, wanted, strict=False)
-        ]
-        declared = "" if place else f"const {type_of(operation.result.form[1])} "
-        loop.statements.append(f"{declared}{name}{place} = {expression(operation, operands)};")
-        self.write(operation.result, loop, at, place)
+    def number(self, value: Any, kind: str | None) -> str:
+        """Return a number as a literal of a C type."""
+        return number(value, kind)
 
-    def accumulate(self, operation: Operation, loop: Loop, place: str = "") -> None:
-        """Add the entries' part of a reduction to a loop."""
-        kind = type_of(operation.result.form[1])
-        values = [
-            self.operand(source, loop, source.form[0], "i", kind, place)
-            for source in sources_of(operation)
-        ]
-        name, joined = self.names[operation.result], " * ".join(values)
-        both = Reduction.of(operation, name).both
-        loop.statements.append(f"{name} = {both}({name}, {joined});")
+    def entry(self, read: Parameter, shape: Shape, at: str) -> str:
+        """Return the entry that is broadcast to the place `at` of an array of a shape."""
+        return f"{read.name}[{offset(at, shape, read)}]"
 
-    def write(self, node: Node, loop: Loop, at: str, place: str = "") -> None:
-        """Write a value at the end of a loop, if it is read elsewhere."""
-        if node in self.outs:
-            if not row_major(self.outs[node]):
-                raise NotRecordable("a result of a kernel does not lie row by row")
-            loop.writes.append(f"{self.outs[node].name}[{at}] = {self.names[node]}{place};")
+    def written(self, out: Parameter, shape: Shape, at: str) -> str:  # noqa: ARG002
+        """Return the place of an entry of a result."""
+        return f"{out.name}[{at}]"
 
-    def operand(
-        self, source: Any, loop: Loop, shape: Shape, at: str, wish: str | None, place: str
-    ) -> str:
-        """Return the expression of an operand in a C type, loaded where it is not yet known."""
-        if not isinstance(source, Node):
-            return number(source, wish)
-        if source.owner in self.names:
-            held = "" if source.owner in self.segment.in_reduced else place
-            name, kind = f"{self.names[source.owner]}{held}", type_of(source.form[1])
-        else:
-            read = self.reads[source]
-            kind, entry = read.type, f"{read.name}[{offset(at, shape, read)}]"
-            if entry not in loop.loaded:
-                loop.loaded[entry] = f"{read.name}_{at}{len(loop.loaded)}"
-                loop.statements.append(f"const {kind} {loop.loaded[entry]} = {entry};")
-            name = loop.loaded[entry]
-        return name if wish in (None, kind) else f"({wish}){name}"
-
-    def both_loops(self) -> tuple[Loop, Loop]:
-        """Return the loop over the entries, and what is done with the numbers."""
-        entries, numbers = Loop(), Loop()
-        for operation in self.segment.operations:
-            if operation.name in REDUCING:
-                self.accumulate(operation, entries)
-                self.write(operation.result, numbers, "r")
-            elif operation.result in self.segment.in_reduced:
-                self.compute(operation, numbers, "r")
-            else:
-                self.compute(operation, entries, "i")
-        return entries, numbers
+    def joined(self, one: Reduction, value: str) -> str:
+        """Return the statement that joins a value to a reduction."""
+        return f"{one.name} = {both(one)}({one.name}, {value});"
 
     def starts(self) -> str:
         """Return the declarations of what is accumulated."""
-        return "".join(f"{one.type} {one.name} = {one.start};\n" for one in self.reductions)
+        return lines([f"{one.type} {one.name} = {self.start(one)};" for one in self.reductions])
 
     def shares(self) -> str:
         """Return the divisions that make means of sums."""
         means = [one.name for one in self.reductions if one.is_mean]
-        return "".join(f"{name} /= {self.length};\n" for name in means)
+        return lines([f"{name} /= {self.length};" for name in means])
 
 
-class Reduction(NamedTuple):
-    """A reduction in code: its variable and C type, where it starts, how two parts are joined."""
-
-    name: str
-    type: str
-    start: str
-    is_sum: str
-    is_mean: bool
-
-    @classmethod
-    def of(cls, operation: Operation, name: str) -> "Reduction":
-        """Return it. Raises NotRecordable for the largest of integers."""
-        kind, largest = type_of(operation.result.form[1]), operation.name == "max"
-        if largest and kind not in FLOATING:
-            raise NotRecordable("kernels know no max of integers")
-        start = number(-math.inf, kind) if largest else "0"
-        return cls(name, kind, start, "false" if largest else "true", operation.name == "mean")
-
-    @property
-    def both(self) -> str:
-        """The function that joins two parts."""
-        return f"both<{self.is_sum}, {self.type}>"
+def both(one: Reduction) -> str:
+    """Return the function that joins two parts of a reduction."""
+    return f"both<{is_sum(one)}, {one.type}>"
 
 
-class Map(Writer):
+def is_sum(one: Reduction) -> str:
+    """Return whether a reduction adds up, in C."""
+    return "true" if one.is_sum else "false"
+
+
+def number(value: Any, kind: str | None) -> str:
+    """Return a number as a literal of a C type."""
+    if kind == "float" and (abs(value) < LEAST or abs(value) > MOST):
+        value = math.copysign(0.0 if abs(value) < LEAST else math.inf, value)
+    if kind not in FLOATING:
+        text = str(int(value))
+    elif math.isnan(value):
+        text = f"({kind}){NAN}"
+    elif math.isinf(value):
+        text = f"{'-' * (value < 0)}({kind}){INFINITY}"
+    else:
+        text = repr(float(value)) + ("f" if kind == "float" else "")
+    return f"({text})" if text.startswith("-") else text
+
+
+class Map(CudaWriter):
     """A thread for each entry."""
 
     def text(self) -> str:
@@ -250,7 +178,7 @@ class Map(Writer):
         )
 
 
-class Rows(Writer):
+class Rows(CudaWriter):
     """A warp for each row: a lane keeps every 32nd entry, and all lanes know the numbers."""
 
     def text(self) -> str:
@@ -265,14 +193,15 @@ class Rows(Writer):
                 self.compute(operation, entries, "i", "[j]")
                 continue
             if operation.name in REDUCING:
-                declared += f"{kind} {name} = {Reduction.of(operation, name).start};\n"
+                one = Reduction.of(operation, name)
+                declared += f"{kind} {name} = {self.start(one)};\n"
                 self.accumulate(operation, entries, "[j]")
                 self.write(operation.result, numbers, "r")
             code += self._over_row(entries.statements)
             entries = Loop(writes=entries.writes)
             code += self._numbers(operation, numbers)
         code += self._over_row([*entries.statements, *entries.writes])
-        writes = indent("".join(f"{line}\n" for line in numbers.writes), " " * 8)
+        writes = indent(lines(numbers.writes), " " * 8)
         return (
             f"const int r = block * {WARPS} + threadIdx.x / {WARP}, lane = threadIdx.x % {WARP};\n"
             f"if (r < {self.numbers}) {{\n"
@@ -286,15 +215,15 @@ class Rows(Writer):
         if operation.name in REDUCING:
             one = Reduction.of(operation, name)
             share = f"{name} /= {self.length};\n" if one.is_mean else ""
-            return f"{name} = over_warp<{one.is_sum}>({name}, 1);\n{share}"
+            return f"{name} = over_warp<{is_sum(one)}>({name}, 1);\n{share}"
         numbers.statements.clear()
         self.compute(operation, numbers, "r")
-        return "".join(f"{line}\n" for line in numbers.statements)
+        return lines(numbers.statements)
 
     def _over_row(self, statements: Sequence[str]) -> str:
         if not statements:
             return ""
-        text = "".join(f"{line}\n" for line in statements)
+        text = lines(statements)
         if re.search(r"\bi\b", text):
             text = f"const {self.index} i = ({self.index})r * {self.length} + column;\n{text}"
         return (
@@ -304,7 +233,7 @@ class Rows(Writer):
         )
 
 
-class Columns(Writer):
+class Columns(CudaWriter):
     """Eight columns a block; 32 threads share a column's rows."""
 
     def text(self) -> str:
@@ -316,13 +245,13 @@ class Columns(Writer):
         entries, numbers = self.both_loops()
         parts = "".join(
             f"__shared__ {one.type} shared_{one.name}[{THREADS}];\n"
-            f"shared_{one.name}[threadIdx.x] = over_warp<{one.is_sum}>({one.name}, {TILE});\n"
+            f"shared_{one.name}[threadIdx.x] = over_warp<{is_sum(one)}>({one.name}, {TILE});\n"
             for one in self.reductions
         )
         joined = "".join(
             f"{one.name} = shared_{one.name}[threadIdx.x];\n"
             f"for (int other = {WARP}; other < {THREADS}; other += {WARP})\n"
-            f"    {one.name} = {one.both}({one.name}, shared_{one.name}[threadIdx.x + other]);\n"
+            f"    {one.name} = {both(one)}({one.name}, shared_{one.name}[threadIdx.x + other]);\n"
             for one in self.reductions
         )
         return (
@@ -341,7 +270,7 @@ class Columns(Writer):
         )
 
 
-class Total(Writer):
+class Total(CudaWriter):
     """Several blocks for each member; where there are more than one, the last adds up."""
 
     def text(self) -> str:
@@ -351,7 +280,7 @@ class Total(Writer):
         entries, numbers = self.both_loops()
         over_block = "".join(
             f"__shared__ {one.type} shared_{one.name}[{WARPS}];\n"
-            f"{one.name} = over_block<{one.is_sum}>({one.name}, shared_{one.name});\n"
+            f"{one.name} = over_block<{is_sum(one)}>({one.name}, shared_{one.name});\n"
             for one in self.reductions
         )
         return (
@@ -376,10 +305,10 @@ class Total(Writer):
             found = f"((volatile {one.type}*)(scratch + {start}))"
             left += f"    {found}[block] = {one.name};\n"
             joined += (
-                f"{one.name} = {one.start};\n"
+                f"{one.name} = {self.start(one)};\n"
                 f"for (int other = threadIdx.x; other < {each}; other += {THREADS})\n"
-                f"    {one.name} = {one.both}({one.name}, {found}[r * {each} + other]);\n"
-                f"{one.name} = over_block<{one.is_sum}>({one.name}, shared_{one.name});\n"
+                f"    {one.name} = {both(one)}({one.name}, {found}[r * {each} + other]);\n"
+                f"{one.name} = over_block<{is_sum(one)}>({one.name}, shared_{one.name});\n"
             )
         counter = f"(unsigned*)(scratch + {self.offset}) + r"
         return (
@@ -389,4 +318,4 @@ class Total(Writer):
         )
 
 
-WRITERS: dict[str, type[Writer]] = {MAP: Map, ROWS: Rows, COLUMNS: Columns}
+WRITERS: dict[str, type[CudaWriter]] = {MAP: Map, ROWS: Rows, COLUMNS: Columns}

@@ -1,6 +1,5 @@
-"""Operations, numbers and places of entries as CUDA C."""
+"""Operations, numbers and places of entries in C, as all dialects of it write them."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +15,6 @@ TYPES = {
 }
 FLOATING = ("float", "double")
 UNSIGNED = {"int": "unsigned", "long long": "unsigned long long"}
-INFINITY, NAN = "__int_as_float(0x7f800000)", "__int_as_float(0x7fffffff)"  # NVRTC has no names
 ANY_TYPE = {
     "add": "{0} + {1}",
     "subtract": "{0} - {1}",
@@ -42,7 +40,6 @@ FLOATS_ONLY = {
     "minimum": "-largest(-{0}, -{1})",
     **{name: name + "{f}({0})" for name in ("sqrt", "exp", "expm1", "log", "log1p", "tanh")},
 }
-LEAST, MOST = 2.0**-126, (2.0 - 2.0**-23) * 2.0**127  # normal numbers of a float
 COMPARISONS = ("greater", "less", "equal")
 WIDENING = (("bool",), ("int", "long long"), FLOATING)
 
@@ -101,21 +98,6 @@ def expression(operation: Operation, operands: Sequence[str]) -> str:
         raise NotRecordable(f"kernels know no {operation.name} of {operation.result.form[1]}")
     suffix = "f" if kind == "float" else ""
     return f"({kind})({FLOATS_ONLY[operation.name].format(*operands, f=suffix)})"
-
-
-def number(value: Any, kind: str | None) -> str:
-    """Return a number as a literal of a C type."""
-    if kind == "float" and (abs(value) < LEAST or abs(value) > MOST):
-        value = math.copysign(0.0 if abs(value) < LEAST else math.inf, value)
-    if kind not in FLOATING:
-        text = str(int(value))
-    elif math.isnan(value):
-        text = f"({kind}){NAN}"
-    elif math.isinf(value):
-        text = f"{'-' * (value < 0)}({kind}){INFINITY}"
-    else:
-        text = repr(float(value)) + ("f" if kind == "float" else "")
-    return f"({text})" if text.startswith("-") else text
 
 
 def offset(at: str, shape: Shape, read: Parameter) -> str:
