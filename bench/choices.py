@@ -12,6 +12,7 @@ from bench.cases import Case, case_named, default_cases
 from bench.processes import Setup
 from bench.sweep import SWEEPS
 from xpmlp.errors import InputError, unknown_name
+from xpmlp.processors import usable_processors
 
 DEVICES = ("auto", "cpu", "cuda")
 QUICK_CASE, QUICK_ROWS = "300/128", 12_800
@@ -63,7 +64,7 @@ def chosen_setups(arguments: argparse.Namespace) -> list[Setup]:
     """
     from bench.machine import has_avx512
 
-    most = processes.processors()
+    most = usable_processors()
     threads = most if arguments.threads is None else arguments.threads
     if not 1 <= threads <= most:
         raise InputError(f"--threads {threads}: this process may use 1 to {most} processors")

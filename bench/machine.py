@@ -8,7 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bench.processes import ROOT, Setup, processors
+from bench.processes import ROOT, Setup
+from xpmlp.processors import usable_processors
 
 LIBRARIES = (
     "numpy",
@@ -48,7 +49,7 @@ def describe_machine() -> dict[str, Any]:
 
     return {
         "cpu": cpu_name(),
-        "processors": processors(),
+        "processors": usable_processors(),
         "cpu_features": cpu_features(),
         "memory_bytes": memory(),
         "gpus": gpus(),

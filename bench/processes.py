@@ -33,13 +33,6 @@ def precision_of(name: str) -> str:
     return TF32 if name.endswith(f" {TF32}") else FULL
 
 
-def processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 class Setup(NamedTuple):
     """What is the same for all rows: the number of threads, and OpenBLAS's kernels.
 

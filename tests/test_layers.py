@@ -21,7 +21,7 @@ HEAVY_TOOLS = (
 )
 GROUND = {
     *("__init__", "errors", "suggesting", "types", "console", "described", "leaves", "files"),
-    "interrupt",
+    *("interrupt", "processors"),
 }
 MATHEMATICS = {"nn", "optim"}
 UP_TO_TRAINING = GROUND | MATHEMATICS | {"compiler", "data", "backends", "training"}

@@ -1,0 +1,75 @@
+"""How many processors this process may really use, and how many threads to start."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+ROOT = Path("/")
+
+
+def usable_processors(root: Path = ROOT) -> int:
+    """Return how many processors this process may use, at least 1.
+
+    The least of: the machine's processors, or from Python 3.13 on what PYTHON_CPU_COUNT or
+    -X cpu_count say; the affinity mask; and the CPU quotas of the control group and of those above
+    it, rounded up. OMP_NUM_THREADS is no matter of processors: see `usual_threads`.
+
+    root: the folder that holds proc/ and sys/.
+    """
+    counts = [os.cpu_count() or 1, *_quotas(root)]
+    if hasattr(os, "sched_getaffinity"):
+        counts.append(len(os.sched_getaffinity(0)))
+    return min(counts)
+
+
+def usual_threads(root: Path = ROOT) -> int:
+    """Return how many threads to use where nobody says: one per usable processor.
+
+    OMP_NUM_THREADS is an upper bound, as it is for OpenBLAS, MKL and scikit-learn: whoever starts
+    several processes side by side sets it so that they don't take each other's processors. Of a
+    list, which is for nested loops, the first number counts; other text is ignored.
+    """
+    wish = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    most = usable_processors(root)
+    return min(most, int(wish)) if wish.isdecimal() and int(wish) else most
+
+
+def _quotas(root: Path) -> Iterator[int]:
+    """Yield how many processors each control group around this process has the time of."""
+    for folder in _groups(root):
+        version_1 = [_text(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period")]
+        for words in (_text(folder / "cpu.max").split(), version_1):
+            with suppress(ValueError):  # the file is absent, or says "max"
+                quota, period = map(int, words)
+                if quota > 0 and period > 0:  # -1 is no limit
+                    yield -(-quota // period)
+
+
+def _groups(root: Path) -> Iterator[Path]:
+    """Yield the folders of this process's control group and of those above it.
+
+    Some of them may not exist: in a container the path may be one of the host, of which only the
+    innermost folder is mounted, as the outermost one.
+    """
+    mounted = root / "sys/fs/cgroup"
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        inner = PurePosixPath(*(part for part in path.split("/") if part not in ("", "..")))
+        for top in _mounts(mounted, controllers):
+            yield from (top / group for group in (inner, *inner.parents))
+
+
+def _mounts(mounted: Path, controllers: str) -> tuple[Path, ...]:
+    """Return where a hierarchy may be mounted: that of version 2, or that of the CPU's quota."""
+    if not controllers:
+        return (mounted,)
+    return (mounted / controllers, mounted / "cpu") if "cpu" in controllers.split(",") else ()
+
+
+def _text(file: Path) -> str:
+    """Return what a file of the kernel says, nothing where it is absent."""
+    try:
+        return file.read_text(errors="surrogateescape")
+    except OSError:
+        return ""
