@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.cases import ACTIVATIONS, CASES, FOR_GPUS_ALONE, RATES
@@ -51,7 +51,9 @@ def make_parser() -> argparse.ArgumentParser:
         choices=tuple(RATES),
         help="sgd, momentum, adam, or several, for all cases [sgd; momentum for 1000/10000]",
     )
-    what.add_argument("--rows", type=positive, metavar="N", help="rows of an epoch, for all cases")
+    what.add_argument(
+        "--rows", type=at_least(1), metavar="N", help="rows of an epoch, for all cases"
+    )
     how = parser.add_argument_group("how it is measured")
     how.add_argument(
         "--only", nargs="+", default=[], metavar="NAME", help="rows whose names hold these"
@@ -63,10 +65,17 @@ def make_parser() -> argparse.ArgumentParser:
         help="cpu, cuda, or auto: the CPU, and the first GPU where there is one [auto]",
     )
     how.add_argument(
-        "--rounds", type=positive, default=ROUNDS, metavar="N", help=f"timed epochs [{ROUNDS}]"
+        "--rounds", type=at_least(1), default=ROUNDS, metavar="N", help=f"timed epochs [{ROUNDS}]"
     )
     how.add_argument(
         "--threads", type=int, metavar="N", help="threads of every row [all processors]"
+    )
+    how.add_argument(
+        "--busy",
+        type=at_least(0),
+        default=0,
+        metavar="N",
+        help="other processes that spin on the rows' processors all the while [0]",
     )
     how.add_argument(
         "--tf32", action="store_true", help="on a GPU also rows with TF32 products, set apart"
@@ -107,11 +116,15 @@ def make_compare_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def positive(text: str) -> int:
-    """Return a number of at least 1 that was given as a flag."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+def at_least(least: int) -> Callable[[str], int]:
+    """Return what reads a number of at least so much from a flag."""
+
+    def number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{value} is less than {least}")
+        return value
+
     return number
 
 

@@ -7,6 +7,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
+from bench.busy import busy_processes
 from bench.cases import Case, Problem, make_problem
 from bench.choices import chosen_cases, chosen_rows, chosen_setups
 from bench.harness import Measurement, Row
@@ -45,6 +46,7 @@ class Benchmark:
             "sweep": arguments.sweep,
             "rounds": arguments.rounds,
             "threads": self.setups[0].threads,
+            "busy": arguments.busy,
             "machine": describe_machine(),
             "environment": environment(self.setups[0]),
             "cases": [],
@@ -79,7 +81,8 @@ class Benchmark:
                     bar.set_description(f"{case.name}, {name}", refresh=False)
                     bar.update()
 
-                Measurement(case, problem, rows, setup, stop, tick).run(rounds)
+                with busy_processes(setup.busy, setup.threads):
+                    Measurement(case, problem, rows, setup, stop, tick).run(rounds)
         finally:
             if any(row.first_epochs or row.status in REFUSED for row in rows):
                 self._keep(case_figures(case, problem.source, setup, rows))

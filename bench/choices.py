@@ -69,10 +69,10 @@ def chosen_setups(arguments: argparse.Namespace) -> list[Setup]:
     if not 1 <= threads <= most:
         raise InputError(f"--threads {threads}: this process may use 1 to {most} processors")
     if not arguments.kernel_check:
-        return [Setup(threads)]
+        return [Setup(threads, busy=arguments.busy)]
     if not has_avx512():
         raise InputError(f"--kernel-check: {AVX512_KERNELS} kernels need a processor with AVX-512")
-    return [Setup(threads), Setup(threads, AVX512_KERNELS)]
+    return [Setup(threads, kernels, arguments.busy) for kernels in (None, AVX512_KERNELS)]
 
 
 def chosen_rows(device: str, only: Sequence[str], flags: Sequence[str] = ()) -> list[RowName]:

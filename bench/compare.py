@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bench.report import aligned, label_of, ratio_text, title_of
-from bench.results import Figures
+from bench.results import Figures, busy
 
 SAME_CASE = ("case", "activation", "optimizer", "learning_rate", "rows", "data", "kernels")
 HEAD = ("", "A s/epoch", "B s/epoch", "B ÷ A", "A ÷ floor", "B ÷ floor", "")
@@ -38,11 +38,12 @@ def _differences(a: Figures, b: Figures) -> Iterator[str]:
 def _flat(figures: Figures) -> dict[str, Any]:
     machine = dict(figures["machine"])
     libraries = machine.pop("libraries")
-    return {**machine, **libraries, **figures["environment"], "rounds": figures["rounds"]}
+    settings = {"rounds": figures["rounds"], "busy processes": busy(figures)}
+    return {**machine, **libraries, **figures["environment"], **settings}
 
 
 def _cases(figures: Figures) -> dict[Key, Figures]:
-    return {tuple(case[name] for name in SAME_CASE): case for case in figures["cases"]}
+    return {(*(case[name] for name in SAME_CASE), busy(case)): case for case in figures["cases"]}
 
 
 def _title(case: Figures) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.report import count, kernels_text
+from bench.report import beside, count, kernels_text
 from bench.results import FLOOR, OWN, Figures
 from bench.sweep import SWEEPS
 from xpmlp.pictures.style import (
@@ -129,10 +129,10 @@ def _panel_title(case: Figures) -> str:
 
 
 def origin(figures: Figures, case: Figures) -> str:
-    """Return the data, the processor or GPU, the threads, and the kernels."""
+    """Return the data, the processor or GPU, the threads, the kernels, and what is beside."""
     name = case["entries"][0]["about"]["device_name"]
     threads = count(figures["threads"], "thread")
-    return f"{case['data']} on {name}, {threads}, {kernels_text(case)}"
+    return f"{case['data']} on {name}, {threads}, {kernels_text(case)}{beside(case)}"
 
 
 def _bar_legend() -> list["Artist"]:

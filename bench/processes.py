@@ -34,13 +34,15 @@ def precision_of(name: str) -> str:
 
 
 class Setup(NamedTuple):
-    """What is the same for all rows: the number of threads, and OpenBLAS's kernels.
+    """What is the same for all rows: threads, OpenBLAS's kernels, and who is at work beside them.
 
-    kernels: a name for OPENBLAS_CORETYPE; None leaves the variable as it was found.
+    kernels: a name for OPENBLAS_CORETYPE; None leaves the variable as it was found. busy: the
+    number of other processes that spin on the same processors.
     """
 
     threads: int
     kernels: str | None = None
+    busy: int = 0
 
     @property
     def label(self) -> str:

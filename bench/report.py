@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bench.results import EAGER, FLOOR, Figures
+from bench.results import EAGER, FLOOR, Figures, busy
 from bench.start import MOST_EPOCHS
 
 GAP = "  "
@@ -47,7 +47,7 @@ def header(figures: Figures) -> str:
         "libraries": ", ".join(" ".join(pair) for pair in machine["libraries"].items()),
         "commit": machine["commit"] or "unknown",
         "variables": " ".join("=".join(pair) for pair in figures["environment"].items()),
-        "rounds": f"{figures['rounds']}, after two epochs of warm-up",
+        "rounds": f"{figures['rounds']}, after two epochs of warm-up{beside(figures)}",
     }
     return "\n".join(f"{name:<11}{text}" for name, text in lines.items())
 
@@ -84,7 +84,14 @@ def title_of(case: Figures) -> str:
     return (
         f"{case['case']}: {case['activation']}, {case['optimizer']} at rate "
         f"{case['learning_rate']:g}, {case['rows']:,} rows of {case['data']}"
+        f"{beside(case)}"
     )
+
+
+def beside(figures: Figures) -> str:
+    """Return `, beside 2 busy processes`, nothing where a run or a case had the machine alone."""
+    number = busy(figures)
+    return f", beside {number:,} busy process{'es' * (number != 1)}" if number else ""
 
 
 def kernels_text(case: Figures) -> str:
@@ -211,7 +218,7 @@ def _seconds(median: float | None, first: float) -> str:
 
 def markdown(figures: Figures, pictures: Sequence[Any]) -> str:
     """Return the page of a run: the machine, the tables as on the terminal, the pictures."""
-    title = f"# Seconds per epoch, {figures['finished'][:10]}"
+    title = f"# Seconds per epoch{beside(figures)}, {figures['finished'][:10]}"
     images = [f"![{path.stem}]({path.name})" for path in pictures]
     blocks = [header(figures), *map(case_text, figures["cases"])]
     texts = [f"```text\n{text}\n```" for text in blocks]

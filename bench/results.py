@@ -27,6 +27,11 @@ def role_of(name: str) -> str:
     return next((role for role in (FLOOR, OWN) if name.startswith(role)), "peer")
 
 
+def busy(figures: Figures) -> int:
+    """Return how many processes spun beside a run or a case; results of old know of none."""
+    return int(figures.get("busy", 0))
+
+
 def case_figures(case: Case, source: str, setup: Setup, rows: Sequence[Row]) -> Figures:
     """Return what was measured of one case.
 
@@ -48,6 +53,7 @@ def case_figures(case: Case, source: str, setup: Setup, rows: Sequence[Row]) -> 
         "operations": case.operations,
         "data": source,
         "kernels": setup.label,
+        "busy": setup.busy,
         "entries": entries,
     }
 

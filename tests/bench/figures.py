@@ -37,7 +37,7 @@ def rows():
     ]
 
 
-def run(*cases, sweep=None):
+def run(*cases, sweep=None, busy=0):
     """A whole run; by default of the case 300/128."""
     return {
         "benchmark": FORMAT,
@@ -46,6 +46,7 @@ def run(*cases, sweep=None):
         "sweep": sweep,
         "rounds": 3,
         "threads": 2,
+        "busy": busy,
         "machine": {
             "cpu": "a processor",
             "processors": 2,
@@ -58,13 +59,14 @@ def run(*cases, sweep=None):
             "commit": "0123456789",
         },
         "environment": {"OMP_NUM_THREADS": "2"},
-        "cases": list(cases) or [case()],
+        "cases": list(cases) or [case(busy=busy)],
     }
 
 
-def case(name="300/128", made=None, kernels=None):
+def case(name="300/128", made=None, kernels=None, busy=0):
     """The figures of a case of the table."""
-    return case_figures(CASES[name], "MNIST", Setup(2, kernels), rows() if made is None else made)
+    setup = Setup(2, kernels, busy)
+    return case_figures(CASES[name], "MNIST", setup, rows() if made is None else made)
 
 
 def entry(figures, name, device="cpu"):

@@ -101,6 +101,12 @@ def test_kernels_are_checked_side_by_side(capsys, monkeypatch, tmp_path):
     assert [case["kernels"] for case in figures["cases"]] == ["as found", "SkylakeX"]
 
 
+def test_all_setups_have_as_many_busy_processes(monkeypatch):
+    monkeypatch.setattr(machine, "cpu_features", lambda: machine.AVX512)
+    setups = choices.chosen_setups(_parsed("--kernel-check", "--busy", "3", "--threads", "1"))
+    assert setups == [(1, None, 3), (1, choices.AVX512_KERNELS, 3)]
+
+
 def test_a_sweep_is_a_case_per_value(capsys, tmp_path):
     arguments = ("--sweep", "depth", "--rows", "40", "--rounds", "1", "--threads", "1")
     code, out, _ = run(capsys, *arguments, "--only", "xpmlp", "--out", "new")
@@ -188,7 +194,9 @@ def _parsed(*arguments):
         (("--threads", "0"), "--threads 0: this process may use 1 to"),
         (("--threads", "99999"), "--threads 99999: this process may use 1 to"),
         (("--rounds", "0"), "argument --rounds: 0 is less than 1"),
-        (("--rows", "x"), "argument --rows: invalid"),
+        (("--rows", "x"), "argument --rows: invalid number value: 'x'"),
+        (("--busy", "-1"), "argument --busy: -1 is less than 0"),
+        (("--busy", "two"), "argument --busy: invalid number value: 'two'"),
         (("--device", "tpu"), "argument --device: invalid choice"),
         (("--optimizer", "adamw"), "argument --optimizer: invalid choice"),
         (("--out", ""), "argument --out: the path is empty"),

@@ -261,6 +261,17 @@ def test_a_comparison_names_what_differs():
     assert any(line.startswith("only in B: 64/100") for line in lines)
 
 
+def test_runs_beside_other_numbers_of_busy_processes_are_not_compared():
+    lines = compare(run(), run(busy=2)).splitlines()
+    assert lines[0] == "busy processes: A 0, B 2"
+    assert not any(line.startswith("xpmlp numpy") for line in lines)
+    assert sum(line.startswith("only in ") for line in lines) == 2
+    assert any("rows of MNIST, beside 2 busy processes, kernels" in line for line in lines)
+    old = run()
+    del old["busy"], old["cases"][0]["busy"]
+    assert compare(old, run()).startswith("the same machine, software and settings\n")
+
+
 def test_a_verdict_needs_quartiles_apart():
     def spread(low, high):
         return {"low": low, "median": (low + high) / 2, "high": high}
