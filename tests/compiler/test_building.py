@@ -117,7 +117,7 @@ def test_a_text_is_compiled_loaded_and_called():
 
 def test_vectors_of_expf_are_right_whether_libmvec_is_there_or_not(monkeypatch):
     x = (ctypes.c_float * 21)(*(i / 7 - 1 for i in range(21)))
-    for options in (building.VECTOR_MATH, building.VECTOR_MATH[1:]):
+    for options in (building.VECTOR_MATH, building.VECTOR_MATH[-1:]):
         monkeypatch.setattr(building, "VECTOR_MATH", options)
         forget(monkeypatch)
         y = (ctypes.c_float * 21)()
@@ -167,7 +167,7 @@ def test_the_processor_is_told_by_more_than_its_architecture():
 
 @pytest.mark.parametrize("damage", ["truncated", "altered", "empty", "linked", "for others"])
 def test_a_library_that_was_tampered_with_is_made_again(damage, runs, cache, monkeypatch, tmp_path):
-    assert answer_of(afresh()) == "42"
+    load(TEXT)
     library, before = kept(cache), runs()
     content = library.read_bytes()
     if damage == "truncated":
@@ -181,12 +181,14 @@ def test_a_library_that_was_tampered_with_is_made_again(damage, runs, cache, mon
         library.symlink_to(tmp_path / "elsewhere.so")
     else:
         library.chmod(0o666)
+    forget(monkeypatch)
     assert load(TEXT).answer() == 42
     assert runs() > before
     assert kept(cache).read_bytes() == content
     assert kept(cache).lstat().st_mode & 0o777 == 0o600
     before = runs()
-    assert answer_of(afresh()) == "42"
+    forget(monkeypatch)
+    assert load(TEXT).answer() == 42
     assert runs() == before
 
 
@@ -198,14 +200,15 @@ def test_bytes_that_are_as_their_name_says_and_no_library_are_made_again(cache, 
     assert kept(cache).read_bytes() != b"text"
 
 
-@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
+@pytest.mark.parametrize("mode", [0o770, 0o707])
 def test_a_folder_that_others_may_write_to_is_no_cache(mode, cache, runs, monkeypatch):
-    assert answer_of(afresh()) == "42"
+    load(TEXT)
     before = runs()
     cache.chmod(mode)
     library = kept(cache)
     content = library.read_bytes()
     rewrite(library, b"of somebody else")
+    forget(monkeypatch)
     assert load(TEXT).answer() == 42
     assert runs() > before
     assert library.read_bytes() == b"of somebody else" != content
@@ -259,7 +262,8 @@ def fails(error: Exception):
 
 
 def test_a_cache_that_can_only_be_read_serves(cache, runs, monkeypatch):
-    assert answer_of(afresh()) == "42"
+    load(TEXT)
+    forget(monkeypatch)
     before = runs()
     for name in ("utime", "unlink"):
         monkeypatch.setattr(os, name, fails(OSError(30, "Read-only file system")))
@@ -421,6 +425,4 @@ def test_options_in_cc_are_heeded(monkeypatch):
 )
 def test_the_compiler_is_told_by_name_version_and_path(output, told, named):
     path = named(f"cat <<'END'\n{output}\nEND")
-    building._told.cache_clear()
     assert compiler() == f"{told} ({path})"
-    building._told.cache_clear()
