@@ -409,6 +409,18 @@ def test_windows_and_an_uninstalled_xcode_are_told(monkeypatch, tmp_path):
         building._must_be_installed("/usr/bin/cc")
 
 
+def test_what_a_compiler_has_of_temporary_files_is_in_the_folder_that_goes(named):
+    named(f'cd "$TMPDIR" && [ -f step.c ] && exec {building._command()[0]} "$@"')
+    assert load(TEXT).answer() == 42
+
+
+def test_a_compiler_may_be_named_from_the_folder_of_work(named, monkeypatch):
+    path = named(f'exec {building._command()[0]} "$@"')
+    monkeypatch.chdir(path.parent)
+    monkeypatch.setenv("CC", f"./{path.name}")
+    assert load(TEXT).answer() == 42
+
+
 def test_options_in_cc_are_heeded(monkeypatch):
     command = building._command()
     monkeypatch.setenv("CC", f"'{command[0]}' -DANSWER=44")

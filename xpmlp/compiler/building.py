@@ -3,7 +3,7 @@
 Why a C compiler: for bias and ReLU of (128, 300) in float32 all make equally fast code (4 µs). cc
 takes 0.13 s, from the cache 0.01 s, and is not ours to install. Numba takes 0.35 s to import and
 0.6 s to compile (0.35 s from its cache), llvmlite 0.07 s and 0.04 s; both work on Windows too. They
-weigh 205 and 173 MB, Numba compiles Python, which we would write in place of C, llvmlite the text
+weigh 213 and 180 MB, Numba compiles Python, which we would write in place of C, llvmlite the text
 of LLVM, far from CUDA C; and neither brings vectors of exp and log as libmvec has them.
 
 A kept library is named after its key and the checksum of its bytes, KEY-CHECKSUM.so, so that one
@@ -70,8 +70,8 @@ class NoCompiler(Exception):
 def load(text: str) -> ctypes.CDLL:
     """Return the library of a text of C, from the cache or compiled; the same for the same text.
 
-    It was compiled for the processor of this machine; where XPMLP_SCALAR_MATH is defined,
-    libmvec can't be linked. Threads of Python run on while a function of it is called.
+    It is made for the processor of this machine. XPMLP_SCALAR_MATH is defined where there is no
+    libmvec to link. Other threads of Python run while one of its functions does.
     Raises NoCompiler.
     """
     with _LOCK:
@@ -114,7 +114,7 @@ def _loaded(path: Path) -> ctypes.CDLL:
     return ctypes.CDLL(str(path))
 
 
-# The compiler
+# The compiler.
 
 
 def _command() -> list[str]:
@@ -130,7 +130,7 @@ def _command() -> list[str]:
         raise NoCompiler(f"the variable CC can't be read: {named!r} ({error})") from None
     for program, *options in [words] if words else [[program] for program in PROGRAMS]:
         if path := shutil.which(program):
-            return [path, *options]
+            return [os.path.abspath(path), *options]
     if words:
         raise NoCompiler(f"there is no program {words[0]}, which the variable CC names")
     raise NoCompiler(f"there is no C compiler ({', '.join(PROGRAMS)}) on the PATH")
@@ -214,7 +214,7 @@ def _told(command: tuple[str, ...]) -> str:
     return f"{name} {version[0] if version else 'of an unknown version'} ({command[0]})"
 
 
-# What a library depends on
+# What a library depends on.
 
 
 def _key(text: str, command: list[str]) -> str:
@@ -244,7 +244,7 @@ def _name(line: str) -> str:
     return line.partition(":")[0].strip()
 
 
-# The cache
+# The cache.
 
 
 @contextmanager
