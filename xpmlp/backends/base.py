@@ -33,6 +33,17 @@ class EpochPlan(NamedTuple):
     learning_rates: np.ndarray
 
 
+class Compilation(NamedTuple):
+    """How a function is to be compiled for a CPU.
+
+    threads: that compute at once. parts: into how many tiles work is cut, which alone fixes the
+    bits of the results; as many threads can share it.
+    """
+
+    threads: int = 2
+    parts: int = 2
+
+
 class Backend(Described):
     """One array library on one device, used by one thread at a time.
 
@@ -75,13 +86,21 @@ class Backend(Described):
         """Fetch every array of nested tuples; None stays None."""
         return map_tree(self.to_numpy, tree)
 
-    def compile(self, make: Callable[[Namespace], Callable[..., Any]]) -> Callable[..., Any]:
+    def compile(
+        self,
+        make: Callable[[Namespace], Callable[..., Any]],
+        wish: Compilation | None = None,  # noqa: ARG002
+    ) -> Callable[..., Any]:
         """Return the pure function over device arrays that `make(xp)` makes, in its fastest form.
 
         It is made from a namespace, not handed over, so that a backend may trace it with one of
-        its own.
+        its own. wish: that it be compiled for the CPU, by a backend that can do that.
         """
         return make(self.xp)
+
+    def why_not_compiled(self) -> str:
+        """Return why functions can't be compiled for the CPU here, "" where they can be."""
+        return f"backend {self.name} has its own ways; numpy is what can be compiled"
 
     def run_epoch(
         self, step: Step, state: Any, data: Batch, plan: EpochPlan, hyper: Hyper

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from xpmlp.backends.base import Backend, EpochPlan
+from xpmlp.backends.base import Backend, Compilation, EpochPlan
 from xpmlp.backends.cuda_driver import query_driver
 from xpmlp.errors import BackendUnavailableError
 from xpmlp.leaves import map_tree
@@ -104,7 +104,11 @@ class JaxBackend(Backend):
             host = host.astype(np.int64 if jax.config.jax_enable_x64 else np.int32)
         return jax.device_put(host, self.jax_device)
 
-    def compile(self, make: Callable[[Namespace], Callable[..., Any]]) -> CompiledStep:
+    def compile(
+        self,
+        make: Callable[[Namespace], Callable[..., Any]],
+        wish: Compilation | None = None,  # noqa: ARG002
+    ) -> CompiledStep:
         """Return the function that `make` makes, under `jit`."""
         return CompiledStep(make(jnp), PRECISIONS[self.matmul_precision], self.unroll)
 

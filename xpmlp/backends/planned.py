@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from xpmlp.backends.base import Backend, EpochPlan
+from xpmlp.backends.base import Backend, Compilation, EpochPlan
 from xpmlp.compiler.plan import Kernels, Plan
 from xpmlp.compiler.recording import NotRecordable
 from xpmlp.leaves import leaves, map_tree
@@ -67,7 +67,11 @@ class PlannedBackend(Backend):
 
     kernels: Kernels
 
-    def compile(self, make: Callable[[Namespace], Callable[..., Any]]) -> PlannedStep:
+    def compile(
+        self,
+        make: Callable[[Namespace], Callable[..., Any]],
+        wish: Compilation | None = None,  # noqa: ARG002
+    ) -> PlannedStep:
         """Return the function that `make` makes; in epochs it is replayed from a plan."""
         return PlannedStep(make, self.xp)
 

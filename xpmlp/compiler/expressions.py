@@ -119,15 +119,19 @@ def row_major(array: Parameter) -> bool:
     return len(axes) == 0 or (len(axes) == 1 and axes[0][1] == 1)
 
 
-def _merged(shape: Shape, read: Parameter) -> list[tuple[int, int]]:
-    """Return lengths and strides of the axes, those together that lie in one piece."""
+def axes_of(shape: Shape, read: Parameter) -> list[tuple[int, int]]:
+    """Return lengths of a shape's axes, but those of length one, and an array's strides along."""
     missing = len(shape) - len(read.shape)
     strides = [0] * missing + [
         stride if length > 1 else 0 for length, stride in zip(read.shape, read.strides, strict=True)
     ]
-    axes = [pair for pair in zip(shape, strides, strict=True) if pair[0] != 1]
+    return [pair for pair in zip(shape, strides, strict=True) if pair[0] != 1]
+
+
+def _merged(shape: Shape, read: Parameter) -> list[tuple[int, int]]:
+    """Return lengths and strides of the axes, those together that lie in one piece."""
     merged: list[tuple[int, int]] = []
-    for length, stride in axes:
+    for length, stride in axes_of(shape, read):
         if merged and merged[-1][1] == stride * length:
             merged[-1] = (merged[-1][0] * length, stride)
         else:

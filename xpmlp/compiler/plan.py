@@ -82,7 +82,7 @@ class Plan:
         try:
             state_out, metrics = make(RecordingNamespace(tape))(*given)
             old, new = ([leaf.node for leaf in leaves(tree)] for tree in (given[0], state_out))
-            _check_results(tape.operations, old, new, metrics.node)
+            check_results(tape.operations, old, new, metrics.node)
             operations = kernels.rewritten(tape.operations, (*new, metrics.node))
             memory = _Memory(kernels, operations, old, new, metrics.node)
             for leaf in leaves(tuple(given)):
@@ -112,16 +112,19 @@ class Plan:
         return self.memory.calls(given)
 
 
-def _check_results(
-    operations: Sequence[Operation], old: Sequence[Node], new: Sequence[Node], metrics: Node
+def check_results(
+    operations: Sequence[Operation], old: Sequence[Node], new: Sequence[Node], *others: Node
 ) -> None:
-    """Raise NotRecordable unless every result is an array of its own, or the old one itself."""
+    """Raise NotRecordable unless every result is an array of its own, or the old one itself.
+
+    others: results that are no new state.
+    """
     own = {node for operation in operations for node in operation.results if node.base is None}
     for before, after in zip(old, new, strict=True):
         alone = after in own and new.count(after) == 1 and after.form == before.form
         if after is not before and not alone:
             raise NotRecordable("a part of the new state is no array of its own")
-    if metrics not in own:
+    if not own.issuperset(others) or len(set(others)) < len(others):
         raise NotRecordable("the metrics are no array of their own")
 
 

@@ -36,7 +36,10 @@ RESUMABLE = (
 LARGEST = {"float32": 3.4028235e38, "float64": sys.float_info.max}
 WIDEST = 10**7
 RECORDS = ("norms", "loss")
+COMPILE = ("auto", "never", "always")
 L2_PER = ("batch", "row")
+MOST_THREADS = 1024
+THREADS = f"from 1 to {MOST_THREADS}"
 
 
 @refuse_unknown
@@ -202,6 +205,15 @@ class Config:
         "10 of 23 bits of each factor",
         choices=PRECISIONS,
     )
+    compile: str = option(
+        "auto",
+        "machine",
+        "steps of numpy as compiled C: auto, where there is a compiler and an epoch is long",
+        choices=COMPILE,
+    )
+    threads: int | None = option(
+        None, "machine", "threads of compiled steps; without, one a processor", int, metavar="N"
+    )
 
     def __post_init__(self) -> None:
         seeds: Any = self.seeds
@@ -315,6 +327,7 @@ def _check_values(config: Config) -> None:
         ("l2_per", config.l2_per, L2_PER),
         ("dtype", config.dtype, DTYPES),
         ("matmul_precision", config.matmul_precision, PRECISIONS),
+        ("compile", config.compile, COMPILE),
         ("scale", config.scale, SCALES),
         ("task", config.task, TASKS),
         ("header", config.header, ("yes", "no")),
@@ -358,6 +371,7 @@ def _check_values(config: Config) -> None:
         ("seeds", len(config.seeds) <= MOST_SEEDS, f"at most {MOST_SEEDS:,} of them"),
         ("seeds", all(seed >= 0 for seed in config.seeds), "0 or more"),
         ("seeds", len({*config.seeds}) == len(config.seeds), "different from each other"),
+        ("threads", config.threads is None or 1 <= config.threads <= MOST_THREADS, THREADS),
         ("data_seed", 0 <= config.data_seed < 2**32, "from 0 to 4294967295"),
     )
     for name, good, expected in limits:

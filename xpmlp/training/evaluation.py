@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xpmlp.backends.base import Backend
+from xpmlp.backends.base import Backend, Compilation
 from xpmlp.described import Lines, as_html, as_text
 from xpmlp.leaves import map_tree
 from xpmlp.training.describing import evaluation_lines
@@ -67,9 +67,15 @@ class Part(NamedTuple):
 class Evaluator:
     """Evaluates nets of one objective on one backend; `classify` where there are classes."""
 
-    def __init__(self, backend: Backend, objective: Objective, classify: bool) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        objective: Objective,
+        classify: bool,
+        wish: Compilation | None = None,
+    ) -> None:
         self.backend, self.classify = backend, classify
-        self.evaluation = backend.compile(lambda xp: make_evaluation(xp, objective, classify))
+        self.evaluation = backend.compile(lambda xp: make_evaluation(xp, objective, classify), wish)
 
     def scores(self, params: Params, sets: Sequence[Batch]) -> list[list[Score | None]]:
         """Return, for each of K members, its score over each set of rows, None over an empty one.

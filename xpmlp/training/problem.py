@@ -16,6 +16,7 @@ from xpmlp.nn.activations import ACTIVATIONS
 from xpmlp.nn.dropout import dropout_rates
 from xpmlp.nn.network import hidden_activations
 from xpmlp.optim import OPTIMIZERS
+from xpmlp.training.compiling import compilation_for
 from xpmlp.training.config import Config
 from xpmlp.training.defaults import filled
 from xpmlp.training.evaluation import Evaluator
@@ -53,6 +54,7 @@ class Problem:
         with backend.running():
             check_activations(backend, self.objective.activations)
         self.classify = data.task == "classification"
+        self.compilation = compilation_for(config, backend, self.sizes, len(data.train))
         with backend.running():
             if like is not None and like.kind == self.kind:
                 self.step, self.start, self.evaluator = like.step, like.start, like.evaluator
@@ -65,13 +67,13 @@ class Problem:
     @property
     def kind(self) -> tuple[Any, ...]:
         """What the compiled steps are made for."""
-        return self.backend, self.classify, self.objective
+        return self.backend, self.classify, self.objective, self.compilation
 
     def _compile(self) -> None:
-        backend, objective = self.backend, self.objective
-        self.step = backend.compile(lambda xp: make_step(xp, objective))
+        backend, objective, wish = self.backend, self.objective, self.compilation
+        self.step = backend.compile(lambda xp: make_step(xp, objective), wish)
         self.start = backend.compile(lambda xp: partial(initial_state, xp, objective))
-        self.evaluator = Evaluator(backend, objective, self.classify)
+        self.evaluator = Evaluator(backend, objective, self.classify, wish)
 
     @cached_property
     def test(self) -> Batch:

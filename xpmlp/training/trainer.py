@@ -16,6 +16,7 @@ from xpmlp.errors import DivergenceError, InputError, RunError
 from xpmlp.leaves import map_leaves, map_tree
 from xpmlp.nn.initializers import initialize
 from xpmlp.training.checkpoint import Checkpoint, require_checkpoint
+from xpmlp.training.compiling import decided
 from xpmlp.training.config import LARGEST, RESUMABLE, Config
 from xpmlp.training.defaults import filled
 from xpmlp.training.describing import trainer_lines
@@ -78,7 +79,8 @@ class Trainer(Described):
         self.problem = problem or Problem(config, data, backend)
         if config.early_stopping and len(data.validation) == 0:
             raise InputError("early_stopping needs validation rows, and there are none")
-        self.config, self.data, self.backend = config, data, backend
+        self.config = decided(config, self.problem.compilation)
+        self.data, self.backend = data, backend
         self.objective = self.problem.objective
         weights_seed, order_seed, masks_seed = np.random.SeedSequence(config.seed).spawn(3)
         self.generator = np.random.default_rng(order_seed)

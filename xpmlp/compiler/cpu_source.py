@@ -1,0 +1,236 @@
+"""From the schedule of a step to the C of a CPU, and the tables that it reads.
+
+The text names no size, no number and no array but by its place in a table, so that one text, and
+one compilation, serves nets of any width and batches of any number of rows.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import indent
+from typing import Any
+
+from xpmlp.compiler.cpu_loops import WRITERS
+from xpmlp.compiler.cpu_tables import Block, Tables
+from xpmlp.compiler.phases import BY_ROWS, GATHER, Chain, Schedule, Task
+from xpmlp.compiler.recording import ACCUMULATE, Node, NotRecordable, nodes_of
+
+FOLDER = Path(__file__).with_name("cpu")
+ORDER_ROWS, NOT_TRANSPOSED, TRANSPOSED = 101, 111, 112  # as CBLAS numbers them
+ROUND = 16  # rows or columns to which tiles are rounded, where there are enough
+
+
+@dataclass
+class Program:
+    """The text of a step, its tables, and the tiles of each phase.
+
+    tiles: of each phase (chain, begin, end, number of the tile).
+    """
+
+    text: str
+    tables: Tables
+    tiles: list[list[tuple[int, int, int, int]]] = field(default_factory=list)
+
+
+class Source:
+    """Writes the program of a schedule.
+
+    places: the arrays of all nodes. parts: into how many tiles a chain is cut.
+    """
+
+    def __init__(self, schedule: Schedule, places: dict[Node, Any], parts: int) -> None:
+        self.schedule, self.parts = schedule, parts
+        self.tables = Tables(places)
+        self.chains: list[Chain] = [chain for phase in schedule.phases for chain in phase]
+        self.tiles = {chain: tiles(chain.length, parts) for chain in self.chains}
+        self.finishing: dict[int, list[str]] = {}
+
+    def program(
+        self, index_bits: int, rate: Node | None = None, metrics: Node | None = None
+    ) -> Program:
+        """Return the program.
+
+        index_bits: of the integers of BLAS. rate: what each step takes anew from a table.
+        metrics: what each step leaves in one.
+        """
+        if not all(self.schedule.phases):
+            raise NotRecordable("a phase without work")
+        functions = [self._chain(k, chain) for k, chain in enumerate(self.chains)]
+        functions += [self._alone(k, rate, metrics) for k in range(len(self.schedule.alone))]
+        integer = "long long" if index_bits == 64 else "int"
+        text = "\n".join(
+            [
+                f"typedef {integer} BlasInt;",
+                (FOLDER / "head.h").read_text(),
+                *functions,
+                _table("Chain", "CHAINS", "chain", len(self.chains)),
+                _table("Alone", "ALONE", "alone", len(self.schedule.alone)),
+                (FOLDER / "team.c").read_text(),
+            ]
+        )
+        return Program(text, self.tables, list(self._pieces()))
+
+    def _pieces(self) -> "list[list[tuple[int, int, int, int]]]":
+        numbers = {chain: k for k, chain in enumerate(self.chains)}
+        return [
+            [
+                (numbers[chain], begin, end, part)
+                for chain in phase
+                for part, (begin, end) in enumerate(self.tiles[chain])
+            ]
+            for phase in self.schedule.phases
+        ]
+
+    def _chain(self, k: int, chain: Chain) -> str:
+        blocks = [self._block(task, len(self.tiles[chain])) for task in chain.tasks]
+        head = f"static void chain_{k}(const Job* job, Size begin, Size end, Size part)"
+        return f"{head} {{\n{indent(''.join(blocks), '    ')}}}\n"
+
+    def _alone(self, k: int, rate: Node | None, metrics: Node | None) -> str:
+        text = ""
+        if k == 0 and rate is not None:
+            place = self.tables.array(rate)
+            text += f"memcpy(job->a[{place}], job->rates, job->rate_bytes);\n"
+        if k > 0:
+            ended = [task for chain in self.schedule.phases[k - 1] for task in chain.tasks]
+            text += "".join(finish for task in ended for finish in self.finishing.get(id(task), []))
+        for task in self.schedule.alone[k]:
+            text += self._block(task, 1)
+            text += "".join(self.finishing.get(id(task), []))
+        if k == len(self.schedule.alone) - 1:
+            text += "".join(self._copy(new, old) for new, old in self.schedule.copies)
+            if metrics is not None:
+                place = self.tables.array(metrics)
+                text += f"memcpy(job->metrics, job->a[{place}], job->metrics_bytes);\n"
+        return f"static void alone_{k}(const Job* job) {{\n{indent(text, '    ')}}}\n"
+
+    def _block(self, task: Task, parts: int) -> str:
+        """Return the code of a task on a tile, or on all of it where one thread computes it."""
+        block = Block(self.tables)
+        body = self._body(task, block, parts)
+        return block.text(_bounds(task, block) + body)
+
+    def _body(self, task: Task, block: Block, parts: int) -> str:
+        if task.segment is not None:
+            writer = WRITERS[task.kind](task, block, parts)
+            body = writer.text()
+            finish = Block(self.tables)
+            ending = WRITERS[task.kind](task, finish, parts, writer.scratch).finish()
+            if ending:
+                self.finishing[id(task)] = [finish.text(ending)]
+            return body
+        if task.operation.name == GATHER:
+            return _gather(task, block)
+        if task.operation.name == "stack":
+            return _stack(task, block)
+        return _product(task, block)
+
+    def _copy(self, new: Node, old: Node) -> str:
+        block = Block(self.tables)
+        source, target = block.read(new), block.written(old)
+        size = block.size(self.tables.places[new].nbytes)
+        return block.text(f"memcpy({target.name}, {source.name}, {size});\n")
+
+
+def tiles(length: int, parts: int) -> list[tuple[int, int]]:
+    """Return where the tiles of a chain begin and end."""
+    unit = ROUND if length >= 2 * ROUND * parts else 1
+    edges = [length * k // parts // unit * unit for k in range(parts)]
+    pairs = zip(edges, [*edges[1:], length], strict=True)
+    return [(begin, end) for begin, end in pairs if begin < end]
+
+
+def _table(kind: str, name: str, function: str, count: int) -> str:
+    entries = ", ".join(f"{function}_{k}" for k in range(count)) or "0"
+    return f"static {kind}* const {name}[] = {{{entries}}};\n"
+
+
+def _bounds(task: Task, block: Block) -> str:
+    """Return the declarations of a tile's bounds."""
+    bounds = {"r": ("0", block.size(task.rows)), "c": ("0", block.size(task.columns))}
+    if task.chain is not None:
+        bounds["r" if task.chain.axis == BY_ROWS else "c"] = ("begin", "end")
+    return (
+        "".join(
+            f"const Size {axis}0 = {begin}, {axis}1 = {end};\n"
+            for axis, (begin, end) in bounds.items()
+        )
+        + "(void)r0; (void)r1; (void)c0; (void)c1;\n"
+    )
+
+
+def _gather(task: Task, block: Block) -> str:
+    """Return the loop that copies rows in the order of an epoch."""
+    source, target = block.read(task.operation.arguments[0]), block.written(task.outputs[0])
+    array = block.tables.places[task.outputs[0]]
+    size = block.size(array.nbytes // task.rows)
+    return (
+        "const int64_t* index = job->order + job->step * job->batch_size;\n"
+        "for (Size r = r0; r < r1; ++r)\n"
+        f"    memcpy((char*){target.name} + r * {size}, "
+        f"(const char*){source.name} + index[r] * {size}, {size});\n"
+    )
+
+
+def _stack(task: Task, block: Block) -> str:
+    """Return the statements that put numbers side by side."""
+    out = block.written(task.outputs[0])
+    entries = task.operation.arguments[0]
+    if task.operation.options or any(node.form[0] for node in nodes_of(entries)):
+        raise NotRecordable("a stack of more than numbers")
+    return "".join(
+        f"{out.name}[{k}] = {block.read(node).name}[0];\n" for k, node in enumerate(entries)
+    )
+
+
+def _product(task: Task, block: Block) -> str:
+    """Return the call of BLAS for a tile of a product, or of one that is added to."""
+    operation, alpha, beta = task.operation, "1", "0"
+    if operation.name == ACCUMULATE:
+        x, a, b, *scale = operation.arguments
+        alpha = repr(operation.options["alpha"])
+        beta = f"{block.read(scale[0]).name}[0]" if scale else repr(operation.options["beta"])
+    else:
+        a, b = operation.arguments
+    out = block.written(operation.result)
+    if out.type not in ("float", "double") or {a.form[1], b.form[1]} != {operation.result.form[1]}:
+        raise NotRecordable(f"a product of {a.form[1]} and {b.form[1]}")
+    (ta, lda, a_row, _), (tb, ldb, _, b_column) = _laid(a, block), _laid(b, block)
+    home = ""
+    if (
+        operation.name == ACCUMULATE
+        and block.tables.places[x] is not block.tables.places[operation.result]
+    ):
+        home = _copied_home(x, out.name, task, block)
+    width = block.size(task.columns)
+    return home + (
+        f"job->{'sgemm' if out.type == 'float' else 'dgemm'}({ORDER_ROWS}, {ta}, {tb}, "
+        f"r1 - r0, c1 - c0, {block.size(a.form[0][1])}, {alpha}, "
+        f"{block.read(a).name} + r0 * {a_row}, {lda}, "
+        f"{block.read(b).name} + c0 * {b_column}, {ldb}, {beta}, "
+        f"{out.name} + r0 * {width} + c0, {width});\n"
+    )
+
+
+def _copied_home(x: Node, out: str, task: Task, block: Block) -> str:
+    """Return the loop that copies what a product is added to, where it lies elsewhere."""
+    source, width = block.read(x), block.size(task.columns)
+    return (
+        f"for (Size r = r0; r < r1; ++r) memcpy({out} + r * {width} + c0, "
+        f"{source.name} + r * {width} + c0, (c1 - c0) * sizeof *{out});\n"
+    )
+
+
+def _laid(node: Node, block: Block) -> tuple[int, str, str, str]:
+    """Return how a factor lies: transposed or not, its leading dimension, a row's and a column's
+    stride. Raises NotRecordable where BLAS does not take it.
+    """
+    rows, columns = node.form[0]
+    array = block.tables.places[node]
+    across, along = (stride // array.itemsize for stride in array.strides)
+    if along == 1 or columns == 1:
+        leading = block.size(across if rows > 1 else max(columns, 1))
+        return NOT_TRANSPOSED, leading, leading, "1"
+    if across == 1 or rows == 1:
+        leading = block.size(along)
+        return TRANSPOSED, leading, "1", leading
+    raise NotRecordable("a factor lies neither by rows nor by columns")
