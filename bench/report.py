@@ -29,7 +29,8 @@ s/epoch: median seconds of the rounds. ÷ floor: over the time of the matrix pro
 MiB: peak memory of the row's process, or on a GPU of the device. prepare: seconds to import the
 library, which all rows of a case do at the same time, and to set up; warm-up: seconds of the
 first two epochs, compilation included. A row is invalid where its loss, after all epochs, is not
-that of the others, and stopped where no round was completed. On a GPU, of it once: the
+that of the others, and stopped where no round was completed. A row of bf16 rounds the factors
+of large products to bfloat16, and is compared with those in full. On a GPU, of it once: the
 first epoch less the median one, which is compilation, loading and capture; ahead of eager after:
 so many epochs, the first included but no preparation, take less time than PyTorch's plain loop;
 floor's rate: the share of the rate at which the products alone run. Rows of TF32 are compared

@@ -52,6 +52,7 @@ CONTENDERS: dict[str, Entry] = {
     "xpmlp numpy": Entry({"cpu": "xpmlp_rows.XpmlpNumpy"}, "numpy"),
     "xpmlp cupy": _on_gpu("xpmlp_rows.XpmlpCupy", "cupy-cuda13x"),
     "xpmlp torch": _everywhere("xpmlp_rows.XpmlpTorch", "torch"),
+    "xpmlp torch bf16": Entry({"cpu": "xpmlp_rows.XpmlpTorchBf16"}, "torch"),
     "xpmlp jax": _everywhere("xpmlp_rows.XpmlpJax", "jax"),
     "xpmlp jax unroll 8": _on_gpu("xpmlp_rows.XpmlpJaxUnrolled", "jax", "variants"),
     "PyTorch eager": _everywhere("torch_rows.TorchEager", "torch"),

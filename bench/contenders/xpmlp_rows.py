@@ -153,6 +153,12 @@ class XpmlpTorchTf32(XpmlpTorch):
     name, matmul_precision = "xpmlp torch tf32", TF32
 
 
+class XpmlpTorchBf16(XpmlpTorch):
+    """xpmlp's PyTorch backend with products of bfloat16 factors, where they pay."""
+
+    name, matmul_precision = "xpmlp torch bf16", "bf16"
+
+
 class XpmlpCupyTf32(XpmlpCupy):
     """xpmlp's CuPy backend with TF32 products."""
 

@@ -1,4 +1,4 @@
-"""Products in full float32, or in TF32 where it was asked for and a GPU can."""
+"""Products in full float32; asked for and where it can be, in TF32 or of bfloat16 factors."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ from xpmlp.types import Batch, Hyper
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ({"matmul_precision": "tf23"}, "unknown matmul_precision 'tf23'.*'tf32'.*full, tf32"),
+        ({"matmul_precision": "tf23"}, "unknown matmul_precision 'tf23'.*'tf32'.*full, tf32, bf16"),
         (
             {"dtype": "float64"},
             "tf32 is of float32 products, and dtype is float64; choose --matmul",
@@ -31,6 +31,27 @@ from xpmlp.types import Batch, Hyper
         ({"device": "cpu"}, "tf32 needs a GPU, and device is cpu; choose --matmul-precision full"),
         ({"backend": "numpy"}, "tf32 needs a GPU, and backend numpy knows only the CPU; choose"),
         ({"backend": "array-api-strict"}, "backend array-api-strict knows only the CPU"),
+        (
+            {"matmul_precision": "bf16", "dtype": "float64"},
+            "bf16 is of float32 products, and dtype is float64; choose --matmul-precision full or",
+        ),
+        (
+            {"matmul_precision": "bf16", "device": "cuda:1"},
+            "bf16 is of products on a CPU, and device is cuda:1; choose .* tf32, full or --device",
+        ),
+        *(
+            (
+                {"matmul_precision": "bf16", "backend": name},
+                f"bf16 is of torch on a CPU, and backend is {name}; choose --backend torch or "
+                f"--matmul-precision {instead}",
+            )
+            for name, instead in {
+                "numpy": "full",
+                "jax": "full",
+                "array-api-strict": "full",
+                "cupy": "tf32",
+            }.items()
+        ),
     ],
 )
 def test_what_can_not_be(select, names, message):
@@ -118,7 +139,7 @@ def test_pytorch_sets_the_precision_back_after_an_error(torch_on_gpu):
     assert setting.fp32_precision == "none"
 
 
-def test_pytorch_on_a_cpu_leaves_the_setting_alone(monkeypatch):
+def test_pytorch_on_a_cpu_leaves_the_setting_of_cuda_alone(monkeypatch):
     backend = load_or_skip("torch", "float32")
     import torch
 
@@ -144,12 +165,12 @@ def test_what_the_process_had_switched_on_is_off_and_on_again(switch):
         pytest.skip("this PyTorch has the older setting alone")
     code = f"""
 import torch
-from xpmlp.backends.torch.backend import precision_of_products
+from xpmlp.backends.torch.precision import precision_on_cuda
 setting = torch.backends.cuda.matmul
 {switch}
 print(setting.fp32_precision)
 for precision in ("full", "tf32"):
-    with precision_of_products(precision):
+    with precision_on_cuda(precision):
         print(setting.fp32_precision)
 print(setting.fp32_precision, setting.allow_tf32 if "fp32" not in {switch!r} else "")
 """

@@ -4,7 +4,7 @@ A backend knows one array library on one device and one floating-point dtype. It
 in and out, compiles steps, and runs epochs; the mathematics never sees it, only its `xp`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -48,17 +48,20 @@ class Backend(Described):
     """One array library on one device, used by one thread at a time.
 
     xp: its Array API namespace. device: "cpu" or "cuda:N". dtype: "float32" or "float64".
-    matmul_precision: of matrix products, "full" or, on a GPU alone, "tf32".
+    matmul_precision: of matrix products, "full" or, on a GPU alone, "tf32"; or one of
+    cpu_precisions, those that the library has on a CPU.
     """
 
     name: str
     xp: Namespace
     library: str
+    cpu_precisions: tuple[str, ...] = ("full",)
 
     def __init__(self, device: str, dtype: str, matmul_precision: str = "full") -> None:
         self.device = device
         self.dtype = dtype
-        self.matmul_precision = "full" if device == "cpu" else matmul_precision
+        known = self.cpu_precisions if device == "cpu" else ("full", "tf32")
+        self.matmul_precision = matmul_precision if matmul_precision in known else "full"
 
     def asarray(self, array: Any) -> Array:
         """Put an array on the device: floats in the backend's dtype, integers as they are.
@@ -153,6 +156,13 @@ class Backend(Described):
             "dtype": self.dtype,
             "matmul_precision": self.matmul_precision,
         }
+
+    def rounded_products(self, widths: Sequence[int], rows: int) -> str:  # noqa: ARG002
+        """Return where matrix products have rounded factors, as `1 of 2 layers`.
+
+        widths: of the net, inputs first. rows: of a batch. "" where their size does not decide.
+        """
+        return ""
 
     def described(self) -> tuple[str, Lines]:
         """Return what `describe` does, for its text and its table."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from xpmlp.backends.base import Backend
 
 DTYPES = ("float32", "float64")
-PRECISIONS = ("full", "tf32")
+PRECISIONS = ("full", "tf32", "bf16")
 
 
 class Entry(NamedTuple):
@@ -52,6 +52,7 @@ OLDEST_CUDA = 12
 DRIVERS = "https://www.nvidia.com/drivers"
 TORCH_FOR_CUDA_12 = "https://download.pytorch.org/whl/cu126"
 CUDA_ORDER = ("cupy", "torch", "jax")
+BFLOAT16_BACKEND = "torch"
 LONGEST_REASON = 200
 MISSING_LIBRARY = re.compile(
     r"(\blib[\w.-]+\.so[.\d]*): cannot open shared object file"
@@ -90,15 +91,19 @@ def select_backend(
 ) -> Selection:
     """Return the backend for these names, falling back from CUDA to the CPU where allowed.
 
-    device: `auto`, `cpu`, `cuda` or `cuda:N`. matmul_precision: `full`, or `tf32` for float32 on
-    a GPU; after a fallback to the CPU products are full. On a GPU the same names give a thread
-    the same backend again. Raises InputError for names that are
+    device: `auto`, `cpu`, `cuda` or `cuda:N`. matmul_precision: `full`, or for float32 `tf32` on
+    a GPU, or `bf16` on a CPU. After a fallback to the CPU products wished in TF32 are full. As
+    bfloat16 is PyTorch's on a CPU alone, `auto` then is these two. On a GPU the same names give a
+    thread the same backend again. Raises InputError for names that are
     unknown or don't go together, and BackendUnavailableError, with the reason and the remedy,
     for what can't run here.
     """
     _check_names(backend, device, dtype)
     check_matmul_precision(backend, device, dtype, matmul_precision)
     kind = device.partition(":")[0]
+    if matmul_precision == "bf16":
+        found = load(BFLOAT16_BACKEND, "cpu", dtype, matmul_precision)
+        return Selection(found, device, None, matmul_precision)
     if kind == "cpu" or (backend != "auto" and "cuda" not in BACKENDS[backend].devices):
         return Selection(_on_cpu(backend, dtype), device)
     driver = query_driver()
@@ -167,25 +172,49 @@ def _pip() -> str:
 
 
 def check_matmul_precision(backend: str, device: str, dtype: str, precision: str) -> None:
-    """Raise InputError for a precision that is unknown, or TF32 where it can't be."""
+    """Raise InputError for a precision that is unknown, or TF32 or bfloat16 where it can't be.
+
+    Whether the processor has bfloat16 its backend says.
+    """
     if precision not in PRECISIONS:
         raise unknown_name("matmul_precision", precision, PRECISIONS)
     if precision == "full":
         return
-    remedy = "choose --matmul-precision full"
     if dtype != "float32":
         raise InputError(
             f"matmul_precision {precision} is of float32 products, and dtype is {dtype}; "
-            f"{remedy} or --dtype float32"
+            "choose --matmul-precision full or --dtype float32"
         )
+    if precision == "bf16":
+        _check_bfloat16(backend, device)
+    else:
+        _check_tf32(backend, device)
+
+
+def _check_bfloat16(backend: str, device: str) -> None:
+    if device.startswith("cuda"):
+        raise InputError(
+            f"matmul_precision bf16 is of products on a CPU, and device is {device}; "
+            "choose --matmul-precision tf32, full or --device cpu"
+        )
+    if backend in BACKENDS and backend != BFLOAT16_BACKEND:
+        other = "full" if "cpu" in BACKENDS[backend].devices else "tf32"
+        raise InputError(
+            f"matmul_precision bf16 is of {BFLOAT16_BACKEND} on a CPU, and backend is {backend}; "
+            f"choose --backend {BFLOAT16_BACKEND} or --matmul-precision {other}"
+        )
+
+
+def _check_tf32(backend: str, device: str) -> None:
+    remedy = "choose --matmul-precision full"
     if device == "cpu":
         raise InputError(
-            f"matmul_precision {precision} needs a GPU, and device is {device}; "
+            f"matmul_precision tf32 needs a GPU, and device is {device}; "
             f"{remedy} or another --device"
         )
     if backend in BACKENDS and "cuda" not in BACKENDS[backend].devices:
         raise InputError(
-            f"matmul_precision {precision} needs a GPU, and backend {backend} knows only the CPU; "
+            f"matmul_precision tf32 needs a GPU, and backend {backend} knows only the CPU; "
             f"{remedy} or another --backend"
         )
 

@@ -33,6 +33,7 @@ MACHINE = {
     "blas": "BLAS",
     "dtype": "floating-point type",
     "matmul_precision": "matrix products",
+    "rounded_products": "products rounded in",
     "python": "Python",
     "xpmlp": "xpmlp",
 }

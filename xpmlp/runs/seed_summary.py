@@ -19,6 +19,7 @@ SHARED = (
     "dtype",
     "matmul_precision",
     "matmul_precision_requested",
+    "rounded_products",
     "library",
     "device_name",
     "blas",

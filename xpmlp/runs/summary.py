@@ -57,6 +57,7 @@ def summarize(run: TrainedRun, selection: Selection, run_dir: str) -> dict[str, 
         "dtype": about["dtype"],
         "matmul_precision": about["matmul_precision"],
         "matmul_precision_requested": selection.matmul_precision_requested,
+        "rounded_products": _rounded_products(trainer) or None,
         "library": about["library"],
         "device_name": about["device_name"],
         "blas": about.get("blas") or None,
@@ -106,17 +107,25 @@ def header(trainers: Sequence[Trainer]) -> str:
             *([f"table     {data.about.line()}"] if data.about else []),
             f"net       {net_text(model)}",
             f"training  {training}, {_seeds(trainers)}",
-            f"machine   {_machine(about)}",
+            f"machine   {_machine(about, _rounded_products(trainer))}",
         ]
     )
 
 
-def _machine(about: dict[str, str]) -> str:
-    """Return library, device and dtype; then, on a GPU, the precision of matrix products."""
+def _machine(about: dict[str, str], rounded: str) -> str:
+    """Return library, device and dtype; then the precision of matrix products.
+
+    That of a CPU is full unless some are rounded.
+    """
     parts = [f"{about['library']} on {about['device']} ({about['device_name']})", about["dtype"]]
-    if about["device"] != "cpu":
-        parts.append(f"{about['matmul_precision'].replace('tf32', 'TF32')} matrix products")
+    if about["device"] != "cpu" or rounded:
+        products = f"{about['matmul_precision'].replace('tf32', 'TF32')} matrix products"
+        parts.append(f"{products} in {rounded}" if rounded else products)
     return ", ".join([*parts, *filter(None, [about.get("blas")])])
+
+
+def _rounded_products(trainer: Trainer) -> str:
+    return trainer.backend.rounded_products(trainer.model().sizes, trainer.batch_size)
 
 
 def _seeds(trainers: Sequence[Trainer]) -> str:

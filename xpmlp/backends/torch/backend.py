@@ -1,8 +1,9 @@
 """PyTorch on the CPU or on CUDA, without its autograd."""
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import array_api_compat.torch
@@ -11,10 +12,13 @@ import torch
 
 from xpmlp.backends.captured import CapturedBackend
 from xpmlp.backends.cuda_driver import query_driver
+from xpmlp.backends.planned import PlannedStep
 from xpmlp.backends.torch.kernels import TorchKernels
+from xpmlp.backends.torch.precision import full_on_cpu, no_bfloat16, precision_on_cuda
+from xpmlp.backends.torch.rounding import RoundingKernels, RoundingNamespace, RoundingStep, pays
 from xpmlp.compiler.plan import Call
 from xpmlp.errors import BackendUnavailableError
-from xpmlp.types import Array
+from xpmlp.types import Array, Namespace
 
 OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED")
 
@@ -22,13 +26,15 @@ OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED")
 class TorchBackend(CapturedBackend):
     """PyTorch's arrays under the hand-derived mathematics.
 
-    While it runs on a GPU, the process-wide precision of products is the backend's own: full
-    float32, or TF32 where that was asked for. Afterwards it is again what it was.
+    While it runs, the process-wide precision of products is the backend's own: full float32, or
+    on a GPU TF32 where that was asked for. Afterwards it is again what it was. On a CPU large
+    products have bfloat16 factors where that was asked for, each by itself.
     """
 
     name = "torch"
     xp = array_api_compat.torch
     library = f"torch {torch.__version__}"
+    cpu_precisions = ("full", "bf16")
 
     def __init__(self, device: str, dtype: str, matmul_precision: str = "full") -> None:
         super().__init__(device, dtype, matmul_precision)
@@ -36,6 +42,24 @@ class TorchBackend(CapturedBackend):
         self.kernels = TorchKernels(device)
         if device != "cpu" and (reason := no_gpu()):
             raise BackendUnavailableError(f"{self.library} {reason}")
+        if self.matmul_precision == "bf16":
+            if reason := no_bfloat16():
+                raise BackendUnavailableError(
+                    f"matmul_precision bf16 can't be had: {reason}; choose --matmul-precision full"
+                )
+            self.kernels, self.xp = RoundingKernels(), RoundingNamespace(self.xp)
+
+    def compile(self, make: Callable[[Namespace], Callable[..., Any]]) -> PlannedStep:
+        """Return the function that `make` makes, which says how it rounds if it does."""
+        kind = RoundingStep if self.matmul_precision == "bf16" else PlannedStep
+        return kind(make, self.xp)
+
+    def rounded_products(self, widths: Sequence[int], rows: int) -> str:
+        """Return in how many layers bfloat16 pays."""
+        if self.matmul_precision != "bf16":
+            return ""
+        layers = list(pairwise(widths))
+        return f"{sum(pays(rows, *layer) for layer in layers)} of {len(layers)} layers"
 
     def asarray(self, array: Any) -> Array:
         """Put a host array, or a tensor of any device, on the device; without its gradient."""
@@ -52,9 +76,9 @@ class TorchBackend(CapturedBackend):
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Set the precision of products on a GPU, and explain its out-of-memory error."""
+        """Set the precision of products, and explain the device's out-of-memory error."""
         on_gpu = self.device != "cpu"
-        products = precision_of_products(self.matmul_precision) if on_gpu else nullcontext()
+        products = precision_on_cuda(self.matmul_precision) if on_gpu else full_on_cpu()
         with super().running(), products:
             yield
 
@@ -101,23 +125,3 @@ def no_gpu() -> str:
         return "is built without CUDA"
     too_old = query_driver().too_old_for(int(cuda.partition(".")[0]))
     return too_old or f"is built for CUDA {cuda} and sees no GPU"
-
-
-@contextmanager
-def precision_of_products(precision: str) -> Iterator[None]:
-    """Set PyTorch's precision of float32 products on CUDA, then set it back.
-
-    PyTorch 2.9 renamed the setting; reading the old name after writing the new one is an error.
-    """
-    setting, tf32 = torch.backends.cuda.matmul, precision == "tf32"
-    name, value = (
-        ("fp32_precision", "tf32" if tf32 else "ieee")
-        if hasattr(setting, "fp32_precision")
-        else ("allow_tf32", tf32)
-    )
-    before = getattr(setting, name)
-    setattr(setting, name, value)
-    try:
-        yield
-    finally:
-        setattr(setting, name, before)

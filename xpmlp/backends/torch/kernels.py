@@ -14,7 +14,7 @@ import torch
 
 from xpmlp.compiler.plan import Call, overwrites_element_wise
 from xpmlp.compiler.recording import Form, Node, NotRecordable, Operation, form_of
-from xpmlp.compiler.rewriting import Change, Uses, accumulate, rewrite, scale_a_factor
+from xpmlp.compiler.rewriting import Change, Rule, Uses, accumulate, rewrite, scale_a_factor
 from xpmlp.types import Array
 
 NAMES = {"equal": "eq", "greater": "gt", "less": "lt"}
@@ -28,6 +28,8 @@ class TorchKernels:
     def __init__(self, device: str) -> None:
         self.device, self.on_cpu = device, device == "cpu"
         self.numbers: dict[Any, Array] = {}
+        cpu, gpu = (mask, addcmul, with_product), (accumulate, mask, addcmul)
+        self.rules: tuple[Rule, ...] = (scale_a_factor, *(cpu if self.on_cpu else gpu))
 
     def empty(self, shape: Any, dtype: Any) -> Array:
         """Return new memory on the device."""
@@ -46,8 +48,7 @@ class TorchKernels:
 
     def rewritten(self, operations: list[Operation], results: Sequence[Node]) -> list[Operation]:
         """Return operations that give the same results sooner."""
-        rules = (_mask, _addcmul, _with_product) if self.on_cpu else (accumulate, _mask, _addcmul)
-        return rewrite(operations, results, (scale_a_factor, *rules))
+        return rewrite(operations, results, self.rules)
 
     def view(self, operation: Operation, arguments: list[Any]) -> Array:
         """Return a view of the first argument. Raises NotRecordable where PyTorch would copy."""
@@ -153,7 +154,7 @@ def _onednn_takes(a: Form, b: Form, transposed: bool) -> bool:
     return a[0][0] * a[0][1] * b[0][1] >= (LARGE_TRANSPOSED if transposed else LARGE)
 
 
-def _mask(operation: Operation, uses: Uses) -> Change | None:
+def mask(operation: Operation, uses: Uses) -> Change | None:
     """Compare straight into floating-point numbers."""
     comparison = operation.name == "astype" and uses.sole(
         operation.arguments[0], "greater", "less", "equal"
@@ -163,7 +164,7 @@ def _mask(operation: Operation, uses: Uses) -> Change | None:
     return [Operation(comparison.name, comparison.arguments, {}, operation.result)], [comparison]
 
 
-def _addcmul(operation: Operation, uses: Uses) -> Change | None:
+def addcmul(operation: Operation, uses: Uses) -> Change | None:
     """Add or subtract a product of numbers in the pass that multiplies them."""
     if operation.name not in ("add", "subtract"):
         return None
@@ -178,7 +179,7 @@ def _addcmul(operation: Operation, uses: Uses) -> Change | None:
     return None
 
 
-def _with_product(operation: Operation, uses: Uses) -> Change | None:
+def with_product(operation: Operation, uses: Uses) -> Change | None:
     """Read a matrix product of oneDNN where it was made, instead of copying it first."""
     if operation.name not in ("add", "subtract", "multiply"):
         return None
