@@ -146,6 +146,8 @@ def test_no_fallback_refuses(capsys, tmp_path):
         (["--matmul-precision", "tf23"], "unknown matmul_precision 'tf23' (did you mean 'tf32'?)"),
         (["--matmul-precision", "tf32", "--device", "cpu"], "needs a GPU, and device is cpu; choo"),
         (["--matmul-precision", "tf32", "--dtype", "float64"], "dtype is float64; choose --matmul"),
+        (["--matmul-precision", "bf16", "--backend", "numpy"], "numpy; choose --backend torch or"),
+        (["--matmul-precision", "bf16", "--device", "cuda"], "is of products on a CPU, and device"),
         (["--dataset", "iris", "--out", "/proc/nowhere"], "can't write results to /proc/nowhere"),
         (["--dataset", "iris", "--validation", "500"], "would leave nothing to train on"),
     ],

@@ -1,10 +1,13 @@
 """Products of bfloat16 factors on a CPU: what they are, where they are, and why they are not."""
 
+import json
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.commands import QUICK, run
 from tests.conftest import load_or_skip
 from tests.problems import make_dataset
 from xpmlp.backends.registry import load, select_backend
@@ -259,3 +262,24 @@ def test_a_run_says_where_it_rounds(backend, hidden, layers, products):
     assert run.trainer.problem.step.how == f"replayed from a plan, bf16 for {products} products"
     assert backend.rounded_products(run.model.sizes, run.trainer.batch_size) == layers
     assert backend.describe()["matmul_precision"] == "bf16"
+
+
+@pytest.mark.usefixtures("away_without_gpu")
+def test_the_command_says_it_and_goes_on(capsys, backend, monkeypatch):
+    options = ["--matmul-precision", "bf16", "--hidden", "300", "300", "--batch-size", "4"]
+    monkeypatch.setattr(rounding, "LEAST_MULTIPLICATIONS", 2)
+    monkeypatch.setattr(rounding, "NARROWEST", 4)
+    code, out, err = run(capsys, *QUICK, *options, "--out", "one")
+    assert code == 0, err
+    assert out.splitlines()[3].endswith(", float32, bf16 matrix products in 1 of 3 layers")
+    summary = json.loads(Path("one/summary.json").read_text())
+    assert (summary["matmul_precision"], summary["matmul_precision_requested"]) == ("bf16",) * 2
+    assert (summary["backend"], summary["rounded_products"]) == ("torch", "1 of 3 layers")
+    assert Config.load("one/config.toml").matmul_precision == "bf16"
+    assert run(capsys, "--resume", "one", "--epochs", "4", "--no-plots")[0] == 0
+    monkeypatch.setattr(precision, "rounds", lambda: False)
+    code, out, err = run(capsys, "--resume", "one", "--epochs", "5", "--no-plots")
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1].endswith("; choose --matmul-precision full")
+    again = ["--resume", "one", "--epochs", "5", "--no-plots", "--matmul-precision", "full"]
+    assert run(capsys, *again)[0] == 0

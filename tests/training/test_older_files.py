@@ -21,7 +21,7 @@ def test_a_config_without_the_option_has_its_default(tmp_path):
     assert Config.load(path).filled() == Config(epochs=7, **NEWER).filled()
 
 
-@pytest.mark.parametrize("precision", ["full", "tf32"])
+@pytest.mark.parametrize("precision", ["full", "tf32", "bf16"])
 def test_a_checkpoint_without_the_option_goes_on_with_any(tmp_path, precision):
     path = tmp_path / "checkpoint.safetensors"
     config, data, backend = Config(hidden=(4,), epochs=2), make_dataset(), load_or_skip("numpy")
