@@ -13,6 +13,7 @@ import pytest
 
 VARIABLE = "XPMLP_TEST_ALL"
 THOROUGH = (
+    "backends/test_bfloat16.py*",
     "backends/test_captured.py*",
     "backends/test_cublas.py*",
     "backends/test_cupy*.py*",
