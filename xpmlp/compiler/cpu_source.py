@@ -5,6 +5,7 @@ one compilation, serves nets of any width and batches of any number of rows.
 """
 
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -72,11 +73,14 @@ class Source:
     def _pieces(self) -> "list[list[tuple[int, int, int, int]]]":
         numbers = {chain: k for k, chain in enumerate(self.chains)}
         return [
-            [
-                (numbers[chain], begin, end, part)
-                for chain in phase
-                for part, (begin, end) in enumerate(self.tiles[chain])
-            ]
+            sorted(
+                (
+                    (numbers[chain], begin, end, part)
+                    for chain in phase
+                    for part, (begin, end) in enumerate(self.tiles[chain])
+                ),
+                key=itemgetter(3),
+            )
             for phase in self.schedule.phases
         ]
 
@@ -165,9 +169,10 @@ def _gather(task: Task, block: Block) -> str:
     size = block.size(array.nbytes // task.rows)
     return (
         "const int64_t* index = job->order + job->step * job->batch_size;\n"
-        "for (Size r = r0; r < r1; ++r)\n"
+        "for (Size r = r0; r < r1; ++r) {\n"
+        f"    if (r + 1 < r1) fetch_ahead((const char*){source.name} + index[r + 1] * {size}, {size});\n"
         f"    memcpy((char*){target.name} + r * {size}, "
-        f"(const char*){source.name} + index[r] * {size}, {size});\n"
+        f"(const char*){source.name} + index[r] * {size}, {size});\n}}\n"
     )
 
 

@@ -70,7 +70,7 @@ def operand_types(operation: Operation) -> list[str | None]:
     """Return the C type that each operand takes first, None where it keeps its own."""
     kind = type_of(operation.result.form[1])
     if operation.name == "astype":
-        return [None]
+        return [kind]
     if operation.name == "where":
         return [None, kind, kind]
     if operation.name in COMPARISONS:

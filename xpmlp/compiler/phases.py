@@ -27,6 +27,7 @@ from xpmlp.compiler.grouping import (
 from xpmlp.compiler.recording import (
     ACCUMULATE,
     VIEWS,
+    Form,
     Node,
     NotRecordable,
     Operation,
@@ -155,6 +156,7 @@ class Schedule:
         self.alone: list[list[Task]] = [[]]
         self.phases: list[list[Chain]] = []
         self.makers: dict[Node, Task] = {}
+        self.by_columns: set[Form] = set()
         for task in self.tasks:
             self._place(task)
             self.makers.update((node, task) for node in _results(task))
@@ -199,7 +201,7 @@ class Schedule:
     def _joins(self, task: Task, chain: Chain, stage: int, reads: Sequence[Read]) -> bool:
         """Tell whether a task needs no more of a chain than the tile that it makes."""
         length = task.rows if chain.axis == BY_ROWS else task.columns
-        wide = _is_product(task) and _axis(task) == BY_COLUMNS
+        wide = _is_product(task) and self._axis(task) == BY_COLUMNS
         if length != chain.length or not _parts(task, chain.axis):
             return False
         if wide and chain.axis == BY_ROWS:
@@ -214,7 +216,9 @@ class Schedule:
 
     def _chain(self, task: Task, stage: int) -> Chain:
         """Return a chain of a phase for a task that waits for nothing in it."""
-        axis = _axis(task)
+        axis = self._axis(task)
+        if axis == BY_COLUMNS:
+            self.by_columns.add(_factors(task)[1].form)
         length = task.rows if axis == BY_ROWS else task.columns
         while len(self.phases) <= stage // 2:
             self.phases.append([])
@@ -225,6 +229,19 @@ class Schedule:
         made = Chain(axis, length)
         self.phases[stage // 2].append(made)
         return made
+
+    def _axis(self, task: Task) -> str:
+        """Return the axis along which a task is parted that begins a chain.
+
+        Each piece of a product reads all of one factor: that is to be the smaller one. Weights of
+        which each thread read its own columns are updated by columns, so that these stay in the
+        cache of its core.
+        """
+        if not _is_product(task):
+            return BY_ROWS
+        a, b = (math.prod(factor.form[0]) for factor in _factors(task))
+        wide = b > a + WIDE or task.operation.result.form in self.by_columns
+        return BY_COLUMNS if wide else BY_ROWS
 
     def _put(self, task: Task, stage: int, chain: Chain | None) -> None:
         task.stage, task.chain = stage, chain
@@ -316,20 +333,13 @@ def _is_product(task: Task) -> bool:
 def _multiplications(task: Task) -> int:
     if not _is_product(task):
         return 0
-    a = task.operation.arguments[-2 if task.operation.name == "matmul" else 1]
-    return int(task.rows * task.columns * a.form[0][1])
+    return int(task.rows * task.columns * _factors(task)[0].form[0][1])
 
 
-def _axis(task: Task) -> str:
-    """Return the axis along which a task is parted that begins a chain.
-
-    Each piece of a product reads all of one factor: that is to be the smaller one.
-    """
-    if not _is_product(task):
-        return BY_ROWS
+def _factors(task: Task) -> tuple[Node, Node]:
+    """Return the two matrices of a product."""
     a, b = [node for node in nodes_of(task.operation.arguments) if len(node.form[0]) == 2][-2:]
-    wider = math.prod(b.form[0]) > math.prod(a.form[0]) + WIDE
-    return BY_COLUMNS if wider else BY_ROWS
+    return a, b
 
 
 def _parts(task: Task, axis: str) -> bool:

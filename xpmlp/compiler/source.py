@@ -138,7 +138,9 @@ class Writer:
                 loop.loaded[entry] = f"{read.name}_{at}{len(loop.loaded)}"
                 loop.statements.append(f"const {kind} {loop.loaded[entry]} = {entry};")
             name = loop.loaded[entry]
-        return name if wish in (None, kind) else f"({wish}){name}"
+        if wish in (None, kind):
+            return name
+        return f"({wish})({name} ? 1 : 0)" if kind == "bool" else f"({wish}){name}"  # gcc's vectors
 
     def both_loops(self) -> tuple[Loop, Loop]:
         """Return the loop over the entries, and what is done with the numbers."""

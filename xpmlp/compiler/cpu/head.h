@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Vectors of the C library's functions, where it has them: glibc on x86-64. */
@@ -28,6 +29,11 @@ typedef long long Size;
 static inline float largest_float(float a, float b) { return a > b || a != a ? a : b; }
 static inline double largest_double(double a, double b) { return a > b || a != a ? a : b; }
 #define largest(a, b) _Generic((a), float: largest_float, default: largest_double)((a), (b))
+
+/* Rows in a random order are nowhere ahead in the caches by themselves. */
+static inline void fetch_ahead(const char* row, Size bytes) {
+    for (Size at = 0; at < bytes; at += 64) __builtin_prefetch(row + at);
+}
 
 typedef void Sgemm(int, int, int, BlasInt, BlasInt, BlasInt, float, const float*, BlasInt,
                    const float*, BlasInt, float, float*, BlasInt);

@@ -21,17 +21,20 @@ static void run_alone(Job* job) {
 }
 
 /* Several threads take the pieces of a phase; who ends the last of them opens the next phase.
-   Nobody waits for a thread that has no piece. ticket: the number of the phase since the start,
-   and in the lower half the next piece to be taken. */
+   Nobody waits for a thread that has no piece. Each begins with the same pieces in every step, as
+   their arrays are in its caches. phase: counted from the start. taken: of each piece, the last
+   phase in which somebody took it, counted from 1. */
 
 enum { TURNS = 2000 };
 
 typedef struct {
     Job* job;
-    uint64_t phases;
-    _Atomic uint64_t ticket;
+    int threads;
+    uint64_t last;
+    _Atomic uint64_t phase;
+    _Atomic uint64_t* taken;
     _Atomic Size done;
-    _Atomic int asleep;
+    _Atomic int joined, asleep;
     pthread_mutex_t lock;
     pthread_cond_t opened;
 } Team;
@@ -46,7 +49,7 @@ static inline void pause_briefly(void) {
 
 static void open_phase(Team* team, uint64_t phase) {
     atomic_store(&team->done, 0);
-    atomic_store(&team->ticket, phase << 32);
+    atomic_store(&team->phase, phase);
     if (atomic_load(&team->asleep)) {
         pthread_mutex_lock(&team->lock);
         pthread_cond_broadcast(&team->opened);
@@ -56,12 +59,12 @@ static void open_phase(Team* team, uint64_t phase) {
 
 static void wait_for_next(Team* team, uint64_t phase) {
     for (int turn = 0; turn < TURNS; ++turn) {
-        if (atomic_load_explicit(&team->ticket, memory_order_relaxed) >> 32 != phase) return;
+        if (atomic_load_explicit(&team->phase, memory_order_relaxed) != phase) return;
         pause_briefly();
     }
     pthread_mutex_lock(&team->lock);
     atomic_fetch_add(&team->asleep, 1);
-    while (atomic_load(&team->ticket) >> 32 == phase)
+    while (atomic_load(&team->phase) == phase)
         pthread_cond_wait(&team->opened, &team->lock);
     atomic_fetch_sub(&team->asleep, 1);
     pthread_mutex_unlock(&team->lock);
@@ -74,25 +77,37 @@ static void end_phase(Job* job, Size phase) {
     if (job->step < job->last) ALONE[0](job);
 }
 
+/* Takes a piece that nobody has, from one on; -1 where there is none left. */
+static Size take(Team* team, uint64_t phase, Size first, Size count, Size from) {
+    for (Size k = 0; k < count; ++k) {
+        Size piece = first + (from + k) % count;
+        uint64_t before = atomic_load(team->taken + piece);
+        if (before <= phase && atomic_compare_exchange_strong(team->taken + piece, &before, phase + 1))
+            return piece;
+    }
+    return -1;
+}
+
 static void* work(void* of) {
     Team* team = of;
     Job* job = team->job;
+    int me = atomic_fetch_add(&team->joined, 1);
     flush_to_zero();
-    for (;;) {
-        uint64_t ticket = atomic_load(&team->ticket), number = ticket >> 32;
-        if (number == team->phases) return NULL;
-        Size phase = number % job->phases, next = ticket & 0xffffffff;
-        Size first = phase ? job->ends[phase - 1] : 0, count = job->ends[phase] - first;
-        if (next >= count) {
+    for (uint64_t number; (number = atomic_load(&team->phase)) != team->last;) {
+        Size phase = number % job->phases, first = phase ? job->ends[phase - 1] : 0;
+        Size count = job->ends[phase] - first;
+        Size piece = take(team, number, first, count, me * count / team->threads);
+        if (piece < 0) {
             wait_for_next(team, number);
-        } else if (atomic_compare_exchange_weak(&team->ticket, &ticket, ticket + 1)) {
-            run_piece(job, job->pieces + first + next);
-            if (atomic_fetch_add(&team->done, 1) + 1 == count) {
-                end_phase(job, phase);
-                open_phase(team, number + 1);
-            }
+            continue;
+        }
+        run_piece(job, job->pieces + piece);
+        if (atomic_fetch_add(&team->done, 1) + 1 == count) {
+            end_phase(job, phase);
+            open_phase(team, number + 1);
         }
     }
+    return NULL;
 }
 
 /* Threads that live as long as a call, deaf to signals, which are the interpreter's. */
@@ -119,13 +134,19 @@ static void with_threads(int count, void* (*function)(void*), void* argument) {
 }
 
 static void run_together(Job* job, int threads) {
-    Team team = {.job = job, .phases = (job->last - job->step) * job->phases};
+    Team team = {.job = job, .threads = threads, .last = (job->last - job->step) * job->phases};
+    team.taken = calloc(job->ends[job->phases - 1], sizeof *team.taken);
+    if (!team.taken) {
+        run_alone(job);
+        return;
+    }
     pthread_mutex_init(&team.lock, NULL);
     pthread_cond_init(&team.opened, NULL);
     ALONE[0](job);
     with_threads(threads, work, &team);
     pthread_cond_destroy(&team.opened);
     pthread_mutex_destroy(&team.lock);
+    free(team.taken);
 }
 
 void run(Job* job, int threads) {
