@@ -78,7 +78,9 @@ def known_of(model: TakesRows) -> "Known":
 def scaled(model: TakesRows, raw: Any) -> np.ndarray:
     """Return raw inputs (N, D) scaled as the training rows were, in the dtype of the net."""
     require_scaling(model)
-    rows = np.asarray(raw, dtype=np.float64)
+    rows = np.asarray(raw)
+    if rows.dtype not in (np.float32, np.float64):
+        rows = rows.astype(np.float64)
     if model.scaling is None:
         return rows.astype(model.dtype)
     return model.scaling.apply(rows, model.dtype)
