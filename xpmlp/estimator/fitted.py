@@ -24,7 +24,7 @@ from xpmlp.estimator.settings import activation_names
 from xpmlp.estimator.targets import Targets
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import hidden_activations, propagate
-from xpmlp.training.evaluation import rows_at_once
+from xpmlp.training.evaluation import blocks, rows_at_once
 from xpmlp.types import Affine, Params
 
 
@@ -70,10 +70,8 @@ class FittedNet(BaseEstimator):  # type: ignore[misc]
         names = hidden_activations(activation_names(self.activation), len(params) - 1)
         with backend.running():
             params, pieces = backend.put(params), []
-            n, most = x.shape[0], rows_at_once(backend.device)
-            for first in range(0, n, most):
-                piece = backend.asarray(x[first : min(first + most, n), :])
-                logits, _ = propagate(backend.xp, params, piece, names)
+            for block in blocks(x.shape[0], rows_at_once(backend.device, params)):
+                logits, _ = propagate(backend.xp, params, backend.asarray(x[block, :]), names)
                 outputs = loss.predict(backend.xp, logits)
                 pieces.append(backend.to_numpy(outputs) if home is None else outputs)
             if home is None:

@@ -1,6 +1,6 @@
 """Loss and accuracy over many rows, in large batches on the device."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -16,12 +16,28 @@ from xpmlp.types import Array, Batch, Params
 
 EVALUATION_ROWS = 10_000
 CPU_EVALUATION_ROWS = 1_000
+FEWEST_CPU_ROWS = 250
+ON_ONE_CORE = 1_000_000  # multiplications of a product that OpenBLAS does not share out
 
 
-def rows_at_once(device: str, members: int = 1) -> int:
-    """Return how many rows of K members are evaluated at once; a CPU has them in its caches."""
-    most = max(1, EVALUATION_ROWS // members)
-    return min(most, CPU_EVALUATION_ROWS) if device == "cpu" else most
+def rows_at_once(device: str, params: Params) -> int:
+    """Return how many rows are evaluated at once.
+
+    A CPU has them in its caches. Where the net is small, each product stays on one core besides:
+    sharing it out brings little, and waits long for a core that somebody else has.
+    """
+    most = max(1, EVALUATION_ROWS // members_of(params))
+    if device != "cpu":
+        return most
+    alone = ON_ONE_CORE // max(layer.W.shape[-2] * layer.W.shape[-1] for layer in params)
+    wanted = alone if alone >= FEWEST_CPU_ROWS else CPU_EVALUATION_ROWS
+    return min(most, wanted, CPU_EVALUATION_ROWS)
+
+
+def blocks(n: int, most: int) -> Iterator[slice]:
+    """Yield the slices of N rows that have at most so many each."""
+    for start in range(0, n, most):
+        yield slice(start, min(start + most, n))
 
 
 def members_of(params: Params) -> int:
@@ -101,10 +117,8 @@ class Evaluator:
 
     def _parts(self, params: Params, rows: Batch) -> list[Part]:
         """Evaluate rows on the device, a large batch at a time; nothing is fetched."""
-        most = rows_at_once(self.backend.device, members_of(params))
-        parts, n = [], rows.x.shape[0]
-        for start in range(0, n, most):
-            piece = slice(start, min(start + most, n))
+        parts = []
+        for piece in blocks(rows.x.shape[0], rows_at_once(self.backend.device, params)):
             batch = map_tree(itemgetter((piece, ...)), rows)
             parts.append(Part(*self.evaluation(params, batch)))
         return parts
