@@ -1,6 +1,7 @@
 """The net of a fitted estimator: its outputs for rows, and what is pickled of it."""
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from xpmlp.backends.locate import Home
 from xpmlp.backends.registry import select_backend
 from xpmlp.estimator.arrays import (
     backend_at,
+    by_columns,
     check_same_home,
     dense,
     floating_dtypes,
     handed_over,
     home_of,
+    passes_unchanged,
     to_host,
 )
 from xpmlp.estimator.settings import activation_names
@@ -58,25 +61,31 @@ class FittedNet(BaseEstimator):  # type: ignore[misc]
         home = home_of(X)
         if get_config()["array_api_dispatch"]:
             check_same_home(type(self).__name__, method, home_of(self.coefs_[0]), home)
-        X = validate_data(
-            self,
-            X,
-            accept_sparse=["csr", "csc"],
-            dtype=floating_dtypes(X),
-            reset=False,
-        )
+        if hasattr(self, "feature_names_in_") or not passes_unchanged(X, self.n_features_in_):
+            X = validate_data(
+                self,
+                X,
+                accept_sparse=["csr", "csc"],
+                dtype=floating_dtypes(X),
+                reset=False,
+            )
         x, params = dense(X), self._params()
-        backend, loss = self._backend(home, str(params[0].W.dtype)), LOSSES[self._targets.loss]
-        names = hidden_activations(activation_names(self.activation), len(params) - 1)
+        backend = self._backend(home, str(params[0].W.dtype))
         with backend.running():
-            params, pieces = backend.put(params), []
-            for block in blocks(x.shape[0], rows_at_once(backend.device, params)):
-                logits, _ = propagate(backend.xp, params, backend.asarray(x[block, :]), names)
-                outputs = loss.predict(backend.xp, logits)
-                pieces.append(backend.to_numpy(outputs) if home is None else outputs)
-            if home is None:
-                return np.concatenate(pieces)
-            return handed_over(backend, backend.xp.concat(pieces))
+            pieces = self._pieces(backend, backend.put(params), x)
+            if home is not None:
+                return handed_over(backend, backend.xp.concat(list(pieces)))
+            hosts = list(map(backend.to_numpy, pieces))
+            together = np.empty((x.shape[0], hosts[0].shape[1]), hosts[0].dtype)
+            return np.concatenate(hosts, out=together)
+
+    def _pieces(self, backend: Backend, params: Params, x: Any) -> Iterator[Any]:
+        """Yield the outputs of rows x (N, D), so many rows at once, on the backend's device."""
+        xp, loss = backend.xp, LOSSES[self._targets.loss]
+        names = hidden_activations(activation_names(self.activation), len(params) - 1)
+        for block in blocks(x.shape[0], rows_at_once(backend.device, params)):
+            logits, _ = propagate(xp, params, backend.asarray(x[block, :]), names)
+            yield loss.predict(xp, by_columns(logits))
 
     def _decoded(self, outputs: Any) -> Any:
         """Return predictions, where the outputs are, of labels that are numbers or of values."""
