@@ -11,13 +11,21 @@ from textwrap import indent
 from typing import Any
 
 from xpmlp.compiler.cpu_loops import WRITERS
+from xpmlp.compiler.cpu_products import join, partial, product
 from xpmlp.compiler.cpu_tables import Block, Tables
-from xpmlp.compiler.phases import BY_ROWS, GATHER, Chain, Schedule, Task
-from xpmlp.compiler.recording import ACCUMULATE, Node, NotRecordable, nodes_of
+from xpmlp.compiler.phases import (
+    BY_ROWS,
+    GATHER,
+    JOIN,
+    PARTIAL,
+    Chain,
+    Schedule,
+    Task,
+    tiles,
+)
+from xpmlp.compiler.recording import Node, NotRecordable, nodes_of
 
 FOLDER = Path(__file__).with_name("cpu")
-ORDER_ROWS, NOT_TRANSPOSED, TRANSPOSED = 101, 111, 112  # as CBLAS numbers them
-ROUND = 16  # rows or columns to which tiles are rounded, where there are enough
 
 
 @dataclass
@@ -35,14 +43,14 @@ class Program:
 class Source:
     """Writes the program of a schedule.
 
-    places: the arrays of all nodes. parts: into how many tiles a chain is cut.
+    places: the arrays of all nodes.
     """
 
-    def __init__(self, schedule: Schedule, places: dict[Node, Any], parts: int) -> None:
-        self.schedule, self.parts = schedule, parts
+    def __init__(self, schedule: Schedule, places: dict[Node, Any]) -> None:
+        self.schedule = schedule
         self.tables = Tables(places)
         self.chains: list[Chain] = [chain for phase in schedule.phases for chain in phase]
-        self.tiles = {chain: tiles(chain.length, parts) for chain in self.chains}
+        self.tiles = {chain: tiles(chain.length, schedule.parts) for chain in self.chains}
         self.finishing: dict[int, list[str]] = {}
 
     def program(
@@ -126,21 +134,17 @@ class Source:
             return _gather(task, block)
         if task.operation.name == "stack":
             return _stack(task, block)
-        return _product(task, block)
+        if task.operation.name == PARTIAL:
+            return partial(task, block)
+        if task.operation.name == JOIN:
+            return join(task, block)
+        return product(task, block)
 
     def _copy(self, new: Node, old: Node) -> str:
         block = Block(self.tables)
         source, target = block.read(new), block.written(old)
         size = block.size(self.tables.places[new].nbytes)
         return block.text(f"memcpy({target.name}, {source.name}, {size});\n")
-
-
-def tiles(length: int, parts: int) -> list[tuple[int, int]]:
-    """Return where the tiles of a chain begin and end."""
-    unit = ROUND if length >= 2 * ROUND * parts else 1
-    edges = [length * k // parts // unit * unit for k in range(parts)]
-    pairs = zip(edges, [*edges[1:], length], strict=True)
-    return [(begin, end) for begin, end in pairs if begin < end]
 
 
 def _table(kind: str, name: str, function: str, count: int) -> str:
@@ -151,7 +155,7 @@ def _table(kind: str, name: str, function: str, count: int) -> str:
 def _bounds(task: Task, block: Block) -> str:
     """Return the declarations of a tile's bounds."""
     bounds = {"r": ("0", block.size(task.rows)), "c": ("0", block.size(task.columns))}
-    if task.chain is not None:
+    if task.chain is not None and task.operation.name != PARTIAL:
         bounds["r" if task.chain.axis == BY_ROWS else "c"] = ("begin", "end")
     return (
         "".join(
@@ -166,13 +170,16 @@ def _gather(task: Task, block: Block) -> str:
     """Return the loop that copies rows in the order of an epoch."""
     source, target = block.read(task.operation.arguments[0]), block.written(task.outputs[0])
     array = block.tables.places[task.outputs[0]]
-    size = block.size(array.nbytes // task.rows)
+    row, entry = block.size(array.nbytes // task.rows), array.itemsize
     return (
         "const int64_t* index = job->order + job->step * job->batch_size;\n"
+        f"const char* const rows = (const char*){source.name} + c0 * {entry};\n"
+        f"char* const batch = (char*){target.name} + c0 * {entry};\n"
+        f"const Size bytes = (c1 - c0) * {entry};\n"
         "for (Size r = r0; r < r1; ++r) {\n"
-        f"    if (r + 1 < r1) fetch_ahead((const char*){source.name} + index[r + 1] * {size}, {size});\n"
-        f"    memcpy((char*){target.name} + r * {size}, "
-        f"(const char*){source.name} + index[r] * {size}, {size});\n}}\n"
+        f"    if (r + AHEAD < r1) fetch_ahead(rows + index[r + AHEAD] * {row}, bytes);\n"
+        f"    memcpy(batch + r * {row}, rows + index[r] * {row}, bytes);\n"
+        "}\n"
     )
 
 
@@ -185,57 +192,3 @@ def _stack(task: Task, block: Block) -> str:
     return "".join(
         f"{out.name}[{k}] = {block.read(node).name}[0];\n" for k, node in enumerate(entries)
     )
-
-
-def _product(task: Task, block: Block) -> str:
-    """Return the call of BLAS for a tile of a product, or of one that is added to."""
-    operation, alpha, beta = task.operation, "1", "0"
-    if operation.name == ACCUMULATE:
-        x, a, b, *scale = operation.arguments
-        alpha = repr(operation.options["alpha"])
-        beta = f"{block.read(scale[0]).name}[0]" if scale else repr(operation.options["beta"])
-    else:
-        a, b = operation.arguments
-    out = block.written(operation.result)
-    if out.type not in ("float", "double") or {a.form[1], b.form[1]} != {operation.result.form[1]}:
-        raise NotRecordable(f"a product of {a.form[1]} and {b.form[1]}")
-    (ta, lda, a_row, _), (tb, ldb, _, b_column) = _laid(a, block), _laid(b, block)
-    home = ""
-    if (
-        operation.name == ACCUMULATE
-        and block.tables.places[x] is not block.tables.places[operation.result]
-    ):
-        home = _copied_home(x, out.name, task, block)
-    width = block.size(task.columns)
-    return home + (
-        f"job->{'sgemm' if out.type == 'float' else 'dgemm'}({ORDER_ROWS}, {ta}, {tb}, "
-        f"r1 - r0, c1 - c0, {block.size(a.form[0][1])}, {alpha}, "
-        f"{block.read(a).name} + r0 * {a_row}, {lda}, "
-        f"{block.read(b).name} + c0 * {b_column}, {ldb}, {beta}, "
-        f"{out.name} + r0 * {width} + c0, {width});\n"
-    )
-
-
-def _copied_home(x: Node, out: str, task: Task, block: Block) -> str:
-    """Return the loop that copies what a product is added to, where it lies elsewhere."""
-    source, width = block.read(x), block.size(task.columns)
-    return (
-        f"for (Size r = r0; r < r1; ++r) memcpy({out} + r * {width} + c0, "
-        f"{source.name} + r * {width} + c0, (c1 - c0) * sizeof *{out});\n"
-    )
-
-
-def _laid(node: Node, block: Block) -> tuple[int, str, str, str]:
-    """Return how a factor lies: transposed or not, its leading dimension, a row's and a column's
-    stride. Raises NotRecordable where BLAS does not take it.
-    """
-    rows, columns = node.form[0]
-    array = block.tables.places[node]
-    across, along = (stride // array.itemsize for stride in array.strides)
-    if along == 1 or columns == 1:
-        leading = block.size(across if rows > 1 else max(columns, 1))
-        return NOT_TRANSPOSED, leading, leading, "1"
-    if across == 1 or rows == 1:
-        leading = block.size(along)
-        return TRANSPOSED, leading, "1", leading
-    raise NotRecordable("a factor lies neither by rows nor by columns")

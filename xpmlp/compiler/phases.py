@@ -8,7 +8,7 @@ comes from shapes, never from who computes them, so that any number of threads g
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -25,20 +25,20 @@ from xpmlp.compiler.grouping import (
     sources_of,
 )
 from xpmlp.compiler.recording import (
-    ACCUMULATE,
+    INTO,
     VIEWS,
-    Form,
     Node,
     NotRecordable,
     Operation,
     nodes_of,
 )
 
-BY_ROWS, BY_COLUMNS = "rows", "columns"
-GATHER = "gather"
+BY_ROWS, BY_COLUMNS, BY_INNER = "rows", "columns", "inner"
+GATHER, PARTIAL, JOIN = "gather", "partial", "join"
+ROUND = 16  # rows or columns to which tiles are rounded, where there are enough
 SMALL_STEP = 2**19  # multiplications of a step that one thread takes alone
 SMALL_TASK = 2**12  # entries that one thread computes between the phases
-WIDE = 2**15  # entries by which the right factor is larger where a product is parted by columns
+WIDE = 2**15  # entries of a right factor that is worth keeping in parts in the cores' caches
 
 
 class Read(NamedTuple):
@@ -56,7 +56,11 @@ class Read(NamedTuple):
 
 @dataclass(eq=False)
 class Chain:
-    """Tasks that are computed tile by tile along an axis of a length."""
+    """Tasks that are computed tile by tile along an axis of a length.
+
+    BY_INNER: the axis over which a product adds up, and the columns of rows that are gathered
+    for it. A core then reads the same rows of the weights as when these are updated by rows.
+    """
 
     axis: str
     length: int
@@ -113,9 +117,9 @@ class Task:
                     yield Read(source, shape, late=late and not reduces)
 
     def _reads_of_call(self) -> Iterator[Read]:
-        if self.operation.name == "matmul":
+        if self.operation.name in ("matmul", PARTIAL):
             a, b = self.operation.arguments
-        elif self.operation.name == ACCUMULATE:
+        elif self.operation.name in INTO:
             x, a, b, *scale = self.operation.arguments
             yield Read(x, x.form[0])
             yield from (Read(number, number.form[0], "") for number in scale)
@@ -145,28 +149,53 @@ class Schedule:
     def __init__(
         self,
         operations: Sequence[Operation],
-        results: Iterable[Node],
         gathered: Sequence[tuple[Node, Node]] = (),
         homes: Sequence[tuple[Node, Node]] = (),
+        parts: int = 2,
     ) -> None:
-        self.tasks = [*_gathers(gathered), *_tasks(operations)]
-        self.results = set(results)
-        work = sum(_multiplications(task) for task in self.tasks)
-        self.together = work >= SMALL_STEP
+        tasks = list(_tasks(operations))
+        self.waiting = {task.operation.result: task for task in _gathers(gathered)}
+        self.parts = parts
+        self.together = sum(map(_multiplications, tasks)) >= SMALL_STEP
         self.alone: list[list[Task]] = [[]]
         self.phases: list[list[Chain]] = []
         self.makers: dict[Node, Task] = {}
-        self.by_columns: set[Form] = set()
-        for task in self.tasks:
-            self._place(task)
-            self.makers.update((node, task) for node in _results(task))
+        self.tasks: list[Task] = []
+        for task in tasks:
+            if self.together and _adds_up_much(task):
+                self._place_partial(task)
+            else:
+                self._place(task)
         self.order = {task: i for i, task in enumerate(self.tasks)}
         self.homes = {new: old for new, old in homes if self._may_overwrite(new, old)}
         self.copies = [(new, old) for new, old in homes if new not in self.homes and new is not old]
 
+    def _place_partial(self, task: Task) -> None:
+        """Put a product into a chain of its own by the inner axis, and behind it what joins it."""
+        a, b = factors_of(task)
+        length, form = a.form[0][1], (len(tiles(a.form[0][1], self.parts)), task.rows, task.columns)
+        partial = Node((form, task.operation.result.form[1]))
+        product = Task(Operation(PARTIAL, (a, b), {}, partial), (partial,), task.rows, task.columns)
+        gather = self.waiting.pop(a, None)
+        stage = max((self._there(read) for read in self._known(product)), default=0)
+        stage = stage + 2 if stage % 2 else stage + 1
+        chain = self._new_chain(BY_INNER, length, stage)
+        for one in (gather, product):
+            if one is not None:
+                self._put(one, stage, chain)
+        self._place(Task(Operation(JOIN, (partial,), {}, task.operation.result), *_made(task)))
+
+    def _known(self, task: Task) -> list[Read]:
+        """Return what a task reads that is computed; what waits to be gathered is first placed."""
+        reads = list(task.reads())
+        for read in reads:
+            if read.node.owner in self.waiting:
+                self._place(self.waiting.pop(read.node.owner))
+        return [read for read in reads if read.node.owner in self.makers]
+
     def _place(self, task: Task) -> None:
         """Put a task into the first stage that has what it reads."""
-        reads = [read for read in task.reads() if read.node.owner in self.makers]
+        reads = self._known(task)
         stages = [self._there(read) for read in reads]
         if not self.together:
             self._put(task, 0, None)
@@ -200,8 +229,10 @@ class Schedule:
 
     def _joins(self, task: Task, chain: Chain, stage: int, reads: Sequence[Read]) -> bool:
         """Tell whether a task needs no more of a chain than the tile that it makes."""
+        if chain.axis == BY_INNER:
+            return False
         length = task.rows if chain.axis == BY_ROWS else task.columns
-        wide = _is_product(task) and self._axis(task) == BY_COLUMNS
+        wide = _is_product(task) and _axis(task) == BY_COLUMNS
         if length != chain.length or not _parts(task, chain.axis):
             return False
         if wide and chain.axis == BY_ROWS:
@@ -216,42 +247,30 @@ class Schedule:
 
     def _chain(self, task: Task, stage: int) -> Chain:
         """Return a chain of a phase for a task that waits for nothing in it."""
-        axis = self._axis(task)
-        if axis == BY_COLUMNS:
-            self.by_columns.add(_factors(task)[1].form)
+        axis = _axis(task)
         length = task.rows if axis == BY_ROWS else task.columns
-        while len(self.phases) <= stage // 2:
-            self.phases.append([])
-            self.alone.append([])
-        for chain in self.phases[stage // 2]:
+        for chain in self.phases[stage // 2] if stage // 2 < len(self.phases) else ():
             if (chain.axis, chain.length) == (axis, length):
                 return chain
+        return self._new_chain(axis, length, stage)
+
+    def _new_chain(self, axis: str, length: int, stage: int) -> Chain:
+        self._reach(stage)
         made = Chain(axis, length)
         self.phases[stage // 2].append(made)
         return made
 
-    def _axis(self, task: Task) -> str:
-        """Return the axis along which a task is parted that begins a chain.
-
-        Each piece of a product reads all of one factor: that is to be the smaller one. Weights of
-        which each thread read its own columns are updated by columns, so that these stay in the
-        cache of its core.
-        """
-        if not _is_product(task):
-            return BY_ROWS
-        a, b = (math.prod(factor.form[0]) for factor in _factors(task))
-        wide = b > a + WIDE or task.operation.result.form in self.by_columns
-        return BY_COLUMNS if wide else BY_ROWS
-
-    def _put(self, task: Task, stage: int, chain: Chain | None) -> None:
-        task.stage, task.chain = stage, chain
-        if chain is not None:
-            chain.tasks.append(task)
-            return
-        while len(self.alone) <= stage // 2:
+    def _reach(self, stage: int) -> None:
+        while len(self.alone) <= (stage + 1) // 2:
             self.phases.append([])
             self.alone.append([])
-        self.alone[stage // 2].append(task)
+
+    def _put(self, task: Task, stage: int, chain: Chain | None) -> None:
+        self._reach(stage)
+        task.stage, task.chain = stage, chain
+        (self.alone[stage // 2] if chain is None else chain.tasks).append(task)
+        self.tasks.append(task)
+        self.makers.update((node, task) for node in _results(task))
 
     def _may_overwrite(self, new: Node, old: Node) -> bool:
         """Tell whether a new state may lie where the old one does that nothing reads later."""
@@ -269,7 +288,7 @@ class Schedule:
         at, written = task.read_at(read), writer.written_at(new)
         if task is writer:
             if task.segment is None:
-                return task.operation.name == ACCUMULATE and read.of is None
+                return task.operation.name in INTO and read.of is None
             group = Operation(KERNEL, (), {"segments": (task.segment,)}, new)
             return overwrites_in_kernel(group, old, new)
         if at != written:
@@ -294,8 +313,11 @@ def _tasks(operations: Sequence[Operation]) -> Iterator[Task]:
                 outputs = tuple(node for node in operation.results if node in segment.made)
                 rows, columns = _domain(segment)
                 yield Task(operation, outputs, rows, columns, segment)
-        elif operation.name in ("matmul", ACCUMULATE):
-            shapes = [node.form[0] for node in nodes_of(operation.arguments)[:3]]
+        elif operation.name in ("matmul", *INTO):
+            factors = (
+                operation.arguments[:2] if operation.name == "matmul" else (operation.arguments[:3])
+            )
+            shapes = [node.form[0] for node in nodes_of(factors)]
             if any(len(shape) != 2 for shape in (*shapes, operation.result.form[0])):
                 raise NotRecordable("a product of more or less than two matrices")
             rows, columns = operation.result.form[0]
@@ -327,19 +349,53 @@ def _results(task: Task) -> list[Node]:
 
 
 def _is_product(task: Task) -> bool:
-    return task.operation.name in ("matmul", ACCUMULATE)
+    return task.operation.name in ("matmul", *INTO)
 
 
 def _multiplications(task: Task) -> int:
     if not _is_product(task):
         return 0
-    return int(task.rows * task.columns * _factors(task)[0].form[0][1])
+    return int(task.rows * task.columns * factors_of(task)[0].form[0][1])
 
 
-def _factors(task: Task) -> tuple[Node, Node]:
+def factors_of(task: Task) -> tuple[Node, Node]:
     """Return the two matrices of a product."""
-    a, b = [node for node in nodes_of(task.operation.arguments) if len(node.form[0]) == 2][-2:]
+    a, b = (
+        task.operation.arguments[1:3] if task.operation.name in INTO else (task.operation.arguments)
+    )
     return a, b
+
+
+def _axis(task: Task) -> str:
+    """Return the axis along which a task is parted that begins a chain.
+
+    Each tile of a product reads all of one factor: that is to be the smaller one.
+    """
+    if not _is_product(task):
+        return BY_ROWS
+    a, b = (math.prod(factor.form[0]) for factor in factors_of(task))
+    return BY_COLUMNS if b > a + WIDE else BY_ROWS
+
+
+def _adds_up_much(task: Task) -> bool:
+    """Tell whether a product of few rows with large weights is parted by its inner axis."""
+    if task.operation.name != "matmul":
+        return False
+    a, b = factors_of(task)
+    rows, inner = a.form[0]
+    return a.straight and b.straight and math.prod(b.form[0]) >= WIDE and 2 * rows <= inner
+
+
+def _made(task: Task) -> tuple[tuple[Node, ...], int, int]:
+    return task.outputs, task.rows, task.columns
+
+
+def tiles(length: int, parts: int) -> list[tuple[int, int]]:
+    """Return where the tiles of a chain begin and end."""
+    unit = ROUND if length >= 2 * ROUND * parts else 1
+    edges = [length * k // parts // unit * unit for k in range(parts)]
+    pairs = zip(edges, [*edges[1:], length], strict=True)
+    return [(begin, end) for begin, end in pairs if begin < end]
 
 
 def _parts(task: Task, axis: str) -> bool:

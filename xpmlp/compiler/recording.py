@@ -14,6 +14,8 @@ ELEMENTWISE = (
 )
 FUSED = ("addcmul", "with_product")  # element-wise in what they write, made by rewriting alone
 ACCUMULATE = "accumulate"  # αab + βx, which is written over x
+DESCEND = "descend"  # βx - ηab with numbers η and, where given, β; which is written over x
+INTO = (ACCUMULATE, DESCEND)  # products that are added to something
 REDUCTIONS = ("sum", "mean", "max")
 PRODUCTS = ("matmul", "vecdot")
 VIEWS = ("reshape", "matrix_transpose", "getitem")

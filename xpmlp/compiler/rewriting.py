@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from xpmlp.compiler.recording import ACCUMULATE, Node, Operation, nodes_of
+from xpmlp.compiler.recording import ACCUMULATE, DESCEND, Node, Operation, nodes_of
 
 Change = tuple[list[Operation], list[Operation]]
 
@@ -125,6 +125,33 @@ def accumulate_decayed(operation: Operation, uses: Uses) -> Change | None:
         if maker and decay and decaying is W:
             return _decayed(operation, rate, l2, maker), [scaled, total, decay, maker]
     return None
+
+
+def descend(operation: Operation, uses: Uses) -> Change | None:
+    """Write W - η(ab) as one call, where its scale may be a number of the step: plain SGD."""
+    if operation.name != "subtract" or operation.result not in uses.results:
+        return None
+    x, scaled = operation.arguments[0], uses.sole(operation.arguments[1], "multiply")
+    rate, product = _number_and_array(scaled, operation.result)
+    maker = uses.sole(product, "matmul")
+    if scaled is None or maker is None or not _is_alike(x, operation.result):
+        return None
+    made = Operation(DESCEND, (x, *maker.arguments, rate), {}, operation.result)
+    return [made], [maker, scaled]
+
+
+def descend_decayed(operation: Operation, uses: Uses) -> Change | None:
+    """Write W - η(ab + λW) as (1 - ηλ)W - η(ab) in one call: plain SGD with L2."""
+    change = accumulate_decayed(operation, uses)
+    if change is None:
+        return None
+    (*numbers, factor, made), needless = change
+    x, left, _, kept = made.arguments
+    rate, right = factor.arguments
+    return [
+        *numbers,
+        Operation(DESCEND, (x, left, right, rate, kept), {}, operation.result),
+    ], needless
 
 
 def _decayed(operation: Operation, rate: Any, l2: Any, maker: Operation) -> list[Operation]:

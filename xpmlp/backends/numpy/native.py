@@ -17,7 +17,7 @@ from xpmlp.backends.numpy.kernels import NumpyKernels
 from xpmlp.compiler.building import NoCompiler, load
 from xpmlp.compiler.cpu_source import Program, Source
 from xpmlp.compiler.grouping import group
-from xpmlp.compiler.phases import Schedule
+from xpmlp.compiler.phases import PARTIAL, Schedule
 from xpmlp.compiler.plan import check_results
 from xpmlp.compiler.recording import (
     VIEWS,
@@ -29,16 +29,15 @@ from xpmlp.compiler.recording import (
     Tape,
 )
 from xpmlp.compiler.rewriting import (
-    accumulate,
-    accumulate_decayed,
     accumulate_scaled,
+    descend,
+    descend_decayed,
     rewrite,
-    scale_a_factor,
 )
 from xpmlp.leaves import leaves, map_tree
 from xpmlp.types import Array, Batch, Hyper, Namespace
 
-RULES = (scale_a_factor, accumulate_decayed, accumulate, accumulate_scaled)
+RULES = (descend_decayed, descend, accumulate_scaled)
 SECONDS = 0.25  # of work in one call, so that a program stays open to signals
 FASTER = 8  # times as many steps in the next call, until it takes so long
 KERNELS = NumpyKernels()
@@ -97,7 +96,6 @@ class Native:
     def __init__(
         self,
         operations: list[Operation],
-        results: Sequence[Node],
         inputs: dict[Node, Array],
         parts: int,
         gathered: Sequence[tuple[Node, Node]] = (),
@@ -106,11 +104,18 @@ class Native:
         metrics: Node | None = None,
     ) -> None:
         self.operations, self.blas = operations, _blas()
-        self.schedule = Schedule(operations, results, gathered, homes)
+        self.schedule = Schedule(operations, gathered, homes, parts)
         self.places = self.memory(inputs)
-        source = Source(self.schedule, self.places, parts)
+        self.partial = [
+            task.operation.result for task in self.schedule.tasks if task.operation.name == PARTIAL
+        ]
+        self.places |= {node: np.empty(*node.form) for node in self.partial}
+        source = Source(self.schedule, self.places)
         program: Program = source.program(self.blas.index_bits, rate, metrics)
-        self.nodes, self.scratch = list(program.tables.nodes), program.tables.scratch
+        self.nodes, self.scratch = (
+            list(program.tables.nodes),
+            [*self.partial, *program.tables.scratch],
+        )
         try:
             self.library = load(program.text)
         except NoCompiler as reason:
@@ -208,7 +213,7 @@ class NativeCall:
         results = leaves(self.results)
         check_results(tape.operations, (), (), *results)
         operations = group(rewrite(tape.operations, results, RULES), results)
-        self.native = Native(operations, results, self._inputs(arguments), parts)
+        self.native = Native(operations, self._inputs(arguments), parts)
         self.kept = {
             node: array for node, array in self.native.places.items() if node not in results
         }
@@ -254,7 +259,6 @@ class NativeSteps:
         inputs |= dict(zip(self.rows, leaves(data) if data else (), strict=True))
         self.native = Native(
             operations,
-            results,
             inputs,
             parts,
             gathered=list(zip(self.rows, batch_nodes, strict=bool(self.rows))),

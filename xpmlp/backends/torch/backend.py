@@ -10,6 +10,7 @@ import array_api_compat.torch
 import numpy as np
 import torch
 
+from xpmlp.backends.base import Compilation
 from xpmlp.backends.captured import CapturedBackend
 from xpmlp.backends.cuda_driver import query_driver
 from xpmlp.backends.planned import PlannedStep
@@ -49,7 +50,11 @@ class TorchBackend(CapturedBackend):
                 )
             self.kernels, self.xp = RoundingKernels(), RoundingNamespace(self.xp)
 
-    def compile(self, make: Callable[[Namespace], Callable[..., Any]]) -> PlannedStep:
+    def compile(
+        self,
+        make: Callable[[Namespace], Callable[..., Any]],
+        wish: Compilation | None = None,  # noqa: ARG002
+    ) -> PlannedStep:
         """Return the function that `make` makes, which says how it rounds if it does."""
         kind = RoundingStep if self.matmul_precision == "bf16" else PlannedStep
         return kind(make, self.xp)

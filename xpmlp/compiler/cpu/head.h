@@ -31,8 +31,10 @@ static inline double largest_double(double a, double b) { return a > b || a != a
 #define largest(a, b) _Generic((a), float: largest_float, default: largest_double)((a), (b))
 
 /* Rows in a random order are nowhere ahead in the caches by themselves. */
+enum { AHEAD = 2 };
+
 static inline void fetch_ahead(const char* row, Size bytes) {
-    for (Size at = 0; at < bytes; at += 64) __builtin_prefetch(row + at);
+    for (Size at = 0; at < bytes; at += 64) __builtin_prefetch(row + at, 0, 2);
 }
 
 typedef void Sgemm(int, int, int, BlasInt, BlasInt, BlasInt, float, const float*, BlasInt,
