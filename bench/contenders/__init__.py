@@ -50,6 +50,7 @@ def _on_gpu(name: str, package: str, flag: str = "") -> Entry:
 
 CONTENDERS: dict[str, Entry] = {
     "xpmlp numpy": Entry({"cpu": "xpmlp_rows.XpmlpNumpy"}, "numpy"),
+    "xpmlp numpy replay": Entry({"cpu": "xpmlp_rows.XpmlpNumpyReplayed"}, "numpy"),
     "xpmlp cupy": _on_gpu("xpmlp_rows.XpmlpCupy", "cupy-cuda13x"),
     "xpmlp torch": _everywhere("xpmlp_rows.XpmlpTorch", "torch"),
     "xpmlp torch bf16": Entry({"cpu": "xpmlp_rows.XpmlpTorchBf16"}, "torch"),

@@ -31,13 +31,14 @@ class _Xpmlp(Contender):
     backend_name: ClassVar[str]
     how_on_gpu: ClassVar[str] = ""
     matmul_precision: ClassVar[str] = FULL
+    compile: ClassVar[str] = "auto"
 
     def __init__(self, case: Case, problem: Problem, device: str) -> None:
         super().__init__(case, problem, device)
         self.backend = self._backend()
         self.order = np.arange(len(problem.y))
         self.trainer = Trainer(
-            _config(case),
+            _config(case, self.compile),
             _dataset(problem),
             self.backend,
             initial=problem.initial,
@@ -98,8 +99,9 @@ class _Xpmlp(Contender):
         return self.backend.memory()
 
 
-def _config(case: Case) -> Config:
+def _config(case: Case, compile: str = "auto") -> Config:
     return Config(
+        compile=compile,
         hidden=case.hidden,
         activation=(case.activation,),
         optimizer=case.optimizer,
@@ -122,6 +124,13 @@ class XpmlpNumpy(_Xpmlp):
     """xpmlp's NumPy backend."""
 
     name, backend_name = "xpmlp numpy", "numpy"
+    how = "hand-derived step recorded once, compiled as C with NumPy's BLAS, many steps a call"
+
+
+class XpmlpNumpyReplayed(_Xpmlp):
+    """xpmlp's NumPy backend without a compiler."""
+
+    name, backend_name, compile = "xpmlp numpy replay", "numpy", "never"
     how = "hand-derived step recorded once, replayed in place on batches gathered into one buffer"
 
 

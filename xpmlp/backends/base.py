@@ -6,6 +6,7 @@ in and out, compiles steps, and runs epochs; the mathematics never sees it, only
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from xpmlp.described import Described, Lines
 from xpmlp.errors import RunError
 from xpmlp.leaves import map_tree
-from xpmlp.types import Array, Batch, Hyper, Namespace
+from xpmlp.types import Array, Batch, Hyper, Namespace, Params
 
 CPU_ENSEMBLE_MULTIPLICATIONS = 100_000
 Step = Callable[[Any, Batch, Hyper], tuple[Any, Array]]
@@ -127,6 +128,17 @@ class Backend(Described):
             state, values = step(state, batch, hyper._replace(learning_rate=rates[i, ...]))
             metrics.append(values)
         return state, self.to_numpy(self.xp.stack(metrics))
+
+    def run_rows(
+        self, function: Callable[..., Any], params: Params, rows: Batch, most: int
+    ) -> list[tuple[Array, Array]]:
+        """Return what a compiled function of parameters and rows gives, (outputs, metrics).
+
+        It gets at most so many rows at once; what it gave stays on the device.
+        """
+        n = rows.x.shape[0]
+        pieces = [slice(start, min(start + most, n)) for start in range(0, n, most)]
+        return [function(params, map_tree(itemgetter((piece, ...)), rows)) for piece in pieces]
 
     def probe(self) -> None:
         """Use in small whatever of the library training needs and a product does not show.

@@ -13,6 +13,7 @@ from typing import Any
 from xpmlp.compiler.cpu_loops import WRITERS
 from xpmlp.compiler.cpu_products import join, partial, product
 from xpmlp.compiler.cpu_tables import Block, Tables
+from xpmlp.compiler.expressions import row_major
 from xpmlp.compiler.phases import (
     BY_ROWS,
     GATHER,
@@ -134,6 +135,8 @@ class Source:
             return _gather(task, block)
         if task.operation.name == "stack":
             return _stack(task, block)
+        if task.operation.name == "argmax":
+            return _argmax(task, block)
         if task.operation.name == PARTIAL:
             return partial(task, block)
         if task.operation.name == JOIN:
@@ -191,4 +194,21 @@ def _stack(task: Task, block: Block) -> str:
         raise NotRecordable("a stack of more than numbers")
     return "".join(
         f"{out.name}[{k}] = {block.read(node).name}[0];\n" for k, node in enumerate(entries)
+    )
+
+
+def _argmax(task: Task, block: Block) -> str:
+    """Return the loop that finds each row's first largest entry, or its first NaN."""
+    source, out = block.read(task.operation.arguments[0]), block.written(task.outputs[0])
+    if not row_major(source):
+        raise NotRecordable("argmax of rows that do not lie in one piece")
+    width = block.size(task.columns)
+    return (
+        "for (Size r = r0; r < r1; ++r) {\n"
+        f"    const {source.type}* const row = {source.name} + r * {width};\n"
+        "    Size at = 0;\n"
+        "    for (Size c = 1; c < c1 && row[at] == row[at]; ++c)\n"
+        "        if (row[c] > row[at] || row[c] != row[c]) at = c;\n"
+        f"    {out.name}[r] = at;\n"
+        "}\n"
     )

@@ -124,8 +124,9 @@ class Task:
             yield Read(x, x.form[0])
             yield from (Read(number, number.form[0], "") for number in scale)
         else:
+            by_rows = None if self.operation.name == "argmax" else ""
             nodes = nodes_of(self.operation.arguments)
-            yield from (Read(node, node.form[0], "") for node in nodes)
+            yield from (Read(node, node.form[0], by_rows) for node in nodes)
             return
         yield Read(a, a.form[0], BY_ROWS)
         yield Read(b, b.form[0], BY_COLUMNS)
@@ -324,8 +325,21 @@ def _tasks(operations: Sequence[Operation]) -> Iterator[Task]:
             yield Task(operation, operation.results, rows, columns)
         elif operation.name == "stack":
             yield Task(operation, operation.results, 1, len(operation.arguments[0]))
+        elif operation.name == "argmax":
+            rows, columns = _rows_of(operation)
+            yield Task(operation, operation.results, rows, columns)
         elif operation.name not in VIEWS:
             raise NotRecordable(f"{operation.name} has no loop")
+
+
+def _rows_of(operation: Operation) -> tuple[int, int]:
+    """Return the rows and columns of what an operation takes row by row, else NotRecordable."""
+    shape, options = operation.arguments[0].form[0], operation.options
+    if len(shape) != 2 or options.get("axis") not in (-1, 1) or options.get("keepdims"):
+        raise NotRecordable(
+            f"{operation.name} of {len(shape)} axes over axis {options.get('axis')}"
+        )
+    return int(shape[0]), int(shape[1])
 
 
 def _domain(segment: Segment) -> tuple[int, int]:

@@ -20,7 +20,10 @@ REDUCTIONS = ("sum", "mean", "max")
 PRODUCTS = ("matmul", "vecdot")
 VIEWS = ("reshape", "matrix_transpose", "getitem")
 CONSTANTS = ("zeros_like", "ones_like")
-RECORDED = (*ELEMENTWISE, *REDUCTIONS, *PRODUCTS, *VIEWS, *CONSTANTS, "astype", "where", "stack")
+RECORDED = (
+    *(*ELEMENTWISE, *REDUCTIONS, *PRODUCTS, *VIEWS, *CONSTANTS),
+    *("astype", "where", "stack", "argmax"),
+)
 
 
 Form = tuple[tuple[int, ...], Any]

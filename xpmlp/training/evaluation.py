@@ -1,14 +1,12 @@
 """Loss and accuracy over many rows, in large batches on the device."""
 
 from collections.abc import Iterator, Sequence
-from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 
 from xpmlp.backends.base import Backend, Compilation
 from xpmlp.described import Lines, as_html, as_text
-from xpmlp.leaves import map_tree
 from xpmlp.training.describing import evaluation_lines
 from xpmlp.training.step import Objective, make_evaluation
 from xpmlp.training.texts import count
@@ -20,13 +18,13 @@ FEWEST_CPU_ROWS = 250
 ON_ONE_CORE = 1_000_000  # multiplications of a product that OpenBLAS does not share out
 
 
-def rows_at_once(device: str, params: Params) -> int:
-    """Return how many rows are evaluated at once.
+def rows_at_once(device: str, params: Params, apart: bool = False) -> int:
+    """Return how many rows are evaluated at once; apart: whether each member is on its own.
 
     A CPU has them in its caches. Where the net is small, each product stays on one core besides:
     sharing it out brings little, and waits long for a core that somebody else has.
     """
-    most = max(1, EVALUATION_ROWS // members_of(params))
+    most = max(1, EVALUATION_ROWS // (1 if apart else members_of(params)))
     if device != "cpu":
         return most
     alone = ON_ONE_CORE // max(layer.W.shape[-2] * layer.W.shape[-1] for layer in params)
@@ -90,7 +88,7 @@ class Evaluator:
         classify: bool,
         wish: Compilation | None = None,
     ) -> None:
-        self.backend, self.classify = backend, classify
+        self.backend, self.classify, self.apart = backend, classify, wish is not None
         self.evaluation = backend.compile(lambda xp: make_evaluation(xp, objective, classify), wish)
 
     def scores(self, params: Params, sets: Sequence[Batch]) -> list[list[Score | None]]:
@@ -117,11 +115,9 @@ class Evaluator:
 
     def _parts(self, params: Params, rows: Batch) -> list[Part]:
         """Evaluate rows on the device, a large batch at a time; nothing is fetched."""
-        parts = []
-        for piece in blocks(rows.x.shape[0], rows_at_once(self.backend.device, params)):
-            batch = map_tree(itemgetter((piece, ...)), rows)
-            parts.append(Part(*self.evaluation(params, batch)))
-        return parts
+        most = rows_at_once(self.backend.device, params, self.apart)
+        made = self.backend.run_rows(self.evaluation, params, rows, most)
+        return [Part(*of_block) for of_block in made]
 
     def _fetch(self, parts: list[Part]) -> np.ndarray:
         """Return the metrics of every part, (P, m, K), float64."""

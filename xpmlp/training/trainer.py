@@ -192,6 +192,8 @@ class Trainer(Described):
     @property
     def prefers_company(self) -> bool:
         """Whether several such nets train faster as one ensemble than one by one."""
+        if self.problem.compilation is not None:
+            return True
         work = self.problem.multiplications(self.batch_size)
         return self.backend.prefers_ensembles(work, shrinking=self.stopping is not None)
 

@@ -1,6 +1,7 @@
 """NumPy on the CPU: the reference that the others are compared with, its steps from a plan."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import array_api_compat.numpy
@@ -13,7 +14,7 @@ from xpmlp.backends.numpy.kernels import NumpyKernels
 from xpmlp.backends.numpy.native import why_not
 from xpmlp.backends.planned import PlannedBackend, PlannedStep
 from xpmlp.compiler.recording import NotRecordable
-from xpmlp.types import Batch, Hyper, Namespace
+from xpmlp.types import Batch, Hyper, Namespace, Params
 
 
 class NumpyBackend(PlannedBackend):
@@ -44,6 +45,15 @@ class NumpyBackend(PlannedBackend):
             except NotRecordable as reason:
                 step.compiled, step.why_not = "", str(reason)
         return super().run_epoch(step, state, data, plan, hyper)
+
+    def run_rows(
+        self, function: Any, params: Params, rows: Batch, most: int
+    ) -> list[tuple[Any, Any]]:
+        """Run the function's program over all rows, else the function as it is written."""
+        if isinstance(function, CompiledStep):
+            with suppress(NotRecordable):
+                return function.run_rows(params, rows, most)
+        return super().run_rows(function, params, rows, most)
 
     def describe(self) -> dict[str, str]:
         """Return what a report should say, and the BLAS library of the products."""

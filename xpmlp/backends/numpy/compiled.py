@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from xpmlp.backends.base import Compilation, EpochPlan
-from xpmlp.backends.numpy.native import NativeCall, NativeSteps
+from xpmlp.backends.numpy.native import NativeSteps
+from xpmlp.backends.numpy.native_rows import NativeRows
 from xpmlp.backends.planned import PlannedStep, Plans
-from xpmlp.compiler.recording import NotRecordable
 from xpmlp.leaves import leaves, map_tree
 from xpmlp.processors import usable_processors
-from xpmlp.types import Batch, Hyper, Namespace
+from xpmlp.types import Batch, Hyper, Namespace, Params
 
 if TYPE_CHECKING:
     from xpmlp.backends.numpy.backend import NumpyBackend
@@ -46,16 +46,35 @@ class CompiledStep(PlannedStep):
         """How the last epoch ran, in a few words."""
         return self.compiled or super().how
 
-    def __call__(self, *arguments: Any) -> Any:
-        """Return what the function does."""
-        forms = tuple((a.shape, a.dtype) for a in leaves(arguments))
-        try:
-            call: NativeCall = self.programs.get(
-                forms, lambda: NativeCall(self.xp, self.make, arguments, self.wish.parts)
-            )
-        except NotRecordable:
-            return super().__call__(*arguments)
-        return call(arguments, self.threads)
+    def run_rows(self, params: Params, rows: Batch, most: int) -> list[tuple[Any, np.ndarray]]:
+        """Return outputs and metrics of each block of at most so many rows. Raises NotRecordable.
+
+        params: of one net, or over a leading axis of K, which then give the metrics (m, K), and
+        the outputs of the last block alone.
+        """
+        count = rows.x.shape[0]
+        several = params[0].W.ndim == 3
+        nets = [_of_net(params, k) for k in range(len(params[0].W))] if several else [params]
+        made = []
+        for begin, end in ((0, count - count % most), (count - count % most, count)):
+            if begin == end:
+                continue
+            some = map_tree(lambda array: array[begin:end], rows)  # noqa: B023
+            size = min(most, end - begin)
+            program = self._rows(nets[0], map_tree(lambda array: array[:size], some))  # noqa: B023
+            outputs, metrics = program.run(nets, some, self.threads)
+            for block in range((end - begin) // size):
+                table = metrics[:, block]
+                out = outputs[0][block * size : (block + 1) * size] if not several else outputs[-1]
+                made.append((out, np.moveaxis(table, 0, -1) if several else table[0]))
+        return made
+
+    def _rows(self, params: Params, batch: Batch) -> NativeRows:
+        forms = tuple((a.shape, a.dtype) for a in leaves((params, batch)))
+        program: NativeRows = self.programs.get(
+            forms, lambda: NativeRows(self.xp, self.make, params, batch, self.wish.parts)
+        )
+        return program
 
     def run_epoch(
         self, backend: "NumpyBackend", state: Any, data: Batch, plan: EpochPlan, hyper: Hyper

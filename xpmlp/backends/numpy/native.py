@@ -64,6 +64,8 @@ class Job(ctypes.Structure):
         ("metrics_bytes", ctypes.c_longlong),
         ("step", ctypes.c_longlong),
         ("last", ctypes.c_longlong),
+        ("moving", ctypes.c_longlong),
+        ("moved", ctypes.c_void_p),
     )
 
 
@@ -105,17 +107,14 @@ class Native:
     ) -> None:
         self.operations, self.blas = operations, _blas()
         self.schedule = Schedule(operations, gathered, homes, parts)
-        self.places = self.memory(inputs)
         self.partial = [
             task.operation.result for task in self.schedule.tasks if task.operation.name == PARTIAL
         ]
-        self.places |= {node: np.empty(*node.form) for node in self.partial}
+        self.scratch: list[Node] = []
+        self.places = self.memory(inputs)
         source = Source(self.schedule, self.places)
         program: Program = source.program(self.blas.index_bits, rate, metrics)
-        self.nodes, self.scratch = (
-            list(program.tables.nodes),
-            [*self.partial, *program.tables.scratch],
-        )
+        self.nodes, self.scratch = list(program.tables.nodes), program.tables.scratch
         try:
             self.library = load(program.text)
         except NoCompiler as reason:
@@ -126,14 +125,19 @@ class Native:
         self.sizes = np.asarray(program.tables.sizes, np.int64)
         self.numbers = np.asarray(program.tables.numbers, np.float64)
 
-    def memory(
-        self, inputs: dict[Node, Array], kept: dict[Node, Array] | None = None
-    ) -> dict[Node, Array]:
-        """Return where all nodes lie: inputs where they are, results in memory of their own.
+    def memory(self, inputs: dict[Node, Array]) -> dict[Node, Array]:
+        """Return where all nodes lie: inputs where they are, results in memory of their own."""
+        places = dict(inputs)
+        for operation in self.operations:
+            for node in operation.results if operation.name not in VIEWS else ():
+                home = self.schedule.homes.get(node)
+                places[node] = np.empty(*node.form) if home is None else places[home]
+        apart = self.partial + self.scratch
+        return self.with_views(places | {node: np.zeros(*node.form) for node in apart})
 
-        kept: memory for results, where it is there already.
-        """
-        places, kept = dict(inputs), kept or {}
+    def with_views(self, places: dict[Node, Array]) -> dict[Node, Array]:
+        """Return places with the views of what lies there."""
+        places = dict(places)
         for operation in self.operations:
             if operation.name in VIEWS:
                 arguments = [
@@ -141,14 +145,6 @@ class Native:
                     for leaf in operation.arguments
                 ]
                 places[operation.result] = KERNELS.view(operation, arguments)
-                continue
-            for node in operation.results:
-                home = self.schedule.homes.get(node)
-                if home is not None:
-                    places[node] = places[home]
-                else:
-                    known = kept.get(node)
-                    places[node] = np.empty(*node.form) if known is None else known
         return places
 
     def pointers(self, places: dict[Node, Array]) -> np.ndarray:
@@ -176,6 +172,10 @@ class Native:
 
     def run_each(self, jobs: Sequence[Job], threads: int) -> None:
         """Take the steps of jobs that have nothing to do with each other, a thread for each."""
+        if len(jobs) < threads:
+            for job in jobs:
+                self.run(job, threads)
+            return
         addresses = (ctypes.c_void_p * len(jobs))(*map(ctypes.addressof, jobs))
         with self.blas.one_thread():
             self.library.run_each(addresses, ctypes.c_longlong(len(jobs)), ctypes.c_int(threads))
@@ -199,36 +199,23 @@ def _blas() -> Blas:
         raise NotRecordable(str(reason)) from reason
 
 
-class NativeCall:
-    """A function as a program for arguments of one form; its results are new with each call."""
+class Pace:
+    """How many steps fit into SECONDS, by what the last call took."""
 
-    def __init__(
-        self,
-        xp: Namespace,
-        make: Callable[[Namespace], Callable[..., Any]],
-        arguments: tuple[Any, ...],
-        parts: int,
-    ) -> None:
-        tape, self.given, self.results = record(xp, make, arguments)
-        results = leaves(self.results)
-        check_results(tape.operations, (), (), *results)
-        operations = group(rewrite(tape.operations, results, RULES), results)
-        self.native = Native(operations, self._inputs(arguments), parts)
-        self.kept = {
-            node: array for node, array in self.native.places.items() if node not in results
-        }
+    def __init__(self) -> None:
+        self.each = 1
 
-    def __call__(self, arguments: tuple[Any, ...], threads: int) -> Any:
-        """Return what the function does."""
-        places = self.native.memory(self._inputs(arguments), self.kept)
-        pointers = self.native.pointers(places)
-        job = self.native.job(pointers)
-        job.last = 1
-        self.native.run(job, threads)
-        return map_tree(places.__getitem__, self.results)
-
-    def _inputs(self, arguments: tuple[Any, ...]) -> dict[Node, Array]:
-        return dict(zip(leaves(self.given), leaves(arguments), strict=True))
+    def run(self, native: Native, jobs: Sequence[Job], steps: int, threads: int) -> None:
+        """Take so many steps of each job, in calls that each take about SECONDS."""
+        done = 0
+        while done < steps:
+            began, last = time.perf_counter(), min(steps, done + self.each)
+            for job in jobs:
+                job.last = last
+            native.run_each(jobs, threads)
+            seconds = time.perf_counter() - began
+            fitting = int((last - done) * SECONDS / max(seconds, 1e-9))
+            self.each, done = max(1, min(fitting, FASTER * self.each)), last
 
 
 class NativeSteps:
@@ -268,7 +255,7 @@ class NativeSteps:
         )
         self.batch_size = int(batch.x.shape[-2])
         self.instances = [Instance(self, state, batch, hyper)]
-        self.each = 1
+        self.pace = Pace()
 
     def nets(self, count: int) -> "list[Instance]":
         """Return memory for so many nets."""
@@ -280,20 +267,8 @@ class NativeSteps:
         return self.instances[:count]
 
     def run(self, jobs: Sequence[Job], steps: int, threads: int) -> None:
-        """Take so many steps of each job, in calls that each take about SECONDS."""
-        done = 0
-        while done < steps:
-            began, last = time.perf_counter(), min(steps, done + self.each)
-            for job in jobs:
-                job.last = last
-            if len(jobs) >= threads:
-                self.native.run_each(jobs, threads)
-            else:
-                for job in jobs:
-                    self.native.run(job, threads)
-            seconds = time.perf_counter() - began
-            fitting = int((last - done) * SECONDS / max(seconds, 1e-9))
-            self.each, done = max(1, min(fitting, FASTER * self.each)), last
+        """Take so many steps of each job."""
+        self.pace.run(self.native, jobs, steps, threads)
 
 
 class Instance:
@@ -302,9 +277,7 @@ class Instance:
     def __init__(self, steps: NativeSteps, state: Any, batch: Batch, hyper: Hyper) -> None:
         self.steps, self.state, self.batch, self.hyper = steps, state, batch, hyper
         inputs = dict(zip(leaves(steps.given), leaves((state, batch, hyper)), strict=True))
-        self.places = steps.native.memory(inputs) | {
-            node: np.zeros(*node.form) for node in steps.native.scratch
-        }
+        self.places = steps.native.memory(inputs)
         nodes = steps.native.nodes
         self.gathered = [nodes.index(node) for node in steps.rows if node in nodes]
         self.pointers = steps.native.pointers(self.places)

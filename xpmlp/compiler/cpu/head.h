@@ -71,9 +71,10 @@ typedef struct {
 
 /* Some steps. a, n, c: the arrays, sizes and numbers that the text names by their places.
    pieces: of all phases; ends: where those of each phase end. order: row indices, or none.
-   step: the one that runs, until last. rates, metrics: of all steps. */
+   step: the one that runs, until last. rates, metrics: of all steps. moving: how many arrays lie
+   further on in each step; moved: which, and by how many bytes. */
 typedef struct {
-    void* const* a;
+    char** a;
     const Size* n;
     const double* c;
     Sgemm* sgemm;
@@ -88,6 +89,8 @@ typedef struct {
     char* metrics;
     Size metrics_bytes;
     Size step, last;
+    Size moving;
+    const Size* moved;
 } Job;
 
 typedef void Chain(const Job*, Size begin, Size end, Size part);

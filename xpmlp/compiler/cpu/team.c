@@ -3,6 +3,7 @@
 static void end_step(Job* job) {
     job->metrics += job->metrics_bytes;
     job->rates += job->rate_bytes;
+    for (Size k = 0; k < job->moving; ++k) job->a[job->moved[2 * k]] += job->moved[2 * k + 1];
     ++job->step;
 }
 
