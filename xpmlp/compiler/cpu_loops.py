@@ -34,6 +34,7 @@ class CpuWriter(Writer):
         assert task.segment is not None
         self.task, self.block, self.parts = task, block, parts
         super().__init__(task.segment, {}, {})
+        self.entries: dict[tuple[str, Shape, str], str] = {}
         self.reads = _Reads(block)
         self.outs = {node: block.written(node) for node in task.outputs}
         self.axes = self._axes(len(task.segment.full), len(task.segment.reduced or ()))
@@ -56,6 +57,12 @@ class CpuWriter(Writer):
 
     def entry(self, read: Parameter, shape: Shape, at: str) -> str:
         """Return the entry that is broadcast to the place `at` of an array of a shape."""
+        key = (read.name, shape, at)
+        if key not in self.entries:
+            self.entries[key] = f"{read.name}[{self._index(read, shape, at)}]"
+        return self.entries[key]
+
+    def _index(self, read: Parameter, shape: Shape, at: str) -> str:
         axes, variables = axes_of(shape, read), self.axes[at]
         if len(axes) != len(variables) and any(stride for _, stride in axes):
             raise NotRecordable(f"a loop of {len(variables)} axes over {len(axes)}")
@@ -64,7 +71,7 @@ class CpuWriter(Writer):
             for name, (_, stride) in zip(variables, axes, strict=False)
             if stride
         ]
-        return f"{read.name}[{' + '.join(terms) or '0'}]"
+        return " + ".join(terms) or "0"
 
     def joined(self, one: Reduction, value: str) -> str:
         """Return the statement that joins a value to a reduction."""
