@@ -103,11 +103,11 @@ class Source:
         if k == 0 and rate is not None:
             place = self.tables.array(rate)
             text += f"memcpy(job->a[{place}], job->rates, job->rate_bytes);\n"
-        if k > 0:
-            ended = [task for chain in self.schedule.phases[k - 1] for task in chain.tasks]
-            text += "".join(finish for task in ended for finish in self.finishing.get(id(task), []))
-        for task in self.schedule.alone[k]:
-            text += self._block(task, 1)
+        before = self.schedule.phases[:k][-1:]
+        ended = {task for phase in before for chain in phase for task in chain.tasks}
+        ready = ended.union(self.schedule.alone[k])
+        for task in sorted(ready, key=self.schedule.order.__getitem__):
+            text += "" if task in ended else self._block(task, 1)
             text += "".join(self.finishing.get(id(task), []))
         if k == len(self.schedule.alone) - 1:
             text += "".join(self._copy(new, old) for new, old in self.schedule.copies)
