@@ -52,6 +52,7 @@ class CompiledStep(PlannedStep):
         params: of one net, or over a leading axis of K, which then give the metrics (m, K), and
         the outputs of the last block alone.
         """
+        params, rows = map_tree(_row_by_row, (params, rows))
         count = rows.x.shape[0]
         several = params[0].W.ndim == 3
         nets = [_of_net(params, k) for k in range(len(params[0].W))] if several else [params]
@@ -80,6 +81,7 @@ class CompiledStep(PlannedStep):
         self, backend: "NumpyBackend", state: Any, data: Batch, plan: EpochPlan, hyper: Hyper
     ) -> tuple[Any, np.ndarray]:
         """Return the state after an epoch and the metrics of all steps. Raises NotRecordable."""
+        state, data, hyper = map_tree(_row_by_row, (state, data, hyper))
         rates = np.ascontiguousarray(backend.asarray(plan.learning_rates).T)
         nets = len(rates) if rates.ndim == 2 else None
         states = [_of_net(state, k) for k in range(nets)] if nets else [state]
@@ -140,6 +142,11 @@ def stretches(plan: EpochPlan, nets: int, rows: int) -> Iterator[Stretch]:
     if full < steps:
         rest = np.ascontiguousarray(order[:, full * size :])
         yield Stretch(full, steps, rest.shape[1], rest)
+
+
+def _row_by_row(array: np.ndarray) -> np.ndarray:
+    """Return an array as programs read it, copied where it does not lie so."""
+    return np.asarray(array, order="C")
 
 
 def _of_net(tree: Any, k: int) -> Any:
