@@ -119,8 +119,10 @@ def _unshaped(node: Node) -> Node:
 
 def reduction_of(operation: Operation) -> tuple[str, Shape, Shape]:
     """Return kind, full and reduced shape of a reduction. Raises NotRecordable."""
-    shape, axis = operation.arguments[0].form[0], operation.options.get("axis", -1)
-    axes = {a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))}
+    shape = operation.arguments[0].form[0]
+    axis = operation.options.get("axis", -1 if operation.name == "vecdot" else None)
+    named = axis if isinstance(axis, tuple) else (axis,)
+    axes = set(range(len(shape))) if axis is None else {a % len(shape) for a in named}
     full, last = squeezed(sources_of(operation)[0].form[0]), len(shape) - 1
     if axes == {last} and shape[last] <= LONGEST_ROW and full == squeezed(shape):
         kind = ROWS
