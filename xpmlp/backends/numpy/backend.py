@@ -1,7 +1,6 @@
 """NumPy on the CPU: the reference that the others are compared with, its steps from a plan."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import array_api_compat.numpy
@@ -51,8 +50,10 @@ class NumpyBackend(PlannedBackend):
     ) -> list[tuple[Any, Any]]:
         """Run the function's program over all rows, else the function as it is written."""
         if isinstance(function, CompiledStep):
-            with suppress(NotRecordable):
+            try:
                 return function.run_rows(params, rows, most)
+            except NotRecordable as reason:
+                function.why_not = str(reason)
         return super().run_rows(function, params, rows, most)
 
     def describe(self) -> dict[str, str]:
