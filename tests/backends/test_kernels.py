@@ -55,6 +55,7 @@ OPERATIONS = {
     "largest": lambda xp, a, b: a - xp.max(a, axis=-1, keepdims=True),
     "largest, dropped": lambda xp, a, b: xp.max(a, axis=-1),
     "largest of all": lambda xp, a, b: xp.max(a, axis=(-2, -1)),
+    "place of the largest": lambda xp, a, b: xp.astype(xp.argmax(a, axis=-1), a.dtype),
     "vecdot": lambda xp, a, b: xp.vecdot(a, b),
     "vecdot of flat arrays": lambda xp, a, b: xp.sqrt(
         xp.vecdot(xp.reshape(a * a, (-1,)), xp.reshape(b * b, (-1,)))

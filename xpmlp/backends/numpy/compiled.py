@@ -44,7 +44,7 @@ class CompiledStep(PlannedStep):
     @property
     def how(self) -> str:
         """How the last epoch ran, in a few words."""
-        return self.compiled or super().how
+        return self.compiled or f"{super().how}; not compiled: {self.why_not}"
 
     def run_rows(self, params: Params, rows: Batch, most: int) -> list[tuple[Any, np.ndarray]]:
         """Return outputs and metrics of each block of at most so many rows. Raises NotRecordable.
