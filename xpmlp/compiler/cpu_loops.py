@@ -11,7 +11,7 @@ from textwrap import indent
 from typing import Any
 
 from xpmlp.compiler.cpu_tables import Block
-from xpmlp.compiler.expressions import FLOATING, Parameter, axes_of, type_of
+from xpmlp.compiler.expressions import FLOATING, Parameter, axes_of, parameter, type_of
 from xpmlp.compiler.grouping import COLUMNS, LONGEST_ROW, MAP, REDUCING, ROWS, TOTAL, Shape
 from xpmlp.compiler.phases import Task
 from xpmlp.compiler.recording import Node, NotRecordable
@@ -27,6 +27,7 @@ class CpuWriter(Writer):
     """
 
     axes: dict[str, tuple[str, ...]]
+    reads: "_Reads"
 
     def __init__(
         self, task: Task, block: Block, parts: int, scratch: Sequence[Node] | None = None
@@ -59,7 +60,9 @@ class CpuWriter(Writer):
         """Return the entry that is broadcast to the place `at` of an array of a shape."""
         key = (read.name, shape, at)
         if key not in self.entries:
-            self.entries[key] = f"{read.name}[{self._index(read, shape, at)}]"
+            index = self._index(read, shape, at)
+            places = [index, *(f"{part} + {index}" for part in self.reads.parts.get(read.name, ()))]
+            self.entries[key] = " + ".join(f"{read.name}[{place}]" for place in places)
         return self.entries[key]
 
     def _index(self, read: Parameter, shape: Shape, at: str) -> str:
@@ -98,14 +101,25 @@ class CpuWriter(Writer):
 
 
 class _Reads(dict[Node, Parameter]):
-    """The arrays that a segment reads, declared when they are asked for."""
+    """The arrays that a segment reads, declared when they are asked for.
+
+    parts: where the others begin of those that lie in parts, which are to be added up.
+    """
 
     def __init__(self, block: Block) -> None:
         super().__init__()
         self.block = block
+        self.parts: dict[str, list[str]] = {}
 
     def __missing__(self, node: Node) -> Parameter:
-        return self.block.read(node)
+        if node not in self.block.tables.sums:
+            return self.block.read(node)
+        parts = self.block.tables.sums[node]
+        count, size = parts.form[0][0], math.prod(node.form[0])
+        name = self.block.read(parts).name
+        if name not in self.parts:
+            self.parts[name] = [self.block.size(k * size) for k in range(1, count)]
+        return parameter(name, self.block.tables.places[node])
 
 
 class Map(CpuWriter):

@@ -49,7 +49,7 @@ class Source:
 
     def __init__(self, schedule: Schedule, places: dict[Node, Any]) -> None:
         self.schedule = schedule
-        self.tables = Tables(places)
+        self.tables = Tables(places, schedule.sums)
         self.chains: list[Chain] = [chain for phase in schedule.phases for chain in phase]
         self.tiles = {chain: tiles(chain.length, schedule.parts) for chain in self.chains}
         self.finishing: dict[int, list[str]] = {}

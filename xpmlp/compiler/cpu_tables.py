@@ -12,11 +12,11 @@ class Tables:
     """What a text reads by its place.
 
     places: the arrays of all nodes. nodes, sizes, numbers: in the order of their places. scratch:
-    the nodes that are memory for what tiles leave.
+    the nodes that are memory for what tiles leave. sums: the parts of what is in no one piece.
     """
 
-    def __init__(self, places: dict[Node, Any]) -> None:
-        self.places = places
+    def __init__(self, places: dict[Node, Any], sums: dict[Node, Node]) -> None:
+        self.places, self.sums = places, sums
         self.nodes: dict[Node, int] = {}
         self.scratch: list[Node] = []
         self.sizes: list[int] = []

@@ -8,7 +8,7 @@ comes from shapes, never from who computes them, so that any number of threads g
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -144,12 +144,14 @@ class Schedule:
     """The tasks of a step in their stages.
 
     alone: what one thread does before each phase, and after the last. phases: the chains of each.
+    sums: the parts of what is nowhere in one piece, as the loops that read it add these up.
     copies: new and old states that can't share memory, new ones to be copied at the end.
     """
 
     def __init__(
         self,
         operations: Sequence[Operation],
+        results: Iterable[Node],
         gathered: Sequence[tuple[Node, Node]] = (),
         homes: Sequence[tuple[Node, Node]] = (),
         parts: int = 2,
@@ -167,6 +169,7 @@ class Schedule:
                 self._place_partial(task)
             else:
                 self._place(task)
+        self.sums = dict(self._unjoined({*results}))
         self.order = {task: i for i, task in enumerate(self.tasks)}
         self.homes = {new: old for new, old in homes if self._may_overwrite(new, old)}
         self.copies = [(new, old) for new, old in homes if new not in self.homes and new is not old]
@@ -185,6 +188,21 @@ class Schedule:
             if one is not None:
                 self._put(one, stage, chain)
         self._place(Task(Operation(JOIN, (partial,), {}, task.operation.result), *_made(task)))
+
+    def _unjoined(self, results: set[Node]) -> Iterator[tuple[Node, Node]]:
+        """Yield sums, with their parts, that loops alone read, tile by tile; none joins these."""
+        for task in [task for task in self.tasks if task.operation.name == JOIN]:
+            total, (parts,) = task.operation.result, task.operation.arguments
+            reads = [(by, read) for by in self.tasks for read in by.reads()]
+            own = all(
+                by.segment is not None and by.chain is task.chain and read.node is total
+                for by, read in reads
+                if read.node.owner is total
+            )
+            if own and total not in results and task.chain is not None:
+                task.chain.tasks.remove(task)
+                self.tasks.remove(task)
+                yield total, parts
 
     def _known(self, task: Task) -> list[Read]:
         """Return what a task reads that is computed; what waits to be gathered is first placed."""

@@ -98,6 +98,7 @@ class Native:
     def __init__(
         self,
         operations: list[Operation],
+        results: Sequence[Node],
         inputs: dict[Node, Array],
         parts: int,
         gathered: Sequence[tuple[Node, Node]] = (),
@@ -106,7 +107,7 @@ class Native:
         metrics: Node | None = None,
     ) -> None:
         self.operations, self.blas = operations, _blas()
-        self.schedule = Schedule(operations, gathered, homes, parts)
+        self.schedule = Schedule(operations, results, gathered, homes, parts)
         self.partial = [
             task.operation.result for task in self.schedule.tasks if task.operation.name == PARTIAL
         ]
@@ -246,6 +247,7 @@ class NativeSteps:
         inputs |= dict(zip(self.rows, leaves(data) if data else (), strict=True))
         self.native = Native(
             operations,
+            results,
             inputs,
             parts,
             gathered=list(zip(self.rows, batch_nodes, strict=bool(self.rows))),

@@ -34,7 +34,7 @@ class NativeRows:
         operations = group(rewrite(tape.operations, results, RULES), results)
         self.params, self.batch = leaves(given[0]), leaves(given[1])
         inputs = self._inputs(params, batch)
-        self.native = Native(operations, inputs, parts, metrics=self.metrics)
+        self.native = Native(operations, results, inputs, parts, metrics=self.metrics)
         self.kept = [self.native.places]
         self.rows, self.pace = int(batch.x.shape[-2]), Pace()
 
