@@ -140,3 +140,9 @@ def test_omp_num_threads_bounds_threads_but_not_processors(tmp_path, monkeypatch
     root = system(tmp_path, {GROUP: "0::/", f"{ROOT}/cpu.max": "800000 100000"})
     monkeypatch.setenv("OMP_NUM_THREADS", wish)
     assert (usual_threads(root), usable_processors(root)) == (expected, 8)
+
+
+def test_a_worker_of_joblib_takes_what_it_is_given():
+    with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
+        found = joblib.Parallel()(joblib.delayed(usual_threads)() for _ in range(2))
+    assert found == [1, 1]

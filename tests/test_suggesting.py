@@ -72,7 +72,7 @@ def test_what_somebody_meant(valid, name, meant):
     assert closest(name, valid) == meant
 
 
-@pytest.mark.parametrize("name", ["", "?", "qwzx", "the"])
+@pytest.mark.parametrize("name", ["", "?", "qwzx", "of"])
 def test_nothing_is_guessed_of_a_name_that_comes_near_none(name):
     assert closest(name, Config.names()) is None
     assert "did you mean" not in str(unknown_name("option", name, Config.names()))

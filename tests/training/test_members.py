@@ -71,7 +71,7 @@ def test_each_seed_is_the_run_that_it_would_be_alone(backend, manner, options):
     for mine, own in zip(
         fit_many(config.members(), data, backend=backend), config.members(), strict=True
     ):
-        assert mine.trainer.config == own.filled()
+        assert mine.trainer.config == own.filled().replace(compile="never")
         assert_same_run(mine, fit(own, data, backend=backend))
 
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 DTYPES = ("float32", "float64")
 PRECISIONS = ("full", "tf32", "bf16")
+COMPILE = ("auto", "never", "always")
+MOST_THREADS = 1024
 
 
 class Entry(NamedTuple):
@@ -53,6 +55,7 @@ DRIVERS = "https://www.nvidia.com/drivers"
 TORCH_FOR_CUDA_12 = "https://download.pytorch.org/whl/cu126"
 CUDA_ORDER = ("cupy", "torch", "jax")
 BFLOAT16_BACKEND = "torch"
+COMPILED_BACKEND = "numpy"
 LONGEST_REASON = 200
 MISSING_LIBRARY = re.compile(
     r"(\blib[\w.-]+\.so[.\d]*): cannot open shared object file"
@@ -216,6 +219,36 @@ def _check_tf32(backend: str, device: str) -> None:
         raise InputError(
             f"matmul_precision tf32 needs a GPU, and backend {backend} knows only the CPU; "
             f"{remedy} or another --backend"
+        )
+
+
+def compiles(backend: str, device: str) -> bool:
+    """Tell whether steps can be compiled under these names, on a machine that has what it takes."""
+    return backend in ("auto", COMPILED_BACKEND) and not device.startswith("cuda")
+
+
+def check_compile(backend: str, device: str, compile: str, threads: int | None) -> None:
+    """Raise InputError for a wish to compile, or for threads, that can't be.
+
+    Whether there is a compiler its backend says.
+    """
+    if compile not in COMPILE:
+        raise unknown_name("compile", compile, COMPILE)
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise InputError(f"threads is {threads}; it must be from 1 to {MOST_THREADS}")
+    if compiles(backend, device):
+        return
+    where = f"device is {device}" if device.startswith("cuda") else f"backend is {backend}"
+    remedy = f"choose --backend {COMPILED_BACKEND} --device cpu"
+    if compile == "always":
+        raise InputError(
+            f"compile always is of {COMPILED_BACKEND} on a CPU, and {where}; {remedy}, or "
+            f"--compile auto{' without --threads' if threads else ''}"
+        )
+    if threads is not None:
+        raise InputError(
+            f"threads are set for {COMPILED_BACKEND} on a CPU, and {where}; {remedy}, or leave "
+            "--threads out"
         )
 
 

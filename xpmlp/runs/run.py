@@ -15,6 +15,7 @@ from xpmlp.errors import BackendUnavailableError, InputError, RunError
 from xpmlp.runs.shown import Shown
 from xpmlp.training import trainer as training
 from xpmlp.training.checkpoint import Checkpoint
+from xpmlp.training.compiling import uncompiled
 from xpmlp.training.config import Config
 from xpmlp.training.evaluation import Evaluation, Score
 from xpmlp.training.history import EpochRecord, History
@@ -170,9 +171,25 @@ def _opened(
     options: dict[str, Any],
 ) -> Trainer:
     """Return a trainer that was pickled."""
-    trainer = Trainer(saved.config, data, _backend(*names), **options)
+    backend = _backend(*names)
+    config = _config(saved.config, backend)
+    trainer = Trainer(config, data, backend, **options)
     trainer.resume(saved)
     return trainer
+
+
+def _config(config: Config, backend: Backend) -> Config:
+    """Return the config, without compiled steps where they can't be had: a RuntimeWarning."""
+    reason = backend.why_not_compiled() if config.compile == "always" else ""
+    if not reason:
+        return config
+    warnings.warn(
+        f"the steps of this run were compiled, which can't be had here ({reason}); they go on "
+        "without, equal up to rounding",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+    return uncompiled(config)
 
 
 def _backend(name: str, device: str, dtype: str, precision: str) -> Backend:

@@ -19,6 +19,7 @@ from xpmlp.training.tensors import Tensors, pack, read_tensors, unpack, write_te
 from xpmlp.types import Params
 
 FORMAT = "xpmlp-checkpoint-1"
+OLDER = {"compile": "never"}  # what a run's config lacks where it is from before these options
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Checkpoint:
     @classmethod
     def _unpack(cls, tensors: Tensors, about: dict[str, Any]) -> "Checkpoint":
         n = about["n_layers"]
-        config = Config.from_dict(about["config"]).filled()
+        config = Config.from_dict(OLDER | about["config"]).filled()
         trained = n - config.freeze
         moments = tuple(unpack(f"moments.{i}", tensors, trained) for i in range(about["n_moments"]))
         np.random.PCG64().state = about["generator"]

@@ -7,7 +7,14 @@ from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xpmlp.backends.registry import BACKENDS, DTYPES, PRECISIONS, check_matmul_precision
+from xpmlp.backends.registry import (
+    BACKENDS,
+    COMPILE,
+    DTYPES,
+    PRECISIONS,
+    check_compile,
+    check_matmul_precision,
+)
 from xpmlp.data.dataset import SCALES
 from xpmlp.data.wishes import TASKS
 from xpmlp.errors import InputError, did_you_mean, unknown_name
@@ -29,17 +36,15 @@ from xpmlp.training.options import (
 )
 
 RATE_OPTIONS = ("learning_rate", "lr_schedule", "lr_decay")
+OF_COMPILED_STEPS = ("compile", "threads", "tiles")
 RESUMABLE = (
     *("epochs", *RATE_OPTIONS, "early_stopping"),
-    *("device", "backend", "matmul_precision", "data_dir"),
+    *("device", "backend", "matmul_precision", *OF_COMPILED_STEPS, "data_dir"),
 )
 LARGEST = {"float32": 3.4028235e38, "float64": sys.float_info.max}
 WIDEST = 10**7
 RECORDS = ("norms", "loss")
-COMPILE = ("auto", "never", "always")
 L2_PER = ("batch", "row")
-MOST_THREADS = 1024
-THREADS = f"from 1 to {MOST_THREADS}"
 
 
 @refuse_unknown
@@ -205,15 +210,11 @@ class Config:
         "bits of each factor; bf16 on a CPU with AMX, by PyTorch, which keeps 7",
         choices=PRECISIONS,
     )
-    compile: str = option(
-        "auto",
-        "machine",
-        "steps of numpy as compiled C: auto, where there is a compiler and an epoch is long",
-        choices=COMPILE,
-    )
+    compile: str = option("auto", "machine", "numpy's steps as C", choices=COMPILE)
     threads: int | None = option(
-        None, "machine", "threads of compiled steps; without, one a processor", int, metavar="N"
+        None, "machine", "of numpy's steps [one a processor]", int, metavar="N"
     )
+    tiles: int | None = option(None, "decided", "into which compiled steps cut their work", int)
 
     def __post_init__(self) -> None:
         seeds: Any = self.seeds
@@ -327,7 +328,6 @@ def _check_values(config: Config) -> None:
         ("l2_per", config.l2_per, L2_PER),
         ("dtype", config.dtype, DTYPES),
         ("matmul_precision", config.matmul_precision, PRECISIONS),
-        ("compile", config.compile, COMPILE),
         ("scale", config.scale, SCALES),
         ("task", config.task, TASKS),
         ("header", config.header, ("yes", "no")),
@@ -337,6 +337,7 @@ def _check_values(config: Config) -> None:
         if value is not None and value not in valid:
             raise unknown_name(name, value, valid)
     check_matmul_precision(config.backend, config.device, config.dtype, config.matmul_precision)
+    check_compile(config.backend, config.device, config.compile, config.threads)
     hidden_activations(config.activation, len(config.hidden))
     dropout_rates(config.dropout, len(config.hidden))
     for name, value in config.given().items():
@@ -371,7 +372,7 @@ def _check_values(config: Config) -> None:
         ("seeds", len(config.seeds) <= MOST_SEEDS, f"at most {MOST_SEEDS:,} of them"),
         ("seeds", all(seed >= 0 for seed in config.seeds), "0 or more"),
         ("seeds", len({*config.seeds}) == len(config.seeds), "different from each other"),
-        ("threads", config.threads is None or 1 <= config.threads <= MOST_THREADS, THREADS),
+        ("tiles", config.tiles is None or config.tiles >= 1, "1 or more"),
         ("data_seed", 0 <= config.data_seed < 2**32, "from 0 to 4294967295"),
     )
     for name, good, expected in limits:

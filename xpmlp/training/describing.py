@@ -98,10 +98,11 @@ def trainer_lines(trainer: Any) -> Lines:
     epochs = trainer.history.epochs
     last = f", train loss {loss_text(epochs[-1].train_loss)}" if epochs else ""
     backend = trainer.backend
+    on = f"{backend.library} on {backend.device}"
     return [
         ("net", net_text(net)),
         ("training", f"{training}, seed {config.seed}"),
         ("rows", ", ".join(f"{len(getattr(data, part)):,} {part}" for part in parts)),
         ("epochs", f"{len(epochs)} of {config.epochs} done{last}"),
-        ("backend", f"{backend.library} on {backend.device}, {backend.dtype}"),
+        ("backend", ", ".join(filter(None, (on, backend.dtype, trainer.problem.how)))),
     ]

@@ -90,12 +90,12 @@ def train_epoch(
     Returns the record of each, or why it diverged.
     """
     problem, backend, clock = members[0].problem, members[0].backend, Clock()
-    with backend.running():
+    with problem.running():
         plans = [member.plan() for member in members]
         state, plan, hyper = _joined(backend.xp, members, plans)
     state, metrics = _run(members, listeners, state, plan, hyper, clock)
     seconds = clock.seconds() / len(members)
-    with backend.running():
+    with problem.running():
         train = problem.train if members[0].score_train else problem.nothing
         scores = problem.evaluator.scores(state.params, (train, problem.validation))
         states = _parted(backend.xp, state, len(members))
@@ -126,7 +126,7 @@ def _run(
     steps, begin, pieces = len(plan.learning_rates), 0, []
     pauses = set[int]().union(*(listener.pauses() for listener in listeners))
     for end in sorted(pauses | {steps}):
-        with backend.running():
+        with problem.running():
             piece = _piece(plan, begin, end)
             state, metrics = backend.run_epoch(problem.step, state, problem.train, piece, hyper)
             backend.synchronize(state)

@@ -1,14 +1,17 @@
 """What trainers of one kind of net on one data set share: compiled steps, rows on the device."""
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
 from functools import cached_property, partial
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
-from xpmlp.backends.base import Backend
+from xpmlp.backends.base import Backend, Compilation
+from xpmlp.backends.threads import products_on
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import InputError
 from xpmlp.leaves import map_tree
@@ -16,7 +19,7 @@ from xpmlp.nn.activations import ACTIVATIONS
 from xpmlp.nn.dropout import dropout_rates
 from xpmlp.nn.network import hidden_activations
 from xpmlp.optim import OPTIMIZERS
-from xpmlp.training.compiling import compilation_for
+from xpmlp.training.compiling import Decision, decide, decided, going_on
 from xpmlp.training.config import Config
 from xpmlp.training.defaults import filled
 from xpmlp.training.evaluation import Evaluator
@@ -34,9 +37,10 @@ from xpmlp.types import Batch
 class Problem:
     """Data, backend and net, with the steps that are compiled for them.
 
-    objective and sizes come from the config; nothing else of it counts here, so that trainers
-    with other seeds, rates, penalties' sizes or batches share it. like: another problem, on other
-    rows, whose compiled steps this one takes where backend, task and objective are the same.
+    objective, sizes and the decision whether to compile come from the config; nothing else of it
+    counts here, so that trainers with other seeds, rates, penalties' sizes or batches share it.
+    like: another problem, on other rows, whose compiled steps this one takes where backend, task,
+    objective and that decision are the same.
     Raises InputError where config and data don't fit together.
     """
 
@@ -54,8 +58,9 @@ class Problem:
         with backend.running():
             check_activations(backend, self.objective.activations)
         self.classify = data.task == "classification"
-        self.compilation = compilation_for(config, backend, self.sizes, len(data.train))
-        with backend.running():
+        self.decision = decide(config, backend, self.sizes, len(data.train))
+        self._otherwise: dict[Decision, Problem] = {}
+        with self.running():
             if like is not None and like.kind == self.kind:
                 self.step, self.start, self.evaluator = like.step, like.start, like.evaluator
             else:
@@ -63,6 +68,50 @@ class Problem:
             self.train = self.upload(data.train)
             self.validation = self.upload(data.validation)
             self.nothing = map_tree(itemgetter((slice(0, 0), ...)), self.train)
+
+    @property
+    def compilation(self) -> Compilation | None:
+        """How the steps are compiled, None where they are not."""
+        return self.decision.compilation
+
+    @property
+    def how(self) -> str:
+        """How the steps run on a CPU; "" where they run as the backend always has them."""
+        reason = self.not_compiled
+        return f"replayed, as they can't be compiled: {reason}" if reason else self.decision.how
+
+    @property
+    def not_compiled(self) -> str:
+        """Why steps that were to be compiled could not be, "" where none has failed so far."""
+        return str(getattr(self.step, "why_not", ""))
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Let the backend run, its products on as many threads as are wished."""
+        with self.backend.running(), products_on(self.decision.product_threads):
+            yield
+
+    def going_on(self, wish: Config, saved: Config) -> "tuple[Problem, Config]":
+        """Return the problem, on the same rows, that goes on from a checkpoint, and its config.
+
+        wish, saved: as for `compiling.going_on`, which the config comes from. Raises InputError
+        where the steps were compiled, and can't be here.
+        """
+        config = going_on(wish, saved, self.backend)
+        decision = decide(config, self.backend, self.sizes, len(self.data.train))
+        return self._decided(decision), decided(config, decision)
+
+    def _decided(self, decision: Decision) -> "Problem":
+        """Return the problem whose steps run as was decided, this one where it is the same."""
+        if decision.compilation == self.compilation:
+            return self
+        if decision not in self._otherwise:
+            other = copy(self)
+            other.decision = decision
+            with other.running():
+                other._compile()
+            self._otherwise[decision] = other
+        return self._otherwise[decision]
 
     @property
     def kind(self) -> tuple[Any, ...]:

@@ -75,7 +75,7 @@ def rise(trainer: Trainer, lowest: float, highest: float) -> Rise:
     steps = per_epoch * max(1, -(-LEAST_STEPS // per_epoch))
     rates = np.geomspace(lowest, highest, steps)
     state, losses = trainer.state, np.empty(0)
-    with backend.running():
+    with problem.running():
         for plan in _plans(trainer, rates):
             state, metrics = backend.run_epoch(
                 problem.step, state, problem.train, plan, trainer.hyper

@@ -16,7 +16,8 @@ def evaluate_model(model: Model, data: Dataset, rows: Rows) -> Evaluation:
     """Return what `Trainer.evaluate` returns for the same weights, by NumPy, in their dtype.
 
     rows: a part of `data`, scaled, at least one. Where NumPy trained too, the figures are the
-    same to the last bit. Raises InputError where the model and the data don't fit together.
+    same to the last bit, or to rounding where its steps were compiled. Raises InputError where
+    the model and the data don't fit together.
     """
     check_fit(model, data)
     backend = load("numpy", "cpu", str(model.params[0].W.dtype))

@@ -76,7 +76,7 @@ def make_members(
     trainers, told = [], callbacks_of(callbacks)
     for config, initial in zip_longest(configs, initials):
         refuse_seeds(config)
-        net = net_of(config, data)
+        net = (*net_of(config, data), config.compile, config.threads, config.tiles)
         if net not in problems:
             problems[net] = Problem(config, data, backend)
         trainers.append(kind(config, data, backend, initial=initial, problem=problems[net]))

@@ -56,8 +56,8 @@ class Trainer(Described):
         taken. What is assumed of them is a UserWarning.
     moments: the optimiser's initial moments, else zeros, or velocities of config.init_velocity.
     order: the row order (N,) of an epoch, counted from 0, else drawn from config.seed.
-    problem: that of another trainer with the same net, data and backend, to share its compiled
-        steps and uploaded rows.
+    problem: that of another trainer with the same net, data and backend, to share its steps,
+        compiled or not, and its uploaded rows.
     score_train: whether to look at all training rows after each epoch; else its record has the
         mean of the steps' losses, each before its update, and no accuracy.
     Raises InputError where config and data don't fit together.
@@ -79,7 +79,7 @@ class Trainer(Described):
         self.problem = problem or Problem(config, data, backend)
         if config.early_stopping and len(data.validation) == 0:
             raise InputError("early_stopping needs validation rows, and there are none")
-        self.config = decided(config, self.problem.compilation)
+        self._wish, self.config = config, decided(config, self.problem.decision)
         self.data, self.backend = data, backend
         self.objective = self.problem.objective
         weights_seed, order_seed, masks_seed = np.random.SeedSequence(config.seed).spawn(3)
@@ -265,7 +265,7 @@ class Trainer(Described):
 
         Raises InputError where there are none, or they are not like the training rows.
         """
-        with self.backend.running():
+        with self.problem.running():
             known = rows is self.data.test
             if not known:
                 check_rows("rows to evaluate", rows, self.data)
@@ -325,7 +325,7 @@ class Trainer(Described):
         return map_tree(lambda leaf: np.array(self.backend.to_numpy(leaf)), tree)
 
     def resume(self, saved: Checkpoint, *, replan: bool = False) -> None:
-        """Go on where a checkpoint stopped.
+        """Go on where a checkpoint stopped, compiled or not as it was where the config has `auto`.
 
         Where the learning rate, its schedule or its decay differ from the checkpoint's config, or
         with `replan`, the rates of the epochs that are left are planned anew, as if the schedule
@@ -344,14 +344,13 @@ class Trainer(Described):
         if self.problem.fingerprint != saved.fingerprint:
             raise InputError(f"the rows of {self.data.name} are not those that the run began with")
         self._check_shapes(saved.state.params)
+        problem, config = self.problem.going_on(self._wish, saved.config)
+        vars(self).update(problem=problem, config=config)
         stopping, epochs = self.stopping, len(saved.epochs)
         if stopping and saved.best_loss is not None:
             best = self.backend.put(saved.best_params)
             stopping = replace(
-                stopping,
-                best_loss=saved.best_loss,
-                best_epoch=saved.best_epoch,
-                best_params=best,
+                stopping, best_loss=saved.best_loss, best_epoch=saved.best_epoch, best_params=best
             )
         elif stopping:
             stopping = replace(stopping, started=epochs)
