@@ -148,6 +148,11 @@ def test_no_fallback_refuses(capsys, tmp_path):
         (["--matmul-precision", "tf32", "--dtype", "float64"], "dtype is float64; choose --matmul"),
         (["--matmul-precision", "bf16", "--backend", "numpy"], "numpy; choose --backend torch or"),
         (["--matmul-precision", "bf16", "--device", "cuda"], "is of products on a CPU, and device"),
+        (["--compile", "allways"], "unknown compile 'allways' (did you mean 'always'?)"),
+        (["--compile", "always", "--backend", "jax"], "and backend is jax; choose --backend numpy"),
+        (["--compile", "always", "--device", "cuda"], "and device is cuda; choose --backend numpy"),
+        (["--threads", "0"], "threads is 0; it must be from 1 to 1024"),
+        (["--threads", "2", "--backend", "torch"], "set for numpy on a CPU, and backend is torch"),
         (["--dataset", "iris", "--out", "/proc/nowhere"], "can't write results to /proc/nowhere"),
         (["--dataset", "iris", "--validation", "500"], "would leave nothing to train on"),
     ],
@@ -276,7 +281,7 @@ def test_help_is_short_and_grouped(capsys):
     for group in ("data:", "tables of your own:", "net:", "training:", "machine:", "results:"):
         assert f"\n{group}\n" in out
     assert max(map(len, out.splitlines())) <= 80
-    assert len(out.splitlines()) < 105
+    assert len(out.splitlines()) < 107
 
 
 def test_the_overview_lists_commands_that_exist(capsys):

@@ -10,6 +10,7 @@ from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
+from xpmlp.backends.registry import compiles
 from xpmlp.console import prepare_streams, silence, warn
 from xpmlp.errors import (
     EXIT_BAD_INPUT,
@@ -18,7 +19,7 @@ from xpmlp.errors import (
     InputError,
     XpmlpError,
 )
-from xpmlp.training.config import Config
+from xpmlp.training.config import OF_COMPILED_STEPS, Config, read_toml
 
 
 class Parser(argparse.ArgumentParser):
@@ -73,6 +74,21 @@ def config_values(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the config fields that were given as flags."""
     names = {item.name for item in fields(Config)}
     return {name: value for name, value in vars(arguments).items() if name in names}
+
+
+def config_of(arguments: argparse.Namespace) -> Config:
+    """Return the config of the flags, over that of --config.
+
+    Where flags choose a library that has ways of its own, what the file says of compiled steps,
+    perhaps because it was decided on another machine, is left out.
+    """
+    base = read_toml(arguments.config) if arguments.config else {}
+    flags = config_values(arguments)
+    values = base | flags
+    moved = {"backend", "device"} & flags.keys()
+    if moved and not compiles(values.get("backend", "auto"), values.get("device", "auto")):
+        base = {name: base[name] for name in base if name not in OF_COMPILED_STEPS}
+    return Config.from_dict(base | flags, str(arguments.config or "the command line"))
 
 
 def _help(item: Field[Any]) -> str:

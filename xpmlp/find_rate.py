@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 from xpmlp.commands import (
     Parser,
     add_config_flags,
-    config_values,
+    config_of,
     guarded,
     path,
     run_as_program,
 )
 from xpmlp.console import show, warn
 from xpmlp.errors import InputError, RunError
-from xpmlp.training.config import Config, read_toml
 
 if TYPE_CHECKING:
     from xpmlp.runs.range_test import RangeTest
@@ -67,9 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_command(arguments: argparse.Namespace) -> int:
     """Test what the arguments say. Raises XpmlpError with a line for people."""
     _check_picture(arguments.out)
-    base = read_toml(arguments.config) if arguments.config else {}
-    values = base | config_values(arguments)
-    config = Config.from_dict(values, str(arguments.config or "the command line"))
+    config = config_of(arguments)
     if config.seeds:
         raise InputError("a range test is of one net; give --seed, not --seeds")
 

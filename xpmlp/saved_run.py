@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xpmlp.backends.base import Backend
+from xpmlp.backends.registry import compiles
 from xpmlp.commands import config_values
 from xpmlp.console import warn
 from xpmlp.errors import InputError
@@ -14,12 +16,14 @@ from xpmlp.runs.directory import (
     CONFIG,
     MODEL,
     RunDirectory,
+    config_in,
     is_run,
     lock_run,
     require_named_rows,
 )
 from xpmlp.runs.lock import FolderLock
 from xpmlp.training.checkpoint import Checkpoint
+from xpmlp.training.compiling import uncompiled
 from xpmlp.training.config import RATE_OPTIONS, RESUMABLE, Config
 from xpmlp.training.members import Members
 from xpmlp.training.rates import same_rates
@@ -57,7 +61,7 @@ class SavedRun:
         if (path / CHECKPOINT).is_file():
             checkpoint = Checkpoint.load(path / CHECKPOINT)
             return cls(path, checkpoint.config, [checkpoint], replan)
-        config = Config.load(path / CONFIG).filled()
+        config = config_in(path)
         members = [member.path for member in RunDirectory(path, config).members]
         return cls(path, config, [_checkpoint(member) for member in members], replan)
 
@@ -97,7 +101,10 @@ class SavedRun:
             self.config,
             "it goes on in Python, by xpmlp.Trainer(checkpoint.config, …).resume(checkpoint)",
         )
-        config = self.config.replace(**config_values(arguments))
+        values = config_values(arguments)
+        if values.get("compile") == "auto":  # as the run was
+            del values["compile"]
+        config = self._before(values).replace(**values)
         known = [checkpoint for checkpoint in self.checkpoints if checkpoint]
         longest = max((len(checkpoint.epochs) for checkpoint in known), default=0)
         if longest > config.epochs:
@@ -117,6 +124,43 @@ class SavedRun:
                 f"here on it is that of a run of {config.epochs} instead of {self.config.epochs}"
             )
         return config
+
+    def _before(self, values: dict[str, Any]) -> Config:
+        """Return the config of the run, without what its compiled steps needed where flags say
+        that they are not compiled, or go on with a library that has ways of its own."""
+        machine = [values.get(name, getattr(self.config, name)) for name in ("backend", "device")]
+        stays = compiles(*machine) and values.get("compile") != "never"
+        return self.config if stays else uncompiled(self.config)
+
+    def config_on(self, backend: Backend, config: Config) -> Config:
+        """Return the config with which the run goes on with the backend that was found.
+
+        Raises InputError where its steps were compiled, and can't be here.
+        """
+        if config.compile != "always" or self.config.compile != "always":
+            return config
+        if not compiles(backend.name, backend.device):
+            return uncompiled(config)
+        if reason := backend.why_not_compiled():
+            raise InputError(
+                f"the steps of {self.path} were compiled, but {reason}; --resume {self.path} "
+                "--compile never goes on without, equal up to rounding"
+            )
+        return config
+
+    def tell_change(self, config: Config) -> None:
+        """Say so where steps that were compiled are not from here on, or the other way round.
+
+        config: with which the run goes on, where all is decided.
+        """
+        if config.compile == self.config.compile or config.backend != self.config.backend:
+            return
+        now = "compiled" if config.compile == "always" else "not compiled"
+        if any(self.checkpoints):
+            warn(
+                f"note: from here on the steps are {now}, other than before, so the last digits "
+                "differ from those of a run that never stopped"
+            )
 
     def _too_few(self, done: int, config: Config) -> str:
         if self.config.seeds:

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 from xpmlp.commands import (
     Parser,
     add_config_flags,
-    config_values,
+    config_of,
     guarded,
     path,
     run_as_program,
 )
 from xpmlp.console import show, warn, warnings_as_notes
 from xpmlp.errors import EXIT_INTERRUPTED, RunError
-from xpmlp.training.config import Config, read_toml
 
 if TYPE_CHECKING:
     from xpmlp.backends.registry import Selection
@@ -99,6 +98,7 @@ def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock") -> int:
     from xpmlp.runs.directory import RunDirectory
     from xpmlp.runs.run import Trainer
     from xpmlp.runs.saving import resolved
+    from xpmlp.training.compiling import decided
     from xpmlp.training.rates import plans_text
     from xpmlp.training.setup import load_for, make_members
 
@@ -116,6 +116,7 @@ def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock") -> int:
         )
     if selection.backend.matmul_precision != config.matmul_precision:
         warn("note: TF32 needs a GPU; the matrix products of this run are in full float32")
+    config = saved.config_on(selection.backend, config) if saved else config
     data = load_for(config)
     for note in data.note.splitlines():
         warn(f"note: {note}")
@@ -129,7 +130,9 @@ def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock") -> int:
             initials=saved.initials if saved else (),
             kind=Trainer,
         )
+    config = decided(config, members.trainers[0].problem.decision)
     if saved:
+        saved.tell_change(config)
         saved.resume(members)
         rates = plans_text(members.trainers[0].plans)
         directory = RunDirectory(saved.path, config, lock, f"{assumed}\n{rates}".strip())
@@ -141,13 +144,6 @@ def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock") -> int:
     else:
         directory = RunDirectory.create(arguments.out, config, lock, assumed)
     return _train(arguments, members, selection, directory)
-
-
-def config_of(arguments: argparse.Namespace) -> Config:
-    """Return the config of the flags, over that of --config."""
-    base = read_toml(arguments.config) if arguments.config else {}
-    values = base | config_values(arguments)
-    return Config.from_dict(values, str(arguments.config or "the command line"))
 
 
 def _train(
@@ -181,6 +177,7 @@ def _train(
             interrupted = stop.requested and not members.finished
             stop.requested = False  # that wish is met: the epochs are over
             progress.close()
+            _tell_uncompiled(trainers)
             problems += directory.save_checkpoints(trainers)
         failures = [members.failures.get(i, failure) for i in range(len(trainers))]
         runs = [
@@ -203,6 +200,13 @@ def _train(
                 problems += _save_results(runs, selection, directory)[2]
     failed = _joint_failure(failures, directory)
     return _end(directory, failed, problems, interrupted=interrupted, cut_short=cut_short)
+
+
+def _tell_uncompiled(trainers: "Sequence[Trainer]") -> None:
+    """Say why steps that were to be compiled were not, where that showed in the epochs alone."""
+    for reason in dict.fromkeys(trainer.problem.not_compiled for trainer in trainers):
+        if reason:
+            warn(f"note: the steps could not be compiled ({reason}), so they were replayed")
 
 
 def _end(

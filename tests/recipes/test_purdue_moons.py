@@ -45,6 +45,7 @@ def test_quick_verdicts(results):
 
 def test_the_net_is_the_published_one(results):
     (config, *_), *others = RECIPE.trainings["moons"].configs(Setting()).values()
+    assert config.compile == "never"
     assert not others
     assert (config.learning_rate, config.epochs, config.optimizer) == (0.1, 50, "sgd")
     run = results.runs("moons")[0]

@@ -34,6 +34,7 @@ MACHINE = {
     "dtype": "floating-point type",
     "matmul_precision": "matrix products",
     "rounded_products": "products rounded in",
+    "steps": "steps",
     "python": "Python",
     "xpmlp": "xpmlp",
 }

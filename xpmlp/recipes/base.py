@@ -52,9 +52,10 @@ class Training:
     quick: Mapping[str, Any] = field(default_factory=dict)
 
     def configs(self, setting: Setting) -> dict[str, list[Config]]:
-        """Return each label's configs, one per seed."""
+        """Return each label's configs, one per seed; the published figures are of plain steps."""
         places = {"data_dir": setting.data_dir and str(setting.data_dir)}
-        base = self.config.replace(**places, backend=setting.backend, device=setting.device)
+        machine = {"backend": setting.backend, "device": setting.device, "compile": "never"}
+        base = self.config.replace(**places, **machine)
         quick = self.quick if setting.quick else {}
         configs = {
             label: base.replace(**{**changes, **quick}).members()

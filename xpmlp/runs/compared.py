@@ -15,14 +15,14 @@ from xpmlp.pictures.curve import Curve, stack_runs
 from xpmlp.runs.opened import OpenedRun, open_runs
 from xpmlp.runs.run import Run
 from xpmlp.runs.saving import config_of
-from xpmlp.training.config import Config
+from xpmlp.training.config import OF_COMPILED_STEPS, Config
 from xpmlp.training.finished import FinishedRun
 from xpmlp.training.spread import spread_figures
 from xpmlp.training.texts import loss_text
 
 LEARNT = ("dataset", "label", "task")
 UNITS = "units of the loss"
-OF_SEEDS = ("seed", "seeds")
+OF_SEEDS = ("seed", "seeds", *OF_COMPILED_STEPS)
 Given = str | Path | Run | OpenedRun
 
 
@@ -59,6 +59,10 @@ class Measure(NamedTuple):
         return value if value is not None and math.isfinite(value) else None
 
 
+def _steps(config: Config) -> dict[str, Any]:
+    return {"compile": config.compile, "threads": config.threads}
+
+
 MEASURES = (
     *(
         measure
@@ -87,8 +91,8 @@ class Net(NamedTuple):
     def of(cls, run: Run | OpenedRun) -> "Net":
         """Return a run with what is known around it."""
         if isinstance(run, OpenedRun):
-            return cls(run, run.config, run.summary)
-        machine = run.trainer.backend.describe()
+            return cls(run, run.config, run.summary | _steps(run.config))
+        machine = run.trainer.backend.describe() | _steps(run.config)
         about = {
             "dataset": run.data.name,
             "interrupted": run.interrupted,

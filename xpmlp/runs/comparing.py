@@ -20,7 +20,7 @@ from xpmlp.runs.compared import (
     found,
     short_names,
 )
-from xpmlp.training.config import Config
+from xpmlp.training.config import OF_COMPILED_STEPS, Config
 from xpmlp.training.spread import spread_of
 from xpmlp.training.texts import UNKNOWN, setting_text
 
@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LONGEST_LABEL, LONGEST_NAME = 44, 30
-MACHINE = ("device", "device_name", "backend", "library", "blas", "python", "xpmlp")
-APART = ("device", "backend", "seed", "seeds")
+MACHINE = (
+    *("device", "device_name", "backend", "library", "blas"),
+    *("compile", "threads", "python", "xpmlp"),
+)
+APART = ("device", "backend", *OF_COMPILED_STEPS, "seed", "seeds")
 Table = list[list[str]]
 
 

@@ -15,7 +15,8 @@ from xpmlp.console import warn
 from xpmlp.errors import InputError
 from xpmlp.files import clear_partials, write_whole
 from xpmlp.runs.lock import FolderInUseError, FolderLock
-from xpmlp.training.config import Config
+from xpmlp.training.checkpoint import OLDER
+from xpmlp.training.config import Config, read_toml
 from xpmlp.training.finished import FinishedRun
 from xpmlp.training.history import EPOCHS, STEPS
 from xpmlp.training.live_tables import LiveTables
@@ -249,6 +250,12 @@ def require_named_rows(path: Path, config: Config, remedy: str) -> None:
             f"{path} was trained on {name!r}, which is neither a known data set nor a file, so its "
             f"rows can't be loaded; {remedy}"
         )
+
+
+def config_in(path: Path) -> Config:
+    """Return the config of a run's folder, of an older xpmlp's too. Raises as `Config.load`."""
+    file = path / CONFIG
+    return Config.from_dict(OLDER | read_toml(file), str(file)).filled()
 
 
 def is_run(path: Path) -> bool:

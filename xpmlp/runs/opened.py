@@ -16,6 +16,7 @@ from xpmlp.runs.directory import (
     MODEL,
     SUMMARY,
     RunDirectory,
+    config_in,
     require_named_rows,
     unfinished,
 )
@@ -182,7 +183,7 @@ def _config(path: Path) -> Config:
         raise InputError(
             f"{path} is no run: it holds no {CONFIG}; give the folder that xpmlp train wrote"
         )
-    return Config.load(path / CONFIG).filled()
+    return config_in(path)
 
 
 def _refuse_unfinished(path: Path) -> None:

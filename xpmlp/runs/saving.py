@@ -48,7 +48,10 @@ def config_of(run: TrainedRun) -> Config:
 
 
 def resolved(config: Config, backend: Backend, data: Dataset) -> Config:
-    """Return the config with every `auto` replaced by what it came to, and absolute paths."""
+    """Return the config with every `auto` replaced by what it came to, and absolute paths.
+
+    Whether steps are compiled is for their `Problem` to decide.
+    """
     named = config.dataset in dataset_names()
     folder = places(config.data_dir).data_dir
     config = filled(config, data)

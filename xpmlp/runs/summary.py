@@ -28,6 +28,7 @@ def summarize(run: TrainedRun, selection: Selection, run_dir: str) -> dict[str, 
     epoch includes the compilation.
     """
     trainer, config, about = run.trainer, run.trainer.config, selection.backend.describe()
+    decision = trainer.problem.decision
     seconds = run.history.epoch_values("seconds")
     per_epoch = float(np.median(seconds)) if len(seconds) else None
     record = run.record
@@ -58,6 +59,11 @@ def summarize(run: TrainedRun, selection: Selection, run_dir: str) -> dict[str, 
         "matmul_precision": about["matmul_precision"],
         "matmul_precision_requested": selection.matmul_precision_requested,
         "rounded_products": _rounded_products(trainer) or None,
+        "compile": config.compile,
+        "compile_requested": decision.asked,
+        "compile_reason": trainer.problem.not_compiled or decision.reason or None,
+        "threads": decision.threads,
+        "steps": trainer.problem.how or None,
         "library": about["library"],
         "device_name": about["device_name"],
         "blas": about.get("blas") or None,
@@ -91,7 +97,7 @@ def _finite(value: Any) -> Any:
 def header(trainers: Sequence[Trainer]) -> str:
     """Return the lines that stand above a run: data, net, training, machine."""
     trainer = trainers[0]
-    data, config, about = trainer.data, trainer.config, trainer.backend.describe()
+    data, config, missing = trainer.data, trainer.config, trainer.problem.decision.missing
     model = trainer.model()
     parts = {"training": data.train, "validation": data.validation, "test": data.test}
     rows = ", ".join(f"{len(part):,} {name}" for name, part in parts.items())
@@ -107,21 +113,28 @@ def header(trainers: Sequence[Trainer]) -> str:
             *([f"table     {data.about.line()}"] if data.about else []),
             f"net       {net_text(model)}",
             f"training  {training}, {_seeds(trainers)}",
-            f"machine   {_machine(about, _rounded_products(trainer))}",
+            f"machine   {_machine(trainer)}",
+            *([f"          not compiled: {missing}; NumPy replays the steps"] if missing else []),
         ]
     )
 
 
-def _machine(about: dict[str, str], rounded: str) -> str:
-    """Return library, device and dtype; then the precision of matrix products.
+def _machine(trainer: Trainer) -> str:
+    """Return library, device and dtype; the precision of matrix products; and how steps run.
 
-    That of a CPU is full unless some are rounded.
+    Precision on a CPU is full unless some are rounded. A BLAS that compiled steps call has no
+    threads of its own.
     """
+    rounded, how = _rounded_products(trainer), trainer.problem.how
+    with trainer.problem.running():
+        about = trainer.backend.describe()
+    blas = about.get("blas", "")
     parts = [f"{about['library']} on {about['device']} ({about['device_name']})", about["dtype"]]
     if about["device"] != "cpu" or rounded:
         products = f"{about['matmul_precision'].replace('tf32', 'TF32')} matrix products"
         parts.append(f"{products} in {rounded}" if rounded else products)
-    return ", ".join([*parts, *filter(None, [about.get("blas")])])
+    blas = blas.rpartition(", ")[0] if how else blas
+    return ", ".join([*parts, *filter(None, [blas, how])])
 
 
 def _rounded_products(trainer: Trainer) -> str:
