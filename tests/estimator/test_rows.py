@@ -127,6 +127,8 @@ def test_sparse_rows_are_made_dense(solver):
         ("n_iter_no_change", -1, "inf or an int"),
         ("class_weight", "even", "'balanced', a dict"),
         ("early_stopping", "yes", "a bool"),
+        ("compile", "maybe", "one of 'auto', 'never', 'always'"),
+        ("threads", 0, r"None or an int in the range \[1, inf\)"),
         ("dtype", "float16", "one of 'auto', 'float32', 'float64'"),
     ],
 )

@@ -37,6 +37,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     backend: "auto", numpy, cupy, torch, jax.
     dtype: "auto" computes float32 rows in float32 and all others in float64; "float32" or
         "float64" for all. The solver lbfgs always computes in float64.
+    compile: whether NumPy's steps are compiled as C: "auto", where there is a compiler and a pass
+        over the rows is long, "never", "always". Equal up to rounding.
+    threads: of NumPy's steps; None: one a processor, at most OMP_NUM_THREADS, which joblib sets in
+        its worker processes.
 
     history_: lists with a figure per epoch: `loss`, as loss_curve_, and where rows validate
     `train_loss`, `train_score`, `validation_loss`, `validation_score` after the epoch, else None.
@@ -81,6 +85,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         device: str = "cpu",
         backend: str = "auto",
         dtype: str = "auto",
+        compile: str = "auto",
+        threads: int | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -113,6 +119,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         self.device = device
         self.backend = backend
         self.dtype = dtype
+        self.compile = compile
+        self.threads = threads
 
     @available_if(by_epochs)  # type: ignore[untyped-decorator]
     def partial_fit(

@@ -54,9 +54,11 @@ def minimise(settings: Any, problem: Problem, start: Params) -> Minimum:
         print(f"Iteration {len(counter)}, loss = {intermediate_result.fun:.8f}")
 
     counter: list[int] = []
-    with backend.running():
+    with problem.running():
         l2 = backend.asarray(np.float64(settings.alpha / weight))
-        compiled = backend.compile(lambda xp: make_loss_and_grads(xp, objective))
+        compiled = backend.compile(
+            lambda xp: make_loss_and_grads(xp, objective), problem.compilation
+        )
         x, _ = forward_hidden(
             backend.xp, backend.put(frozen), problem.train.x, objective.activations[:n]
         )

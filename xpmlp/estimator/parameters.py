@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpmlp.backends.registry import BACKENDS, DTYPES
+from xpmlp.backends.registry import BACKENDS, COMPILE, DTYPES
 from xpmlp.errors import InputError
 from xpmlp.nn.activations import ACTIVATIONS
 
@@ -128,6 +128,8 @@ RULES = {
     ),
     "backend": one_of("auto", *BACKENDS),
     "dtype": one_of("auto", *DTYPES),
+    "compile": one_of(*COMPILE),
+    "threads": Rule(lambda value: value is None or count(value), f"None or {COUNT.expected}"),
 }
 
 

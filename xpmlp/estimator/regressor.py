@@ -62,6 +62,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         device: str = "cpu",
         backend: str = "auto",
         dtype: str = "auto",
+        compile: str = "auto",
+        threads: int | None = None,
     ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -94,6 +96,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         self.device = device
         self.backend = backend
         self.dtype = dtype
+        self.compile = compile
+        self.threads = threads
 
     @available_if(by_epochs)  # type: ignore[untyped-decorator]
     def partial_fit(

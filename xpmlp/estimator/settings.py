@@ -74,5 +74,7 @@ def config_of(
         record="loss",
         freeze=int(settings.freeze),
         dtype=dtype,
+        compile=settings.compile,
+        threads=settings.threads,
         **own,
     )
