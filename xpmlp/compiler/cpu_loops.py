@@ -11,13 +11,14 @@ from textwrap import indent
 from typing import Any
 
 from xpmlp.compiler.cpu_tables import Block
-from xpmlp.compiler.expressions import FLOATING, Parameter, axes_of, parameter, type_of
+from xpmlp.compiler.cpu_tasks import Task
+from xpmlp.compiler.expressions import FLOATING, TYPES, Parameter, axes_of, parameter, type_of
 from xpmlp.compiler.grouping import COLUMNS, LONGEST_ROW, MAP, REDUCING, ROWS, TOTAL, Shape
-from xpmlp.compiler.phases import Task
 from xpmlp.compiler.recording import Node, NotRecordable
 from xpmlp.compiler.source import Loop, Reduction, Writer, lines
 
 SIMD = "#pragma omp simd"
+DTYPES = {kind: dtype for dtype, kind in TYPES.items()}
 
 
 class CpuWriter(Writer):
@@ -287,13 +288,8 @@ def adding(*reductions: Reduction) -> str:
 
 def scratch(block: Block, shape: tuple[int, ...], kind: str) -> Node:
     """Return memory for what tiles leave."""
-    import numpy as np
-
-    dtype = {"float": "float32", "double": "float64", "int": "int32", "long long": "int64"}[kind]
-    array = np.zeros(shape, dtype)
-    node = Node((shape, array.dtype))
-    block.tables.places[node] = array
-    block.tables.scratch.append(node)
+    node = Node((shape, DTYPES[kind]))
+    block.tables.scratch[node] = kind
     return node
 
 

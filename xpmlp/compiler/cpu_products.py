@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from xpmlp.compiler.cpu_loops import SIMD
 from xpmlp.compiler.cpu_tables import Block
+from xpmlp.compiler.cpu_tasks import Task, factors_of
 from xpmlp.compiler.expressions import FLOATING
-from xpmlp.compiler.phases import Task, factors_of
 from xpmlp.compiler.recording import DESCEND, INTO, Node, NotRecordable, Operation
 
 ROW_MAJOR, NOT_TRANSPOSED, TRANSPOSED = 101, 111, 112  # as CBLAS numbers them

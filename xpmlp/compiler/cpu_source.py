@@ -13,17 +13,9 @@ from typing import Any
 from xpmlp.compiler.cpu_loops import WRITERS
 from xpmlp.compiler.cpu_products import join, partial, product
 from xpmlp.compiler.cpu_tables import Block, Tables
+from xpmlp.compiler.cpu_tasks import BY_ROWS, GATHER, JOIN, PARTIAL, Chain, Task
 from xpmlp.compiler.expressions import row_major
-from xpmlp.compiler.phases import (
-    BY_ROWS,
-    GATHER,
-    JOIN,
-    PARTIAL,
-    Chain,
-    Schedule,
-    Task,
-    tiles,
-)
+from xpmlp.compiler.phases import Schedule, tiles
 from xpmlp.compiler.recording import Node, NotRecordable, nodes_of
 
 FOLDER = Path(__file__).with_name("cpu")

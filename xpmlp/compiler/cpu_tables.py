@@ -1,5 +1,6 @@
 """The tables of a program for a CPU: arrays, sizes and numbers, by their places."""
 
+import math
 import re
 from textwrap import indent
 from typing import Any
@@ -12,19 +13,20 @@ class Tables:
     """What a text reads by its place.
 
     places: the arrays of all nodes. nodes, sizes, numbers: in the order of their places. scratch:
-    the nodes that are memory for what tiles leave. sums: the parts of what is in no one piece.
+    the nodes that are memory for what tiles leave, and their C types. sums: the parts of what is
+    in no one piece.
     """
 
     def __init__(self, places: dict[Node, Any], sums: dict[Node, Node]) -> None:
         self.places, self.sums = places, sums
         self.nodes: dict[Node, int] = {}
-        self.scratch: list[Node] = []
+        self.scratch: dict[Node, str] = {}
         self.sizes: list[int] = []
         self.numbers: list[float] = []
 
     def array(self, node: Node) -> int:
         """Return the place of an array's address."""
-        if node not in self.places:
+        if node not in self.places and node not in self.scratch:
             self.places[node] = node.constant
         return self.nodes.setdefault(node, len(self.nodes))
 
@@ -56,12 +58,19 @@ class Block:
 
     def _array(self, node: Node, constant: str) -> Parameter:
         place = self.tables.array(node)
-        made = parameter(f"a{place}", self.tables.places[node])
+        made = self._parameter(f"a{place}", node)
         if not constant or made.name not in self.declared:
             self.declared[made.name] = (
                 f"{constant}{made.type}* const {made.name} = job->a[{place}];"
             )
         return made
+
+    def _parameter(self, name: str, node: Node) -> Parameter:
+        if node not in self.tables.scratch:
+            return parameter(name, self.tables.places[node])
+        shape = node.form[0]
+        strides = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+        return Parameter(name, shape, strides, self.tables.scratch[node])
 
     def size(self, value: int) -> str:
         """Return a size in code."""

@@ -9,135 +9,30 @@ comes from shapes, never from who computes them, so that any number of threads g
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from xpmlp.compiler.grouping import (
-    COLUMNS,
-    KERNEL,
-    MAP,
-    REDUCING,
-    ROWS,
-    TOTAL,
-    Segment,
-    Shape,
-    overwrites_in_kernel,
-    sources_of,
+from xpmlp.compiler.cpu_tasks import (
+    BY_COLUMNS,
+    BY_INNER,
+    BY_ROWS,
+    JOIN,
+    PARTIAL,
+    Chain,
+    Read,
+    Task,
+    factors_of,
+    gathers,
+    is_product,
+    multiplications,
+    results_of,
+    tasks_of,
 )
-from xpmlp.compiler.recording import (
-    INTO,
-    VIEWS,
-    Node,
-    NotRecordable,
-    Operation,
-    nodes_of,
-)
+from xpmlp.compiler.grouping import KERNEL, MAP, TOTAL, Shape, overwrites_in_kernel
+from xpmlp.compiler.recording import INTO, Node, Operation
 
-BY_ROWS, BY_COLUMNS, BY_INNER = "rows", "columns", "inner"
-GATHER, PARTIAL, JOIN = "gather", "partial", "join"
 ROUND = 16  # rows or columns to which tiles are rounded, where there are enough
 SMALL_STEP = 2**19  # multiplications of a step that one thread takes alone
 SMALL_TASK = 2**12  # entries that one thread computes between the phases
 WIDE = 2**15  # entries of a right factor that is worth keeping in parts in the cores' caches
-
-
-class Read(NamedTuple):
-    """What a task reads: the node, the shape to which it is broadcast, and when.
-
-    of: the axis along which a tile needs its own part alone, "" for all of it, None for both.
-    late: whether it is read once all pieces are done.
-    """
-
-    node: Node
-    shape: Shape
-    of: str | None = None
-    late: bool = False
-
-
-@dataclass(eq=False)
-class Chain:
-    """Tasks that are computed tile by tile along an axis of a length.
-
-    BY_INNER: the axis over which a product adds up, and the columns of rows that are gathered
-    for it. A core then reads the same rows of the weights as when these are updated by rows.
-    """
-
-    axis: str
-    length: int
-    tasks: list["Task"] = field(default_factory=list)
-
-
-@dataclass(eq=False)
-class Task:
-    """A product, a segment of a group, rows that are gathered, or a stack.
-
-    outputs: what of its results is read elsewhere. rows, columns: of what it makes; stage and
-    chain: where it is computed, chain None where one thread does it alone.
-    """
-
-    operation: Operation
-    outputs: tuple[Node, ...]
-    rows: int
-    columns: int
-    segment: Segment | None = None
-    stage: int = 0
-    chain: Chain | None = None
-
-    @property
-    def kind(self) -> str:
-        """The segment's kind; TOTAL where a single number comes of it."""
-        if self.segment is None:
-            return self.operation.name
-        alone = self.segment.kind == COLUMNS and not self.segment.reduced
-        return TOTAL if alone else self.segment.kind
-
-    @property
-    def ends_late(self) -> bool:
-        """Whether it reduces over tiles, which are added up when all of them are done."""
-        return self.kind in (COLUMNS, TOTAL)
-
-    def is_late(self, node: Node) -> bool:
-        """Tell whether a result is there only once all tiles are done."""
-        if self.segment is None or not self.ends_late:
-            return False
-        maker = next(op for op in self.segment.operations if op.result is node)
-        return maker.name in REDUCING or node in self.segment.in_reduced
-
-    def reads(self) -> Iterator[Read]:
-        """Yield what the task reads of others."""
-        if self.segment is None:
-            yield from self._reads_of_call()
-            return
-        for operation in self.segment.operations:
-            late = self.ends_late and operation.result in self.segment.in_reduced
-            for source in sources_of(operation):
-                if isinstance(source, Node) and source.owner not in self.segment.made:
-                    reduces = operation.name in REDUCING
-                    shape = (source if reduces else operation.result).form[0]
-                    yield Read(source, shape, late=late and not reduces)
-
-    def _reads_of_call(self) -> Iterator[Read]:
-        if self.operation.name in ("matmul", PARTIAL):
-            a, b = self.operation.arguments
-        elif self.operation.name in INTO:
-            x, a, b, *scale = self.operation.arguments
-            yield Read(x, x.form[0])
-            yield from (Read(number, number.form[0], "") for number in scale)
-        else:
-            by_rows = None if self.operation.name == "argmax" else ""
-            nodes = nodes_of(self.operation.arguments)
-            yield from (Read(node, node.form[0], by_rows) for node in nodes)
-            return
-        yield Read(a, a.form[0], BY_ROWS)
-        yield Read(b, b.form[0], BY_COLUMNS)
-
-    def written_at(self, node: Node) -> int:
-        """Return the stage at which a result is there."""
-        return self.stage + (self.chain is not None and self.is_late(node))
-
-    def read_at(self, read: Read) -> int:
-        """Return the stage at which something is read."""
-        return self.stage + (self.chain is not None and read.late)
 
 
 class Schedule:
@@ -156,10 +51,10 @@ class Schedule:
         homes: Sequence[tuple[Node, Node]] = (),
         parts: int = 2,
     ) -> None:
-        tasks = list(_tasks(operations))
-        self.waiting = {task.operation.result: task for task in _gathers(gathered)}
+        tasks = list(tasks_of(operations))
+        self.waiting = {task.operation.result: task for task in gathers(gathered)}
         self.parts = parts
-        self.together = sum(map(_multiplications, tasks)) >= SMALL_STEP
+        self.together = sum(map(multiplications, tasks)) >= SMALL_STEP
         self.alone: list[list[Task]] = [[]]
         self.phases: list[list[Chain]] = []
         self.makers: dict[Node, Task] = {}
@@ -187,7 +82,8 @@ class Schedule:
         for one in (gather, product):
             if one is not None:
                 self._put(one, stage, chain)
-        self._place(Task(Operation(JOIN, (partial,), {}, task.operation.result), *_made(task)))
+        joined = Operation(JOIN, (partial,), {}, task.operation.result)
+        self._place(Task(joined, task.outputs, task.rows, task.columns))
 
     def _unjoined(self, results: set[Node]) -> Iterator[tuple[Node, Node]]:
         """Yield sums, with their parts, that loops alone read, tile by tile; none joins these."""
@@ -236,7 +132,7 @@ class Schedule:
                 return
             latest += 1
         at_even = max((at + at % 2 for at in stages), default=0)
-        if task.rows * task.columns <= SMALL_TASK and not _is_product(task):
+        if task.rows * task.columns <= SMALL_TASK and not is_product(task):
             self._put(task, at_even, None)
         else:
             phase = latest if latest % 2 else latest + 1
@@ -251,7 +147,7 @@ class Schedule:
         if chain.axis == BY_INNER:
             return False
         length = task.rows if chain.axis == BY_ROWS else task.columns
-        wide = _is_product(task) and _axis(task) == BY_COLUMNS
+        wide = is_product(task) and _axis(task) == BY_COLUMNS
         if length != chain.length or not _parts(task, chain.axis):
             return False
         if wide and chain.axis == BY_ROWS:
@@ -289,7 +185,7 @@ class Schedule:
         task.stage, task.chain = stage, chain
         (self.alone[stage // 2] if chain is None else chain.tasks).append(task)
         self.tasks.append(task)
-        self.makers.update((node, task) for node in _results(task))
+        self.makers.update((node, task) for node in results_of(task))
 
     def _may_overwrite(self, new: Node, old: Node) -> bool:
         """Tell whether a new state may lie where the old one does that nothing reads later."""
@@ -317,93 +213,12 @@ class Schedule:
         return task.chain is None or _own_tile(read, task.chain, (task.rows, task.columns))
 
 
-def _gathers(gathered: Sequence[tuple[Node, Node]]) -> Iterator[Task]:
-    for rows, batch in gathered:
-        shape = batch.form[0]
-        operation = Operation(GATHER, (rows,), {}, batch)
-        yield Task(operation, (batch,), shape[0], math.prod(shape[1:]))
-
-
-def _tasks(operations: Sequence[Operation]) -> Iterator[Task]:
-    """Yield products, the segments of each group, and stacks. Raises NotRecordable."""
-    for operation in operations:
-        if operation.name == KERNEL:
-            for segment in operation.options["segments"]:
-                outputs = tuple(node for node in operation.results if node in segment.made)
-                rows, columns = _domain(segment)
-                yield Task(operation, outputs, rows, columns, segment)
-        elif operation.name in ("matmul", *INTO):
-            factors = (
-                operation.arguments[:2] if operation.name == "matmul" else (operation.arguments[:3])
-            )
-            shapes = [node.form[0] for node in nodes_of(factors)]
-            if any(len(shape) != 2 for shape in (*shapes, operation.result.form[0])):
-                raise NotRecordable("a product of more or less than two matrices")
-            rows, columns = operation.result.form[0]
-            yield Task(operation, operation.results, rows, columns)
-        elif operation.name == "stack":
-            yield Task(operation, operation.results, 1, len(operation.arguments[0]))
-        elif operation.name == "argmax":
-            rows, columns = _rows_of(operation)
-            yield Task(operation, operation.results, rows, columns)
-        elif operation.name not in VIEWS:
-            raise NotRecordable(f"{operation.name} has no loop")
-
-
-def _rows_of(operation: Operation) -> tuple[int, int]:
-    """Return the rows and columns of what an operation takes row by row, else NotRecordable."""
-    shape, options = operation.arguments[0].form[0], operation.options
-    if len(shape) != 2 or options.get("axis") not in (-1, 1) or options.get("keepdims"):
-        raise NotRecordable(
-            f"{operation.name} of {len(shape)} axes over axis {options.get('axis')}"
-        )
-    return int(shape[0]), int(shape[1])
-
-
-def _domain(segment: Segment) -> tuple[int, int]:
-    """Return the rows and columns of a segment's loop. Raises NotRecordable for more axes."""
-    full = segment.full
-    if len(full) > 2:
-        raise NotRecordable(f"a loop over {len(full)} axes")
-    if len(full) == 2:
-        return full[0], full[1]
-    if (segment.kind == ROWS and not segment.reduced) or (
-        segment.kind == COLUMNS and segment.reduced
-    ):
-        return 1, math.prod(full)
-    return math.prod(full), 1
-
-
-def _results(task: Task) -> list[Node]:
-    if task.segment is None:
-        return list(task.operation.results)
-    return [operation.result for operation in task.segment.operations]
-
-
-def _is_product(task: Task) -> bool:
-    return task.operation.name in ("matmul", *INTO)
-
-
-def _multiplications(task: Task) -> int:
-    if not _is_product(task):
-        return 0
-    return int(task.rows * task.columns * factors_of(task)[0].form[0][1])
-
-
-def factors_of(task: Task) -> tuple[Node, Node]:
-    """Return the two matrices of a product."""
-    a, b = (
-        task.operation.arguments[1:3] if task.operation.name in INTO else (task.operation.arguments)
-    )
-    return a, b
-
-
 def _axis(task: Task) -> str:
     """Return the axis along which a task is parted that begins a chain.
 
     Each tile of a product reads all of one factor: that is to be the smaller one.
     """
-    if not _is_product(task):
+    if not is_product(task):
         return BY_ROWS
     a, b = (math.prod(factor.form[0]) for factor in factors_of(task))
     return BY_COLUMNS if b > a + WIDE else BY_ROWS
@@ -418,10 +233,6 @@ def _adds_up_much(task: Task) -> bool:
     return a.straight and b.straight and math.prod(b.form[0]) >= WIDE and 2 * rows <= inner
 
 
-def _made(task: Task) -> tuple[tuple[Node, ...], int, int]:
-    return task.outputs, task.rows, task.columns
-
-
 def tiles(length: int, parts: int) -> list[tuple[int, int]]:
     """Return where the tiles of a chain begin and end."""
     unit = ROUND if length >= 2 * ROUND * parts else 1
@@ -434,7 +245,7 @@ def _parts(task: Task, axis: str) -> bool:
     """Tell whether a task can be computed by tiles along an axis."""
     if axis == BY_ROWS:
         return task.operation.name != "stack"
-    return _is_product(task) or task.kind in (MAP, TOTAL)
+    return is_product(task) or task.kind in (MAP, TOTAL)
 
 
 def _own_tile(read: Read, chain: Chain, domain: tuple[int, int]) -> bool:

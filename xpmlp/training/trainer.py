@@ -80,8 +80,7 @@ class Trainer(Described):
         if config.early_stopping and len(data.validation) == 0:
             raise InputError("early_stopping needs validation rows, and there are none")
         self._wish, self.config = config, decided(config, self.problem.decision)
-        self.data, self.backend = data, backend
-        self.objective = self.problem.objective
+        self.data, self.backend, self.objective = data, backend, self.problem.objective
         weights_seed, order_seed, masks_seed = np.random.SeedSequence(config.seed).spawn(3)
         self.generator = np.random.default_rng(order_seed)
         self.order, self.score_train = order, score_train

@@ -1,20 +1,17 @@
 """Functions of NumPy's backend that are compiled for the processor, where that can be."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpmlp.backends.base import Compilation, EpochPlan
+from xpmlp.backends.base import Backend, Compilation, EpochPlan
 from xpmlp.backends.numpy.native import NativeSteps
 from xpmlp.backends.numpy.native_rows import NativeRows
 from xpmlp.backends.planned import PlannedStep, Plans
 from xpmlp.leaves import leaves, map_tree
 from xpmlp.processors import usable_processors
 from xpmlp.types import Batch, Hyper, Namespace, Params
-
-if TYPE_CHECKING:
-    from xpmlp.backends.numpy.backend import NumpyBackend
 
 
 class Stretch(NamedTuple):
@@ -78,7 +75,7 @@ class CompiledStep(PlannedStep):
         return program
 
     def run_epoch(
-        self, backend: "NumpyBackend", state: Any, data: Batch, plan: EpochPlan, hyper: Hyper
+        self, backend: Backend, state: Any, data: Batch, plan: EpochPlan, hyper: Hyper
     ) -> tuple[Any, np.ndarray]:
         """Return the state after an epoch and the metrics of all steps. Raises NotRecordable."""
         state, data, hyper = map_tree(_row_by_row, (state, data, hyper))

@@ -16,8 +16,9 @@ from xpmlp.backends.numpy.blas import Blas, NoBlas, numpy_blas
 from xpmlp.backends.numpy.kernels import NumpyKernels
 from xpmlp.compiler.building import NoCompiler, load
 from xpmlp.compiler.cpu_source import Program, Source
+from xpmlp.compiler.cpu_tasks import PARTIAL
 from xpmlp.compiler.grouping import group
-from xpmlp.compiler.phases import PARTIAL, Schedule
+from xpmlp.compiler.phases import Schedule
 from xpmlp.compiler.plan import check_results
 from xpmlp.compiler.recording import (
     VIEWS,
@@ -115,7 +116,8 @@ class Native:
         self.places = self.memory(inputs)
         source = Source(self.schedule, self.places)
         program: Program = source.program(self.blas.index_bits, rate, metrics)
-        self.nodes, self.scratch = list(program.tables.nodes), program.tables.scratch
+        self.nodes, self.scratch = list(program.tables.nodes), list(program.tables.scratch)
+        self.places |= {node: np.zeros(*node.form) for node in self.scratch}
         try:
             self.library = load(program.text)
         except NoCompiler as reason:
