@@ -74,7 +74,7 @@ typedef struct {
    step: the one that runs, until last. rates, metrics: of all steps. moving: how many arrays lie
    further on in each step; moved: which, and by how many bytes. */
 typedef struct {
-    char** a;
+    void** a;
     const Size* n;
     const double* c;
     Sgemm* sgemm;

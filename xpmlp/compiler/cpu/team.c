@@ -3,7 +3,10 @@
 static void end_step(Job* job) {
     job->metrics += job->metrics_bytes;
     job->rates += job->rate_bytes;
-    for (Size k = 0; k < job->moving; ++k) job->a[job->moved[2 * k]] += job->moved[2 * k + 1];
+    for (Size k = 0; k < job->moving; ++k) {
+        void** const array = job->a + job->moved[2 * k];
+        *array = (char*)*array + job->moved[2 * k + 1];
+    }
     ++job->step;
 }
 
