@@ -1,3 +1,4 @@
+#define _POSIX_C_SOURCE 200809L /* threads and signals, which C11 alone may hide */
 #include <math.h>
 #include <pthread.h>
 #include <signal.h>
