@@ -114,19 +114,24 @@ static void* work(void* of) {
     return NULL;
 }
 
-/* Threads that live as long as a call, deaf to signals, which are the interpreter's. */
+/* Threads that live as long as a call, deaf to signals, which are the interpreter's, and with the
+   room of a main thread: rows are kept there, for which 128 KiB as musl gives do not suffice. */
 
-enum { MOST_THREADS = 1024 };
+enum { MOST_THREADS = 1024, STACK_BYTES = 1 << 23 };
 
 static int start(pthread_t* threads, int count, void* (*function)(void*), void* argument) {
     sigset_t all, before;
+    pthread_attr_t roomy;
     sigfillset(&all);
+    pthread_attr_init(&roomy);
+    pthread_attr_setstacksize(&roomy, STACK_BYTES);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int started = 0;
     while (started < count && started < MOST_THREADS &&
-           pthread_create(threads + started, NULL, function, argument) == 0)
+           pthread_create(threads + started, &roomy, function, argument) == 0)
         ++started;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&roomy);
     return started;
 }
 
