@@ -44,6 +44,7 @@ def pytest_configure(config):
     os.environ[VARIABLE] = "1" if runs_all(config) else ""
     if not hasattr(config, "workerinput"):
         share_what_jax_compiles(config)
+        share_what_we_compile(config)
 
 
 def share_what_jax_compiles(config):
@@ -53,6 +54,13 @@ def share_what_jax_compiles(config):
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", folder.name)
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def share_what_we_compile(config):
+    """Keep it away from the user's own: in a folder that the processes of a run share."""
+    folder = tempfile.TemporaryDirectory(prefix="xpmlp-tests-", ignore_cleanup_errors=True)
+    config.add_cleanup(folder.cleanup)
+    os.environ["XDG_CACHE_HOME"] = folder.name
 
 
 def pytest_collection_modifyitems(config, items):

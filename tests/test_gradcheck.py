@@ -3,6 +3,7 @@
 import pytest
 
 from tests.conftest import load_or_skip
+from tests.native import LARGE, compiled_quickly, cut, native_or_skip
 from xpmlp import gradcheck
 from xpmlp.nn import activations, network
 
@@ -31,6 +32,30 @@ def test_gradcheck_on_other_libraries(name, options, counts, capsys):
     load_or_skip(name)
     assert gradcheck.main(["--backend", name, "--quiet", *options, "--depth", "2"]) == 0
     assert counts in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        (["--loss", "huber", "--activation", "elu"], "compiled: 4 nets, 24 arrays, 0 WRONG"),
+        pytest.param(
+            ["--activation", "relu", "gelu", "--dropout", "0.3"],
+            "compiled: 48 nets with dropout 0.3, 288 arrays, 0 WRONG",
+            marks=pytest.mark.thorough,
+        ),
+    ],
+)
+def test_gradcheck_of_compiled_steps(options, count, capsys):
+    native_or_skip()
+    with cut(LARGE), compiled_quickly():
+        assert gradcheck.main(["--compile", "always", "--depth", "2", "--quiet", *options]) == 0
+    assert count in capsys.readouterr().out
+
+
+def test_gradients_that_cannot_be_compiled_are_no_proof(capsys):
+    case = ["--depth", "1", "--loss", "huber", "--activation", "tanh", "--compile", "always"]
+    assert gradcheck.main([*case, "--backend", "array-api-strict"]) == 2
+    assert "can't be compiled: backend array-api-strict has its own" in capsys.readouterr().err
 
 
 def test_gradcheck_with_masks(capsys, monkeypatch):

@@ -24,7 +24,8 @@ def test_every_module_is_in_the_wheel_and_imports_from_it(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     packed = zipfile.ZipFile(wheel)
     packed.extractall(tmp_path)
-    sources = {path for path in ROOT.rglob("*") if path.suffix in (".py", ".css", ".typed", ".md")}
+    kinds = (".py", ".css", ".typed", ".md", ".c", ".h")
+    sources = {path for path in ROOT.rglob("*") if path.suffix in kinds}
     names = {path.relative_to(ROOT.parent).as_posix() for path in sources}
     assert len(names) > 100
     assert names <= set(packed.namelist())

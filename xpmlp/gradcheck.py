@@ -24,6 +24,7 @@ PROGRAM = "xpmlp gradcheck"
 ROWS, FEATURES, OUTPUTS = 5, 4, 3
 HIDDEN = (6, 5, 4)
 PENALTIES = {"none": (0.0, 0.0), "l2": (0.1, 0.0), "l1": (0.0, 0.05), "l2+l1": (0.1, 0.05)}
+COMPILE = ("never", "always")
 EXIT_WRONG = 1
 MOST_SKIPPED = 0.01
 
@@ -47,6 +48,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--dropout", type=float, default=0.0, metavar="P", help="with fixed masks of this rate [0]")
     add("--backend", default="auto", metavar="NAME", help="array library [auto]")
     add("--device", default="cpu", metavar="DEVICE", help="auto, cpu, cuda or cuda:N [cpu]")
+    add("--compile", default="never", choices=COMPILE, help="gradients of compiled steps [never]")
     add("--seed", type=int, default=0, metavar="N", help="seed of nets and rows [0]")
     add("--quiet", action="store_true", help="print wrong arrays and the last line only")
     return parser
@@ -66,7 +68,8 @@ def run_command(arguments: argparse.Namespace) -> int:
     backend = select_backend(arguments.backend, arguments.device, "float64", fallback=False).backend
     checks: list[ArrayCheck] = []
     for case in cases:
-        found = check_case(backend, case, arguments.seed, arguments.dropout)
+        compiled = arguments.compile == "always"
+        found = check_case(backend, case, arguments.seed, arguments.dropout, compiled)
         checks += found
         wrong = any(check.verdict == "WRONG" for check in found)
         if wrong or not arguments.quiet:
@@ -76,8 +79,9 @@ def run_command(arguments: argparse.Namespace) -> int:
         f" with dropout {arguments.dropout:g}" if arguments.dropout else ""
     )
     skipped, entries = sum(c.skipped for c in checks), sum(c.entries for c in checks)
+    how = ", compiled" * (arguments.compile == "always")
     print(
-        f"{backend.library} on {backend.device}: {nets}, {len(checks)} arrays, "
+        f"{backend.library} on {backend.device}{how}: {nets}, {len(checks)} arrays, "
         f"{wrong_count} WRONG; largest error {max(c.error for c in checks):.1e}; "
         f"{skipped} of {entries} entries skipped at kinks ({skipped / entries:.2%})"
     )
@@ -87,11 +91,15 @@ def run_command(arguments: argparse.Namespace) -> int:
 
 
 def check_case(
-    backend: "Backend", case: Case, seed: int, dropout: float = 0.0
+    backend: "Backend", case: Case, seed: int, dropout: float = 0.0, compiled: bool = False
 ) -> "list[ArrayCheck]":
-    """Return the verdicts on one net with random weights, biases, rows, targets and masks."""
+    """Return the verdicts on one net with random weights, biases, rows, targets and masks.
+
+    Raises InputError where compiled gradients are asked for and there can be none.
+    """
     import numpy as np
 
+    from xpmlp.backends.base import Compilation
     from xpmlp.nn.initializers import initialize
     from xpmlp.training.gradient_check import check_gradients
     from xpmlp.types import Batch
@@ -118,6 +126,7 @@ def check_case(
         l2=l2,
         l1=l1,
         masks=masks(np, rates, params, x, np.asarray(0), np.asarray(rng.integers(2**31))),
+        wish=Compilation() if compiled else None,
     )
 
 

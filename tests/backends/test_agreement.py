@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import CPU_BACKENDS, load_or_skip
+from tests.native import LARGE, compiled_quickly, cut, native_or_skip, programs
 from tests.problems import make_dataset, note_steps, relative_distance
 from xpmlp.backends.base import Backend, EpochPlan
 from xpmlp.backends.planned import PlannedBackend
@@ -84,6 +85,20 @@ def test_200_planned_steps_are_the_steps_as_written(name, label, monkeypatch):
     assert not written.trainer.problem.step.plans.kept
     assert relative_distance(planned.model.params, written.model.params) < 1e-12
     np.testing.assert_allclose(planned.history.steps, written.history.steps, rtol=1e-11)
+
+
+@pytest.mark.parametrize("label", RUNS)
+def test_200_compiled_steps_end_at_the_same_weights(label, reference):
+    native_or_skip()
+    with cut(LARGE), compiled_quickly():
+        ours = run("numpy", RUNS[label] | {"compile": "always", "threads": 2})
+    numpys, problem = reference[label], ours.trainer.problem
+    assert programs(problem.step)
+    assert problem.evaluator.evaluation.why_not == ""
+    assert relative_distance(ours.model.params, numpys.model.params) < 1e-9
+    np.testing.assert_allclose(ours.history.steps, numpys.history.steps, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(ours.test.logits, numpys.test.logits, rtol=1e-8, atol=1e-10)
+    assert ours.test.accuracy == numpys.test.accuracy
 
 
 def test_the_run_learned_something(reference):

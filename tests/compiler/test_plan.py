@@ -77,6 +77,8 @@ def problems(draw):
         clip_norm=draw(st.sampled_from([None, 0.1])),
         gradient_norms=draw(st.booleans()),
         dropout=dropout_rates([draw(st.sampled_from([0.0, 0.3])) for _ in hidden], len(hidden)),
+        l2_per=draw(st.sampled_from(["batch", "row"])),
+        frozen=draw(st.integers(0, len(hidden))),
     )
     if objective.loss == "softmax_cross_entropy":
         objective = objective._replace(label_smoothing=draw(st.sampled_from([0.0, 0.1])))

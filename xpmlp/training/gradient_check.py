@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpmlp.backends.base import Backend
+from xpmlp.backends.base import Backend, Compilation, EpochPlan
 from xpmlp.errors import InputError
 from xpmlp.nn.activations import ACTIVATIONS
 from xpmlp.nn.checking import checked_inputs, checked_targets
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import backpropagate, hidden_activations, propagate
 from xpmlp.nn.regularizers import penalty
-from xpmlp.types import Affine, Array, Batch, Namespace, Params
+from xpmlp.types import Affine, Array, Batch, Hyper, Namespace, Params
 
 EPSILON = 1e-5
 TOLERANCE = 1e-6
@@ -60,14 +60,16 @@ def check_gradients(
     label_smoothing: float = 0.0,
     masks: Sequence[Array | None] = (),
     epsilon: float = EPSILON,
+    wish: Compilation | None = None,
 ) -> list[ArrayCheck]:
     """Return a verdict for each W and b, in the order of the layers.
 
     backend: of dtype float64. params and batch: host arrays, W: (D, H), b: (H,), x: (N, D).
     activations: one name per hidden layer, or one for all. masks: of dropout, (N, H) or None for
-    each hidden layer, the same in all evaluations.
+    each hidden layer, the same in all evaluations. wish: that the gradients be those of a compiled
+    step, which then runs as in an epoch; the differences are never compiled.
     numeric = (J(θ + ε) - J(θ - ε)) / 2ε with J the loss plus the penalty. Raises InputError for
-    a backend of float32, and as `loss_and_grads` does.
+    a backend of float32, where a step can't be compiled, and as `loss_and_grads` does.
     Equation: DERIVATION.md, "gradient-check".
     """
     if backend.dtype != "float64":
@@ -81,7 +83,7 @@ def check_gradients(
     with backend.running():
         params, batch = backend.put(params), backend.put(batch)
         options["masks"] = backend.put(tuple(masks))
-        exact = backend.compile(lambda xp: partial(_gradients, xp, options))(params, batch)
+        exact = _exact(backend, options, params, batch, wish)
         evaluate = backend.compile(lambda xp: partial(_evaluate, xp, options))
         for i in range(len(params)):
             for leaf in Affine._fields:
@@ -89,6 +91,38 @@ def check_gradients(
                 numeric, crossed = _differences(backend, evaluate, params, i, leaf, batch, epsilon)
                 checks.append(_compare(f"{leaf}{i + 1}", analytic, numeric, crossed))
     return checks
+
+
+def _exact(
+    backend: Backend,
+    options: dict[str, Any],
+    params: Params,
+    batch: Batch,
+    wish: Compilation | None,
+) -> Params:
+    """Return the gradients; compiled, they are what a step leaves in place of the parameters."""
+    if wish is None:
+        written: Params = backend.compile(lambda xp: partial(_gradients, xp, options))(
+            params, batch
+        )
+        return written
+
+    def make(xp: Namespace) -> Callable[..., tuple[Params, Array]]:
+        def step(params: Params, batch: Batch, _: Hyper) -> tuple[Params, Array]:
+            result = backpropagate(xp, params, batch, **options)
+            return result.grads, xp.stack([result.loss])
+
+        return step
+
+    reason = backend.why_not_compiled()
+    if not reason:
+        compiled, once = backend.compile(make, wish), EpochPlan(None, len(batch.x), np.ones(1))
+        unread = backend.put(Hyper(*[np.float64(0.0)] * 4))
+        gradients: Params = backend.run_epoch(compiled, params, batch, once, unread)[0]
+        reason = getattr(compiled, "why_not", "")
+    if reason:
+        raise InputError(f"the gradients can't be compiled: {reason}")
+    return gradients
 
 
 def _differences(
