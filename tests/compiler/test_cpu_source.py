@@ -54,7 +54,9 @@ def write(texts, sizes, optimizer="sgd", dtype="float32", rows=224, batch_size=1
 
 
 @pytest.mark.parametrize(
-    ("sizes", "optimizer"), [*((LARGE, name) for name in OPTIMIZERS), (SMALL, "momentum")]
+    ("sizes", "optimizer"),
+    [*((LARGE, name) for name in OPTIMIZERS), (SMALL, "adam")],
+    ids=[*OPTIMIZERS, "a small step"],
 )
 def test_a_text_serves_any_number_of_rows_and_any_width(texts, sizes, optimizer):
     with cut(sizes):
