@@ -28,8 +28,6 @@ class TorchKernels:
     def __init__(self, device: str) -> None:
         self.device, self.on_cpu = device, device == "cpu"
         self.numbers: dict[Any, Array] = {}
-        cpu, gpu = (mask, addcmul, with_product), (accumulate, mask, addcmul)
-        self.rules: tuple[Rule, ...] = (scale_a_factor, *(cpu if self.on_cpu else gpu))
 
     def empty(self, shape: Any, dtype: Any) -> Array:
         """Return new memory on the device."""
@@ -48,7 +46,12 @@ class TorchKernels:
 
     def rewritten(self, operations: list[Operation], results: Sequence[Node]) -> list[Operation]:
         """Return operations that give the same results sooner."""
-        return rewrite(operations, results, self.rules)
+        return rewrite(operations, results, self.rules())
+
+    def rules(self) -> tuple[Rule, ...]:
+        """Return what is rewritten, in this order."""
+        cpu, gpu = (mask, addcmul, with_product), (accumulate, mask, addcmul)
+        return (scale_a_factor, *(cpu if self.on_cpu else gpu))
 
     def view(self, operation: Operation, arguments: list[Any]) -> Array:
         """Return a view of the first argument. Raises NotRecordable where PyTorch would copy."""

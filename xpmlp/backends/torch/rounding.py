@@ -15,7 +15,7 @@ from xpmlp.backends.torch.kernels import TorchKernels, addcmul, mask, with_produ
 from xpmlp.backends.torch.precision import bfloat16
 from xpmlp.compiler.plan import Call, Plan
 from xpmlp.compiler.recording import ACCUMULATE, Form, Operation, form_of
-from xpmlp.compiler.rewriting import Change, Uses, accumulate, scale_a_factor
+from xpmlp.compiler.rewriting import Change, Rule, Uses, accumulate, scale_a_factor
 from xpmlp.types import Array, Namespace
 
 LEAST_MULTIPLICATIONS, NARROWEST = 2**23, 32
@@ -53,7 +53,10 @@ class RoundingKernels(TorchKernels):
 
     def __init__(self) -> None:
         super().__init__("cpu")
-        self.rules = (scale_a_factor, _accumulate, mask, addcmul, _with_full_product)
+
+    def rules(self) -> tuple[Rule, ...]:
+        """Return what is rewritten, in this order."""
+        return (scale_a_factor, _accumulate, mask, addcmul, _with_full_product)
 
     def _matmul(self, out: Array, a: Array, b: Array) -> list[Call]:
         if not _rounds(a, b):
