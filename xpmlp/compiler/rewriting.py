@@ -112,19 +112,18 @@ def accumulate_scaled(operation: Operation, uses: Uses) -> Change | None:
 
 def accumulate_decayed(operation: Operation, uses: Uses) -> Change | None:
     """Write W - η(ab + λW) as (1 - ηλ)W - (ηa)b with numbers η and λ: plain SGD with L2."""
-    if operation.name != "subtract" or operation.result not in uses.results:
+    found = _decayed(operation, uses)
+    if found is None:
         return None
-    W, scaled = operation.arguments[0], uses.sole(operation.arguments[1], "multiply")
-    rate, gradient = _number_and_array(scaled, operation.result)
-    total = uses.sole(gradient, "add")
-    if scaled is None or total is None:
-        return None
-    for product, penalty in (total.arguments, total.arguments[::-1]):
-        maker, decay = uses.sole(product, "matmul"), uses.sole(penalty, "multiply")
-        l2, decaying = _number_and_array(decay, operation.result)
-        if maker and decay and decaying is W:
-            return _decayed(operation, rate, l2, maker), [scaled, total, decay, maker]
-    return None
+    rate, kept, numbers, (maker, *needless) = found
+    left, right = maker.arguments
+    factor = Node(right.form)
+    arguments = operation.arguments[0], left, factor, kept
+    return [
+        *numbers,
+        Operation("multiply", (rate, right), {}, factor),
+        Operation(ACCUMULATE, arguments, {"alpha": -1.0}, operation.result),
+    ], [maker, *needless]
 
 
 def descend(operation: Operation, uses: Uses) -> Change | None:
@@ -142,32 +141,39 @@ def descend(operation: Operation, uses: Uses) -> Change | None:
 
 def descend_decayed(operation: Operation, uses: Uses) -> Change | None:
     """Write W - η(ab + λW) as (1 - ηλ)W - η(ab) in one call: plain SGD with L2."""
-    change = accumulate_decayed(operation, uses)
-    if change is None:
+    found = _decayed(operation, uses)
+    if found is None:
         return None
-    (*numbers, factor, made), needless = change
-    x, left, _, kept = made.arguments
-    rate, right = factor.arguments
-    return [
-        *numbers,
-        Operation(DESCEND, (x, left, right, rate, kept), {}, operation.result),
-    ], needless
+    rate, kept, numbers, (maker, *needless) = found
+    arguments = operation.arguments[0], *maker.arguments, rate, kept
+    made = Operation(DESCEND, arguments, {}, operation.result)
+    return [*numbers, made], [maker, *needless]
 
 
-def _decayed(operation: Operation, rate: Any, l2: Any, maker: Operation) -> list[Operation]:
-    left, right = maker.arguments
-    share, kept, factor = Node(rate.form), Node(rate.form), Node(right.form)
-    return [
-        Operation("multiply", (rate, l2), {}, share),
-        Operation("subtract", (1.0, share), {}, kept),
-        Operation("multiply", (rate, right), {}, factor),
-        Operation(
-            ACCUMULATE,
-            (operation.arguments[0], left, factor, kept),
-            {"alpha": -1.0},
-            operation.result,
-        ),
-    ]
+def _decayed(
+    operation: Operation, uses: Uses
+) -> tuple[Node, Node, list[Operation], list[Operation]] | None:
+    """Return of W - η(ab + λW) the numbers η and 1 - ηλ, what computes the latter, and what
+    becomes needless, the product first.
+    """
+    if operation.name != "subtract" or operation.result not in uses.results:
+        return None
+    W, scaled = operation.arguments[0], uses.sole(operation.arguments[1], "multiply")
+    rate, gradient = _number_and_array(scaled, operation.result)
+    total = uses.sole(gradient, "add")
+    if scaled is None or total is None:
+        return None
+    for product, penalty in (total.arguments, total.arguments[::-1]):
+        maker, decay = uses.sole(product, "matmul"), uses.sole(penalty, "multiply")
+        l2, decaying = _number_and_array(decay, operation.result)
+        if maker and decay and decaying is W:
+            share, kept = Node(rate.form), Node(rate.form)
+            numbers = [
+                Operation("multiply", (rate, l2), {}, share),
+                Operation("subtract", (1.0, share), {}, kept),
+            ]
+            return rate, kept, numbers, [maker, scaled, total, decay]
+    return None
 
 
 def _number_and_array(multiple: Operation | None, result: Node) -> tuple[Any, Any]:
