@@ -43,6 +43,11 @@ class CpuWriter(Writer):
         late = self.reductions if task.ends_late and scratch is None else []
         self.scratch: Sequence[Node] = scratch or [self._scratch(one) for one in late]
 
+    @property
+    def part(self) -> str:
+        """The number of the tile in code; where one thread computes all of it, the first."""
+        return "0" if self.task.chain is None else "part"
+
     def text(self) -> str:
         """Return the code of a tile."""
         raise NotImplementedError
@@ -176,7 +181,7 @@ class Rows(CpuWriter):
     def _axes(self, full: int, reduced: int) -> dict[str, tuple[str, ...]]:
         if self.task.rows == 1 and full == 1:
             return {"i": ("c",), "r": ()}
-        return {"i": ("r", "c")[:full], "r": ("r",)[:reduced]}
+        return super()._axes(full, reduced)
 
 
 class Columns(CpuWriter):
@@ -186,11 +191,11 @@ class Columns(CpuWriter):
         """Return the code of a tile."""
         entries, _ = self.both_loops()
         starts = "".join(
-            f"{one.type}* const s{k} = {self._place(k)} + part * {self._width()};\n"
+            f"{one.type}* const s{k} = {self._place(k)} + {self.part} * {self._width()};\n"
             f"for (Size c = c0; c < c1; ++c) s{k}[c] = {self.start(one)};\n"
             for k, one in enumerate(self.reductions)
         )
-        return self._part() + starts + self.over_rows(self.over_columns(entries.text()))
+        return starts + self.over_rows(self.over_columns(entries.text()))
 
     def finish(self) -> str:
         """Return the code that joins the tiles."""
@@ -209,9 +214,6 @@ class Columns(CpuWriter):
         """Return the statement that joins a value to a column."""
         k = [other.name for other in self.reductions].index(one.name)
         return join(one, f"s{k}[c]", value)
-
-    def _part(self) -> str:
-        return "const Size part = 0;\n" if self.task.chain is None else ""
 
     def _width(self) -> str:
         return self.block.size(self.task.columns)
@@ -240,9 +242,8 @@ class Total(CpuWriter):
             [f"{wide(one)} t{k} = {self.start(one)};" for k, one in enumerate(self.reductions)]
         )
         added = lines([join(one, f"t{k}", one.name) for k, one in enumerate(self.reductions)])
-        part = "0" if self.task.chain is None else "part"
         left = "".join(
-            f"{self.block.written(self.scratch[k]).name}[{part}] = t{k};\n"
+            f"{self.block.written(self.scratch[k]).name}[{self.part}] = t{k};\n"
             for k in range(len(self.reductions))
         )
         if len(self.axes["i"]) == 2:

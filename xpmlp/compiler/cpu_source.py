@@ -4,11 +4,11 @@ The text names no size, no number and no array but by its place in a table, so t
 one compilation, serves nets of any width and batches of any number of rows.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from operator import itemgetter
 from pathlib import Path
 from textwrap import indent
-from typing import Any
+from typing import Any, NamedTuple
 
 from xpmlp.compiler.cpu_loops import WRITERS
 from xpmlp.compiler.cpu_products import join, partial, product
@@ -21,8 +21,7 @@ from xpmlp.compiler.recording import Node, NotRecordable, nodes_of
 FOLDER = Path(__file__).with_name("cpu")
 
 
-@dataclass
-class Program:
+class Program(NamedTuple):
     """The text of a step, its tables, and the tiles of each phase.
 
     tiles: of each phase (chain, begin, end, number of the tile).
@@ -30,7 +29,7 @@ class Program:
 
     text: str
     tables: Tables
-    tiles: list[list[tuple[int, int, int, int]]] = field(default_factory=list)
+    tiles: list[list[tuple[int, int, int, int]]]
 
 
 class Source:
@@ -44,7 +43,7 @@ class Source:
         self.tables = Tables(places, schedule.sums)
         self.chains: list[Chain] = [chain for phase in schedule.phases for chain in phase]
         self.tiles = {chain: tiles(chain.length, schedule.parts) for chain in self.chains}
-        self.finishing: dict[int, list[str]] = {}
+        self.endings: dict[Task, str] = {}
 
     def program(
         self, index_bits: int, rate: Node | None = None, metrics: Node | None = None
@@ -69,9 +68,9 @@ class Source:
                 (FOLDER / "team.c").read_text(),
             ]
         )
-        return Program(text, self.tables, list(self._pieces()))
+        return Program(text, self.tables, self._pieces())
 
-    def _pieces(self) -> "list[list[tuple[int, int, int, int]]]":
+    def _pieces(self) -> list[list[tuple[int, int, int, int]]]:
         numbers = {chain: k for k, chain in enumerate(self.chains)}
         return [
             sorted(
@@ -100,7 +99,7 @@ class Source:
         ready = ended.union(self.schedule.alone[k])
         for task in sorted(ready, key=self.schedule.order.__getitem__):
             text += "" if task in ended else self._block(task, 1)
-            text += "".join(self.finishing.get(id(task), []))
+            text += self.endings.get(task, "")
         if k == len(self.schedule.alone) - 1:
             text += "".join(self._copy(new, old) for new, old in self.schedule.copies)
             if metrics is not None:
@@ -121,19 +120,9 @@ class Source:
             finish = Block(self.tables)
             ending = WRITERS[task.kind](task, finish, parts, writer.scratch).finish()
             if ending:
-                self.finishing[id(task)] = [finish.text(ending)]
+                self.endings[task] = finish.text(ending)
             return body
-        if task.operation.name == GATHER:
-            return _gather(task, block)
-        if task.operation.name == "stack":
-            return _stack(task, block)
-        if task.operation.name == "argmax":
-            return _argmax(task, block)
-        if task.operation.name == PARTIAL:
-            return partial(task, block)
-        if task.operation.name == JOIN:
-            return join(task, block)
-        return product(task, block)
+        return OTHERS.get(task.operation.name, product)(task, block)
 
     def _copy(self, new: Node, old: Node) -> str:
         block = Block(self.tables)
@@ -204,3 +193,12 @@ def _argmax(task: Task, block: Block) -> str:
         f"    {out.name}[r] = at;\n"
         "}\n"
     )
+
+
+OTHERS: dict[str, Callable[[Task, Block], str]] = {
+    GATHER: _gather,
+    "stack": _stack,
+    "argmax": _argmax,
+    PARTIAL: partial,
+    JOIN: join,
+}
