@@ -5,7 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from xpmlp.training.evaluation import ON_ONE_CORE, blocks, rows_at_once
+from xpmlp.backends.base import blocks
+from xpmlp.training.evaluation import ON_ONE_CORE, rows_at_once
 from xpmlp.types import Affine
 
 

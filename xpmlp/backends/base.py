@@ -136,8 +136,7 @@ class Backend(Described):
 
         It gets at most so many rows at once; what it gave stays on the device.
         """
-        n = rows.x.shape[0]
-        pieces = [slice(start, min(start + most, n)) for start in range(0, n, most)]
+        pieces = blocks(rows.x.shape[0], most)
         return [function(params, map_tree(itemgetter((piece, ...)), rows)) for piece in pieces]
 
     def probe(self) -> None:
@@ -213,6 +212,12 @@ class Backend(Described):
                 f"out of memory on {self.device} with {self.name}; try a smaller batch_size or "
                 "net, fewer seeds at once, dtype float32, or another device"
             ) from error
+
+
+def blocks(n: int, most: int) -> Iterator[slice]:
+    """Yield the slices of N rows that have at most so many each."""
+    for start in range(0, n, most):
+        yield slice(start, min(start + most, n))
 
 
 def gather(xp: Namespace, data: Batch, index: Array) -> Batch:

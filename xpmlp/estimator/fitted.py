@@ -9,7 +9,7 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from xpmlp.backends.base import Backend
+from xpmlp.backends.base import Backend, blocks
 from xpmlp.backends.locate import Home
 from xpmlp.backends.registry import select_backend
 from xpmlp.estimator.arrays import (
@@ -27,7 +27,7 @@ from xpmlp.estimator.settings import activation_names
 from xpmlp.estimator.targets import Targets
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import hidden_activations, propagate
-from xpmlp.training.evaluation import blocks, rows_at_once
+from xpmlp.training.evaluation import rows_at_once
 from xpmlp.types import Affine, Params
 
 

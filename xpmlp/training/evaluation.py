@@ -1,6 +1,6 @@
 """Loss and accuracy over many rows, in large batches on the device."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,12 +30,6 @@ def rows_at_once(device: str, params: Params, apart: bool = False) -> int:
     alone = ON_ONE_CORE // max(layer.W.shape[-2] * layer.W.shape[-1] for layer in params)
     wanted = alone if alone >= FEWEST_CPU_ROWS else CPU_EVALUATION_ROWS
     return min(most, wanted, CPU_EVALUATION_ROWS)
-
-
-def blocks(n: int, most: int) -> Iterator[slice]:
-    """Yield the slices of N rows that have at most so many each."""
-    for start in range(0, n, most):
-        yield slice(start, min(start + most, n))
 
 
 def members_of(params: Params) -> int:
