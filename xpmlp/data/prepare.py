@@ -107,7 +107,7 @@ def _of_table(
         "columns": rules,
         "scaling": scaling,
         "feature_names": feature_names(rules),
-        "about": source.about and with_rules(source.about, rules, scale, scaling.is_ranked),
+        "about": source.about and with_rules(source.about, rules, scale, scaling.are_ranked),
         "note": "\n".join(notes),
     }
     return features, about

@@ -107,12 +107,13 @@ class Scaling(NamedTuple):
             x[rows] = scaled
         return x
 
-    def is_ranked(self, column: int) -> bool:
-        """Tell whether a column is scaled by its ranks."""
-        if self.quantiles is None:
-            return False
-        lowest = self.quantiles[0, column]
-        return bool(lowest == lowest)
+    @property
+    def are_ranked(self) -> "np.ndarray":
+        """Which columns are scaled by their ranks, (D,)."""
+        import numpy as np
+
+        none = np.zeros(len(self.shift), bool)
+        return none if self.quantiles is None else ~np.isnan(self.quantiles[0])
 
     def undo(self, x: "np.ndarray") -> "np.ndarray":
         """Return the raw values (N, D), float64, of scaled ones, of ranks between 0 and 1."""

@@ -23,7 +23,7 @@ def seem_scaled(scale: str, scaling: Scaling | None, raw: np.ndarray, x: np.ndar
     """
     if scaling is None or scale in ("none", "center"):
         return False
-    ranked = np.array([scaling.is_ranked(column) for column in range(len(scaling.shift))])
+    ranked = scaling.are_ranked
     changed = ranked | (scaling.shift != 0.0) | (scaling.width != 1.0)
     if not changed.any() or not len(raw):
         return False
@@ -39,7 +39,7 @@ def seem_scaled(scale: str, scaling: Scaling | None, raw: np.ndarray, x: np.ndar
         for column in np.flatnonzero(ranked):
             low, high = scaling.quantiles[[0, -1], column]  # type: ignore[index]
             once[:, column] = (2.0 * raw[:, column] - low - high) / (high - low)
-        more = np.log1p(once**2).mean(axis=0) - np.log1p(twice**2).mean(axis=0)
+        more = np.log((1.0 + once**2) / (1.0 + twice**2)).mean(axis=0)
     return bool(more[changed].mean() > math.log(2.0) + 4.0 / len(raw))
 
 

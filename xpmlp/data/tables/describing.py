@@ -1,6 +1,6 @@
 """What a table was taken for: column by column, as a line, a table and figures."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -125,15 +125,15 @@ def with_rules(
     about: TableAbout,
     rules: "Sequence[ColumnRule]",
     scale: str,
-    is_ranked: Callable[[int], bool],
+    are_ranked: np.ndarray,
 ) -> TableAbout:
     """Return it with what is done with each feature, and how many numbers come of them all.
 
-    is_ranked: whether a column of the matrix is scaled by its ranks.
+    are_ranked: which columns of the matrix are scaled by their ranks, (D,).
     """
     places = accumulate((len(rule.names) for rule in rules), initial=0)
     done = {
-        rule.name: _treatment(rule, "quantile" if is_ranked(place) else scale)
+        rule.name: _treatment(rule, "quantile" if are_ranked[place] else scale)
         for rule, place in zip(rules, places, strict=False)
     }
     if scale != "none":
