@@ -93,7 +93,7 @@ def test_an_output_that_fails_does_not_end_the_run(end, tmp_path):
 
 
 def test_a_disk_that_fills_up_loses_only_what_does_not_fit(capsys, monkeypatch, tmp_path):
-    def full(self, path):
+    def full(self, path, history):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("xpmlp.training.checkpoint.Checkpoint.save", full)
@@ -181,7 +181,7 @@ def test_ctrl_c_twice_stops_at_once(capsys, monkeypatch, tmp_path):
 
 
 def test_an_interrupted_run_is_not_said_to_be_saved_where_it_is_not(capsys, monkeypatch):
-    def full(self, path):
+    def full(self, path, history):
         raise OSError(28, "No space left on device")
 
     def stopped(*arguments):

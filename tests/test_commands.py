@@ -32,7 +32,7 @@ def test_a_run_prints_and_writes_what_it_promises(capsys, tmp_path):
     written = {path.name for path in (tmp_path / "one").iterdir()}
     assert written == {
         *("config.toml", "history.csv", "steps.csv", "model.safetensors"),
-        *("checkpoint.safetensors", "summary.json"),
+        *("checkpoint.safetensors", "checkpoint.history", "summary.json"),
     }
     history = read_table(tmp_path / "one/history.csv")
     assert [row["epoch"] for row in history] == ["1", "2", "3"]

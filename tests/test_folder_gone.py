@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.usefixtures("away_without_gpu"),
     pytest.mark.skipif(sys.platform == "win32", reason="Windows lets no folder in use go away"),
 ]
-FILES = {"config.toml", "checkpoint.safetensors", "history.csv", "steps.csv"}
+FILES = {"config.toml", "checkpoint.safetensors", "checkpoint.history", "history.csv", "steps.csv"}
 FILES |= {"model.safetensors", "summary.json"}
 MADE_ANEW = "had gone away or lost its config.toml; it was made anew, with what is written from"
 

@@ -15,15 +15,25 @@ import pytest
 import xpmlp
 from tests.commands import run
 from xpmlp.errors import InputError
-from xpmlp.runs.directory import CHECKPOINT, CONFIG, MODEL, SUMMARY, TABLES
+from xpmlp.runs.directory import (
+    CHECKPOINT,
+    CONFIG,
+    JOURNAL,
+    MODEL,
+    NEXT,
+    SUMMARY,
+    TABLES,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no fork on Windows")
 
 FLAGS = ["--dataset", "moons", "--hidden", "4", "--backend", "numpy", "--lr-schedule", "constant"]
 FLAGS += ["--no-plots", "--quiet"]
 RESULTS = (MODEL, *TABLES, SUMMARY)
-OF_A_RUN = (CONFIG, CHECKPOINT, *RESULTS)
-OF_SEEDS = ("seed-1/config.toml", "seed-0/checkpoint.safetensors", "seed-1/checkpoint.safetensors")
+OF_A_RUN = (CONFIG, JOURNAL, CHECKPOINT, *RESULTS)
+KILLS = (*OF_A_RUN, NEXT)
+OF_SEEDS = ("seed-1/config.toml", f"seed-0/{NEXT}", f"seed-1/{NEXT}", f"seed-0/{CHECKPOINT}")
+OF_SEEDS += (f"seed-1/{CHECKPOINT}",)
 OF_SEEDS += ("seed-1/model.safetensors", "seed-0/summary.json", "many/summary.json")
 CHILD = f"""
 import os, signal, shutil
@@ -46,7 +56,7 @@ def killed_at(end, *arguments):
 
 flags = {FLAGS}
 assert train.main([*flags, "--epochs", "3", "--out", "base"]) == 0
-for name in {OF_A_RUN}:
+for name in {KILLS}:
     killed_at(f"/{{name}}", *flags, "--epochs", "3", "--out", f"new/{{name}}")
     shutil.copytree("base", f"more/{{name}}")
     killed_at(f"/{{name}}", "--resume", f"more/{{name}}", "--epochs", "6")
@@ -105,10 +115,10 @@ def is_told_or_whole(path, epochs):
     return "whole"
 
 
-@pytest.mark.parametrize("name", OF_A_RUN)
+@pytest.mark.parametrize("name", KILLS)
 def test_a_new_run(name, away, capsys):
     path = away / "new" / name
-    assert any(".partial" in held for held in names_in(path))
+    assert name == CHECKPOINT or any(".partial" in held for held in names_in(path))
     if name == CONFIG:
         assert all(held == ".lock" or held.endswith(".partial") for held in names_in(path))
         way_on = [*FLAGS, "--epochs", "3", "--out", path]
@@ -120,7 +130,7 @@ def test_a_new_run(name, away, capsys):
         way_on = ["--resume", path, "--no-plots", "--quiet"]
     code, _, err = run(capsys, *way_on)
     assert code == 0, err
-    assert ("starts anew" in err) == (name == CHECKPOINT)
+    assert ("starts anew" in err) == (name in (JOURNAL, NEXT))
     at_the_end = name in (MODEL, SUMMARY)  # the tables are begun after the first epoch
     assert ("nothing left to train; its results are written anew" in err) == at_the_end
     assert names_in(path) == set(OF_A_RUN)
@@ -128,7 +138,7 @@ def test_a_new_run(name, away, capsys):
     same_weights(xpmlp.load(path), xpmlp.load("base"))
 
 
-@pytest.mark.parametrize("name", OF_A_RUN)
+@pytest.mark.parametrize("name", KILLS)
 def test_a_run_that_went_on(name, away, capsys):
     """Killed before its results are begun, it still has the old ones, whole."""
     path = away / "more" / name
@@ -149,8 +159,10 @@ def test_several_seeds(name, away, capsys):
     assert code == 0, err
     note = {
         "seed-1/config.toml": f"{path} has no checkpoint yet, so it starts anew",
-        "seed-0/checkpoint.safetensors": f"{path} has no checkpoint yet, so it starts anew",
-        "seed-1/checkpoint.safetensors": "seeds 1, 2 have no checkpoint yet, so they start anew",
+        f"seed-0/{NEXT}": f"{path} has no checkpoint yet, so it starts anew",
+        f"seed-1/{NEXT}": f"{path} has no checkpoint yet, so it starts anew",
+        f"seed-0/{CHECKPOINT}": "",
+        f"seed-1/{CHECKPOINT}": "",
     }
     assert note.get(name, "nothing left to train; its results are written anew") in err
     assert names_in(path) == {CONFIG, SUMMARY, "seed-0", "seed-1", "seed-2"}

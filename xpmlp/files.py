@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any, TextIO
 
 from xpmlp.errors import InputError
 
@@ -21,22 +21,31 @@ def put_in_place(path: Path) -> Iterator[Path]:
 
     The name is nobody else's, so that several threads and processes may write to one path: the
     last to end wins. The content is flushed to the disk before the renaming: without that, a
-    machine that loses its power may have the new name and neither content. A block that fails
-    takes its file away. Raises OSError.
+    machine that loses its power may have the new name and neither content. The folder is flushed
+    after it: without that, the old file may come back. A block that fails takes its file away.
+    Raises OSError.
     """
     partial = path.with_name(f".{path.name[:60]}.{os.getpid()}-{os.urandom(6).hex()}.partial")
     try:
         yield partial
-        _flush(partial)
+        with partial.open("rb+") as file:
+            flush(file)
         partial.replace(path)
+        flush_folder(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
-    """Write a file under another name beside it, then put it in place. Raises OSError."""
+    """Write a file under another name beside it, read it back, and put it in place.
+
+    Raises OSError, also where the file system gives back something else.
+    """
+    whole = content.encode() if isinstance(content, str) else content
     with put_in_place(path) as partial:
-        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+        partial.write_bytes(whole)
+        if partial.read_bytes() != whole:
+            raise OSError(errno.EIO, "what was written could not be read back", str(path))
 
 
 @contextmanager
@@ -90,11 +99,26 @@ def _opened(partial: Path, path: Path) -> TextIO:
         raise InputError(f"can't write {path}: {error.strerror}") from error
 
 
-def _flush(path: Path) -> None:
-    """Have a file's content on the disk, where the file system can say so."""
-    with path.open("rb+") as file:
-        try:
-            os.fsync(file.fileno())
-        except OSError as error:
-            if error.errno not in CAN_NOT_FLUSH:
-                raise
+def flush(file: IO[Any]) -> None:
+    """Have what was written to an open file on the disk, where the file system can say so."""
+    file.flush()
+    _sync(file.fileno())
+
+
+def flush_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk; Windows has no call for that."""
+    if sys.platform == "win32":
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        _sync(number)
+    finally:
+        os.close(number)
+
+
+def _sync(number: int) -> None:
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in CAN_NOT_FLUSH:
+            raise

@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish: the first ends the run after the epoch in progress, the second at once."""
+"""Ctrl-C as a wish: the first ends the run where it can go on from, the second at once."""
 
 import _thread
 import signal
@@ -22,11 +22,12 @@ MANY, NOBODY = 4096, -1
 class StopRequest:
     """Whether a stop was asked for.
 
-    saving: nothing is cut short; who asks is told to wait. at_once: already the first wish
-    raises KeyboardInterrupt.
+    place: where the training stops, in words. saving: nothing is cut short; who asks is told to
+    wait. at_once: already the first wish raises KeyboardInterrupt.
     """
 
     requested = False
+    place = "after this epoch"
     saving = False
     at_once = False
 
@@ -48,7 +49,7 @@ def graceful_interrupt(signals: Sequence[int] = SIGNALS) -> Iterator[StopRequest
             if first:
                 warn("\nsaving, which is not cut short; please wait")
         elif first and not stop.at_once:
-            warn("\nstopping after this epoch; press Ctrl-C again to stop at once")
+            warn(f"\nstopping {stop.place}; press Ctrl-C again to stop at once")
         else:
             stop.saving = True
             raise KeyboardInterrupt

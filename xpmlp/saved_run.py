@@ -1,6 +1,7 @@
 """What `--resume` finds in the folder of a run, and the config with which it goes on."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from xpmlp.runs.directory import (
     CHECKPOINT,
     CONFIG,
     MODEL,
+    NEXT,
     RunDirectory,
     config_in,
     is_run,
@@ -58,12 +60,16 @@ class SavedRun:
             )
         lock_run(lock, path)
         replan = any(name in RATE_OPTIONS for name in config_values(arguments))
-        if (path / CHECKPOINT).is_file():
-            checkpoint = Checkpoint.load(path / CHECKPOINT)
+        (checkpoint,) = _saved_together([path])
+        if checkpoint:
             return cls(path, checkpoint.config, [checkpoint], replan)
         config = config_in(path)
         members = [member.path for member in RunDirectory(path, config).members]
-        return cls(path, config, [_checkpoint(member) for member in members], replan)
+        checkpoints = _saved_together(members)
+        for member, found in zip(members, checkpoints, strict=True):
+            if not found:
+                _refuse_results(member)
+        return cls(path, config, checkpoints, replan)
 
     @property
     def initials(self) -> list[Any]:
@@ -207,16 +213,39 @@ def _refuse_fixed_flags(arguments: argparse.Namespace) -> None:
         )
 
 
-def _checkpoint(member: Path) -> Checkpoint | None:
-    """Return a net's checkpoint, None where it was interrupted before its first."""
-    if (member / CHECKPOINT).is_file():
-        return Checkpoint.load(member / CHECKPOINT)
+def _saved_together(members: Sequence[Path]) -> list[Checkpoint | None]:
+    """Return each net's checkpoint, None where it was interrupted before its first.
+
+    Where a kill came when the new ones were to take the place of those before, the new ones count.
+    """
+    before = [_checkpoint(member / CHECKPOINT) for member in members]
+    pairs = list(zip(map(_next, members), before, strict=True))
+    for saving in {new.saving for new, _ in pairs if new}:
+        found = [next((c for c in pair if c and c.saving == saving), None) for pair in pairs]
+        if all(found):
+            return found
+    return before
+
+
+def _checkpoint(path: Path) -> Checkpoint | None:
+    return Checkpoint.load(path) if path.is_file() else None
+
+
+def _next(member: Path) -> Checkpoint | None:
+    """Return a checkpoint that has not taken its place, None where it is not whole."""
+    try:
+        return _checkpoint(member / NEXT)
+    except InputError:
+        return None
+
+
+def _refuse_results(member: Path) -> None:
+    """Raise InputError for a net without a checkpoint that has weights."""
     if (member / MODEL).exists():
         raise InputError(
             f"{member} holds {MODEL} but no {CHECKPOINT}, so it can't go on; move it away to "
             "start anew"
         )
-    return None
 
 
 def _is_complete(saved: Checkpoint, config: Config) -> bool:

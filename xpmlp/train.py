@@ -199,7 +199,10 @@ def _train(
                 problems += directory.save_checkpoints(trainers)
                 problems += _save_results(runs, selection, directory)[2]
     failed = _joint_failure(failures, directory)
-    return _end(directory, failed, problems, interrupted=interrupted, cut_short=cut_short)
+    where = next((f" after {t.place_text}" for t in trainers if t.unfinished), "")
+    return _end(
+        directory, failed, problems, interrupted=interrupted, where=where, cut_short=cut_short
+    )
 
 
 def _tell_uncompiled(trainers: "Sequence[Trainer]") -> None:
@@ -215,10 +218,12 @@ def _end(
     problems: list[str],
     *,
     interrupted: bool,
+    where: str,
     cut_short: bool,
 ) -> int:
     """Return the exit code of a run that is saved as far as it can be, and say what to do.
 
+    where: of an interrupt within an epoch, for people.
     Raises RunError where it failed, or where something could not be written.
     """
     unwritten = f"can't write {'; '.join(dict.fromkeys(problems))}" if problems else ""
@@ -226,7 +231,7 @@ def _end(
         for line in filter(None, (failed, unwritten)):
             warn(f"{PROGRAM}: {line}")
         saved = "" if problems else " and saved"
-        warn(f"{PROGRAM}: interrupted{saved}; go on with --resume {directory.path}")
+        warn(f"{PROGRAM}: interrupted{where}{saved}; go on with --resume {directory.path}")
         return EXIT_INTERRUPTED
     if failed:
         raise failed
@@ -246,19 +251,20 @@ def _run_epochs(
 ) -> None:
     """Train until the end or a wish to stop; write what is learnt as it comes.
 
-    The checkpoint after the first epoch and now and then; the tables after each, or as often as
-    that takes little time.
+    The checkpoint after the first epoch and now and then, within a long epoch too; the tables after
+    each epoch, or as often as that takes little time.
     """
     checkpoints = Occasion(SECONDS_BETWEEN_CHECKPOINTS, directory.save_checkpoints)
     tables = Occasion(0.0, directory.save_tables)
+    stop.place = members.stopping_place
     with closing(members.epochs()) as epochs:
         for records in epochs:
-            if records:
-                progress.show(records)
+            progress.show(records)
             if stop.requested:
                 return
             checkpoints.save(members.trainers)
-            tables.save(members.trainers)
+            if records:
+                tables.save(members.trainers)
 
 
 class Occasion:

@@ -154,7 +154,7 @@ def test_a_bar_where_it_is_wanted(verbose, capsys):
 
 
 RESULTS = {"config.toml", "checkpoint.safetensors", "model.safetensors", "summary.json"}
-RESULTS |= {"history.csv", "steps.csv"}
+RESULTS |= {"checkpoint.history", "history.csv", "steps.csv"}
 
 
 def test_a_saved_run_is_the_folder_that_the_command_writes(tmp_path, monkeypatch, capsys):

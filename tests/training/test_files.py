@@ -178,11 +178,16 @@ def test_a_file_has_the_permissions_that_every_new_file_has(run, tmp_path):
 
 
 def test_what_is_put_in_place_is_on_the_disk(run, tmp_path, monkeypatch):
-    """The content is flushed under the other name; a file system that can't is no trouble."""
-    done = []
-    monkeypatch.setattr(os, "fsync", lambda number: done.append(os.fstat(number).st_size))
-    run.model.save(tmp_path / "model")
-    assert done == [(tmp_path / "model").stat().st_size]
+    """Content is flushed under the other name, then the folder with the new one.
+
+    A file system that can't is no trouble.
+    """
+    done, model = [], tmp_path / "model"
+    monkeypatch.setattr(os, "fsync", lambda number: done.append((os.fstat(number), model.exists())))
+    run.model.save(model)
+    (content, before), (folder, after) = done
+    assert (content.st_ino, before, after) == (model.stat().st_ino, False, True)
+    assert folder.st_ino == tmp_path.stat().st_ino
     for number, says in ((errno.EINVAL, None), (errno.EIO, "Input/output")):
 
         def fails(_, number=number):

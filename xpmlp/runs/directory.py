@@ -1,6 +1,8 @@
 """The folder of a run: what is in it, and how it is kept from being overwritten."""
 
+import errno
 import json
+import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -12,22 +14,33 @@ from pathlib import Path
 from typing import Any
 
 from xpmlp.console import warn
-from xpmlp.errors import InputError
-from xpmlp.files import clear_partials, write_whole
+from xpmlp.errors import InputError, RunError
+from xpmlp.files import clear_partials, flush_folder, write_whole
 from xpmlp.runs.lock import FolderInUseError, FolderLock
 from xpmlp.training.checkpoint import OLDER
 from xpmlp.training.config import Config, read_toml
 from xpmlp.training.finished import FinishedRun
 from xpmlp.training.history import EPOCHS, STEPS
+from xpmlp.training.journal import Journal
 from xpmlp.training.live_tables import LiveTables
 from xpmlp.training.trainer import Trainer
 
 CONFIG = "config.toml"
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT, NEXT = "checkpoint.safetensors", "checkpoint.next.safetensors"
+JOURNAL = "checkpoint.history"
 MODEL = "model.safetensors"
 SUMMARY = "summary.json"
+FAULTS_OF_THE_MACHINE = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.EFBIG,
+)
 TABLES = (EPOCHS, STEPS)
-WRITTEN = (CONFIG, CHECKPOINT, MODEL, SUMMARY, *TABLES)
+WRITTEN = (CONFIG, CHECKPOINT, NEXT, JOURNAL, MODEL, SUMMARY, *TABLES)
 
 
 class RunDirectory:
@@ -53,6 +66,7 @@ class RunDirectory:
         ]
         self.path, self.members, self.places = path, own or [self], [self, *own]
         self.tables: LiveTables | None = None
+        self.journal: Journal | None = None
 
     @classmethod
     def create(
@@ -61,20 +75,32 @@ class RunDirectory:
         """Make a new folder, by default runs/DATASET-TIME, and claim it with its config.toml.
 
         From then on it can be resumed. The config reproduces the run. Raises InputError where
-        the folder can't be written, is in use, or holds a file that a run would write.
+        the folder can't be written, is in use, or holds a file that a run would write; RunError
+        where the disk is full or fails. The folder is nobody's then.
         """
         path = out or _unused(Path("runs"), Path(config.dataset).stem)
+        directory = cls(path, config, lock, assumed)
         try:
             path.mkdir(parents=True, exist_ok=True)
+            flush_folder(path.parent)
             lock_run(lock, path)
-            directory = cls(path, config, lock, assumed)
             for place in directory.places:
                 place._refuse_results()
+        except OSError as error:
+            raise _no_place(path, error) from error
+        try:
             directory.save_config()
         except OSError as error:
-            culprit = error.filename or path
-            raise InputError(f"can't write results to {culprit}: {error.strerror}") from error
+            directory._leave()
+            raise _no_place(path, error) from error
         return directory
+
+    def _leave(self) -> None:
+        """Take away what claims the folder, so that another run can have it."""
+        for place in reversed(self.places):
+            with suppress(OSError):
+                (place.path / CONFIG).unlink(missing_ok=True)
+                place.path.rmdir()
 
     def _refuse_results(self) -> None:
         """Raise InputError where the folder holds a file that a run would write."""
@@ -136,6 +162,7 @@ class RunDirectory:
         """
         for place in self.places:
             place.path.mkdir(exist_ok=True)
+            flush_folder(place.path.parent)
             clear_partials(place.path)
             place._write_config()
 
@@ -144,11 +171,28 @@ class RunDirectory:
         write_whole(self.path / CONFIG, self.config.to_toml() + comments)
 
     def save_checkpoints(self, trainers: Sequence[Trainer]) -> list[str]:
-        """Write what `--resume` needs of each member; return what could not be written."""
-        problems = self._keep()
+        """Write what `--resume` needs of each member; return what could not be written.
+
+        Each is written beside the one before and read back; once all are there they take its
+        place, so that a kill leaves the one before of all or the new one of all.
+        """
+        problems, saving = self._keep(), os.urandom(8).hex()
         for place, trainer in zip(self.members, trainers, strict=True):
-            problems += place._attempt({CHECKPOINT: partial(_save_checkpoint, trainer, place)})
+            problems += place._attempt({CHECKPOINT: partial(place._write_next, trainer, saving)})
+        for place in () if problems else self.members:
+            problems += place._attempt({CHECKPOINT: place._take_next})
         return problems
+
+    def _write_next(self, trainer: Trainer, saving: str) -> None:
+        """Write a checkpoint under the config of its folder, which names the rows where it can."""
+        self.journal = self.journal or Journal(self.path / JOURNAL)
+        mark = self.journal.update(trainer.history, trainer.steps_per_epoch)
+        standing = replace(trainer.standing(), config=self.config, saving=saving)
+        standing.save(self.path / NEXT, mark)
+
+    def _take_next(self) -> None:
+        (self.path / NEXT).replace(self.path / CHECKPOINT)
+        flush_folder(self.path)
 
     def save_tables(self, trainers: Sequence[Trainer]) -> list[str]:
         """Write what is new in the tables of each member, for others to read meanwhile.
@@ -260,7 +304,7 @@ def config_in(path: Path) -> Config:
 
 def is_run(path: Path) -> bool:
     """Tell whether a folder holds what `--resume` can begin with."""
-    return any((path / name).is_file() for name in (CONFIG, CHECKPOINT))
+    return any((path / name).is_file() for name in (CONFIG, CHECKPOINT, NEXT))
 
 
 def _is_config(path: Path, config: Config) -> bool:
@@ -279,9 +323,12 @@ def lock_run(lock: FolderLock, path: Path) -> None:
     lock.take(path, folder.parent if is_seed else None)
 
 
-def _save_checkpoint(trainer: Trainer, place: RunDirectory) -> None:
-    """Save a checkpoint under the config of its folder, which names the rows where one can."""
-    replace(trainer.checkpoint(), config=place.config).save(place.path / CHECKPOINT)
+def _no_place(path: Path, error: OSError) -> InputError | RunError:
+    """Return the error for a folder that can't be written: whose fault it is decides its kind."""
+    text = f"can't write results to {error.filename or path}: {error.strerror}"
+    if error.errno in FAULTS_OF_THE_MACHINE:
+        return RunError(text)
+    return InputError(f"{text}; choose another --out")
 
 
 def _unused(parent: Path, dataset: str) -> Path:
@@ -294,8 +341,6 @@ def _unused(parent: Path, dataset: str) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            raise InputError(
-                f"can't write results to {path}: {error.strerror}; choose another --out"
-            ) from error
+            raise _no_place(path, error) from error
         return path
     raise AssertionError("count never ends")

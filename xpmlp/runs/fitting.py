@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,8 @@ def fit(
     verbose: whether to show a bar on stderr; None: on terminals and in notebooks.
     initial, moments, order: as for `Trainer`.
 
-    The first Ctrl-C ends it after the epoch in progress: the run is `interrupted`, as a
+    The first Ctrl-C ends it after the epoch in progress, or within it where that takes long (its
+    trainer has what is done of it, and goes on from there): the run is `interrupted`, as a
     RuntimeWarning says; a second one raises KeyboardInterrupt at once.
 
     Raises InputError for what can't be trained, RunError for a loss that diverges. Whatever is
@@ -123,16 +125,17 @@ def _train(members: Members, verbose: bool | None) -> bool:
     """Train to the end or to Ctrl-C; tell whether that cut it short, which is a RuntimeWarning."""
     bar = Bar(members.trainers, shown=verbose)
     with graceful_keyboard() as stop, closing(bar), closing(members.epochs()) as epochs:
+        stop.place = members.stopping_place
         for records in epochs:
             bar.show(records)
             if stop.requested:
                 break
     if not stop.requested or members.finished:
         return False
-    done = min(len(trainer.history.epochs) for trainer in members.trainers)
+    behind = min(members.trainers, key=attrgetter("place"))
     warnings.warn(
-        f"the training was interrupted after epoch {done} of {members.trainers[0].config.epochs}; "
-        "the run has what was learnt until then",
+        f"the training was interrupted after {behind.place_text}; the run has what was learnt "
+        "until then",
         RuntimeWarning,
         stacklevel=3,
     )

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from operator import attrgetter
 from typing import Any, Protocol, TextIO
 
 import numpy as np
@@ -17,7 +18,7 @@ class Progress(Protocol):
     """Shows epochs as they end."""
 
     def show(self, records: Sequence[EpochRecord]) -> None:
-        """Show one finished epoch of a net, or of each of several."""
+        """Show a finished epoch of a net, or of each of several; none: a piece of a long one."""
 
     def close(self) -> None:
         """Take the bar away, or do nothing."""
@@ -31,6 +32,7 @@ class Bar:
 
     def __init__(self, trainers: Sequence[Trainer], shown: bool | None = None) -> None:
         self.bar: Any = None
+        self.trainers = trainers
         if shown is False:
             return
         from tqdm.auto import tqdm
@@ -41,9 +43,15 @@ class Bar:
         self.bar = tqdm(total=epochs, initial=done, unit="epoch", leave=False, disable=disable)
 
     def show(self, records: Sequence[EpochRecord]) -> None:
-        """Move the bar to the epoch."""
-        if self.bar is None or self.bar.disable or not records:
+        """Move the bar to the epoch, or tell how far the one in progress is."""
+        if self.bar is None or self.bar.disable:
             return
+        if not records:
+            done = min((t for t in self.trainers if t.unfinished), key=attrgetter("place"))
+            step, steps = done.place[1], done.steps_per_epoch
+            self.bar.set_description(f"step {step:,} of {steps:,}")
+            return
+        self.bar.set_description("", refresh=False)
         record = mean_record(records)
         figures = {"loss": loss_text(record.train_loss)}
         if record.train_accuracy is not None:
@@ -71,6 +79,8 @@ class Lines:
 
     def show(self, records: Sequence[EpochRecord]) -> None:
         """Print the epoch if it is its turn."""
+        if not records:
+            return
         epoch = records[0].epoch
         if epoch % self.every == 0 or epoch in (1, self.epochs):
             show(epoch_line(records, self.epochs, self.members), self.stream)

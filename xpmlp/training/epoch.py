@@ -5,7 +5,7 @@ axis, trained by the same compiled step, and parted again.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -17,6 +17,7 @@ from xpmlp.errors import RunError
 from xpmlp.leaves import map_tree
 from xpmlp.training.evaluation import Score
 from xpmlp.training.history import EpochRecord
+from xpmlp.training.pieces import Unfinished, piece_ends
 from xpmlp.training.problem import Problem
 from xpmlp.training.step import TrainState
 from xpmlp.types import Hyper, Namespace, Params
@@ -44,8 +45,15 @@ class Member(Protocol):
     hyper: Hyper
     score_train: bool
 
+    @property
+    def unfinished(self) -> Unfinished | None:
+        """Return what was done of the next epoch, None at its begin."""
+
     def plan(self) -> EpochPlan:
         """Return the order of rows and the learning rates of the next epoch."""
+
+    def hold(self, unfinished: Unfinished) -> None:
+        """Take what is done of the epoch that `plan` began."""
 
     def accept(self, plan: EpochPlan, result: EpochResult) -> EpochRecord:
         """Take the result of the epoch that `plan` began. Raises RunError where it diverged."""
@@ -84,16 +92,30 @@ class Clock:
 def train_epoch(
     members: Sequence[Member], listeners: Sequence[Listener] = ()
 ) -> list[EpochRecord | RunError]:
-    """Train one epoch of members that share problem, batch size and epoch.
+    """Return what `epoch_in_pieces` does, of an epoch that nobody looks into."""
+    pieces = epoch_in_pieces(members, listeners)
+    while True:
+        try:
+            next(pieces)
+        except StopIteration as end:
+            outcomes: list[EpochRecord | RunError] = end.value
+            return outcomes
 
-    listeners: one per member, or none; where they look, the epoch is run in pieces.
+
+def epoch_in_pieces(
+    members: Sequence[Member], listeners: Sequence[Listener] = ()
+) -> Generator[list[EpochRecord], None, list[EpochRecord | RunError]]:
+    """Train one epoch, or what is left of it, of members that share problem, place, batch size.
+
+    listeners: one per member, or none. Of a long epoch it yields, without a record, after each
+    piece but the last; each member then has what is done, and may go on from there.
     Returns the record of each, or why it diverged.
     """
     problem, backend, clock = members[0].problem, members[0].backend, Clock()
     with problem.running():
         plans = [member.plan() for member in members]
         state, plan, hyper = _joined(backend.xp, members, plans)
-    state, metrics = _run(members, listeners, state, plan, hyper, clock)
+    state, metrics = yield from _run(members, listeners, state, plan, hyper, clock)
     seconds = clock.seconds() / len(members)
     with problem.running():
         train = problem.train if members[0].score_train else problem.nothing
@@ -102,7 +124,8 @@ def train_epoch(
     outcomes: list[EpochRecord | RunError] = []
     for k, member in enumerate(members):
         on_train, on_validation = scores[k]
-        result = EpochResult(states[k], metrics[..., k], on_train, on_validation, seconds)
+        before = member.unfinished.seconds if member.unfinished else 0.0
+        result = EpochResult(states[k], metrics[..., k], on_train, on_validation, before + seconds)
         try:
             outcomes.append(member.accept(plans[k], result))
         except RunError as error:
@@ -117,27 +140,54 @@ def _run(
     plan: EpochPlan,
     hyper: Hyper,
     clock: Clock,
-) -> tuple[TrainState, np.ndarray]:
-    """Run an epoch and return the state and the metrics, (S, M, K).
+) -> Generator[list[EpochRecord], None, tuple[TrainState, np.ndarray]]:
+    """Run an epoch, or what is left of it, and return the state and the metrics, (S, M, K).
 
-    It goes in one piece, or in pieces that end where somebody looks.
+    It is cut where somebody looks and where a piece ends; one net's also where its loss is not
+    finite any more.
     """
-    problem, backend = members[0].problem, members[0].backend
-    steps, begin, pieces = len(plan.learning_rates), 0, []
+    problem, backend, steps = members[0].problem, members[0].backend, len(plan.learning_rates)
+    done = [member.unfinished for member in members]
+    metrics = [np.stack([part.metrics for part in done if part], axis=-1)] if done[0] else []
+    begin = done[0].steps if done[0] else 0
+    ends = set(piece_ends(problem, plan.batch_size, steps, len(members)))
     pauses = set[int]().union(*(listener.pauses() for listener in listeners))
-    for end in sorted(pauses | {steps}):
+    rates = plan.learning_rates.reshape(steps, -1)
+    for end in sorted(step for step in pauses | ends | {steps} if step > begin):
         with problem.running():
             piece = _piece(plan, begin, end)
-            state, metrics = backend.run_epoch(problem.step, state, problem.train, piece, hyper)
+            state, made = backend.run_epoch(problem.step, state, problem.train, piece, hyper)
             backend.synchronize(state)
-        pieces.append(metrics.reshape(*metrics.shape[:2], len(members)))
+        metrics.append(made.reshape(*made.shape[:2], len(members)))
         with clock.stopped():
             for k, listener in enumerate(listeners if end in pauses else ()):
-                rate = float(plan.learning_rates.reshape(steps, -1)[end - 1, k])
                 params = partial(_part, backend.xp, state.params, k, len(members))
-                listener.pause(end, rate, pieces[-1][-1, :, k], params)
+                listener.pause(end, float(rates[end - 1, k]), metrics[-1][-1, :, k], params)
+            if len(members) == 1 and not np.isfinite(metrics[-1][:, 0]).all():
+                break
+            if end in ends:
+                metrics = [np.concatenate(metrics)]
+                _hold(members, done, state, metrics[0], rates[:end], clock)
+                yield []
         begin = end
-    return state, np.concatenate(pieces)
+    return state, np.concatenate(metrics)
+
+
+def _hold(
+    members: Sequence[Member],
+    before: Sequence[Unfinished | None],
+    state: TrainState,
+    metrics: np.ndarray,
+    rates: np.ndarray,
+    clock: Clock,
+) -> None:
+    """Let each member have what is done of its epoch; before: what it had when this one began."""
+    seconds = clock.seconds() / len(members)
+    with members[0].problem.running():
+        states = _parted(members[0].backend.xp, state, len(members))
+    for k, (member, part) in enumerate(zip(members, before, strict=True)):
+        took = seconds + (part.seconds if part else 0.0)
+        member.hold(Unfinished(states[k], metrics[..., k], rates[:, k], took))
 
 
 def _piece(plan: EpochPlan, begin: int, end: int) -> EpochPlan:
@@ -153,7 +203,7 @@ def _joined(
     xp: Namespace, members: Sequence[Member], plans: Sequence[EpochPlan]
 ) -> tuple[TrainState, EpochPlan, Hyper]:
     """Return states, plans and numbers of K members over a leading axis; of one, as they are."""
-    states = [member.state for member in members]
+    states = [m.unfinished.state if m.unfinished else m.state for m in members]
     hypers = [member.hyper for member in members]
     if len(members) == 1:
         return states[0], plans[0], hypers[0]

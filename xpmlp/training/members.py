@@ -12,8 +12,9 @@ from itertools import groupby
 
 from xpmlp.errors import RunError
 from xpmlp.training.callbacks import Callback, Listeners
-from xpmlp.training.epoch import train_epoch
+from xpmlp.training.epoch import epoch_in_pieces
 from xpmlp.training.history import EpochRecord
+from xpmlp.training.pieces import piece_ends
 from xpmlp.training.trainer import Trainer
 
 
@@ -33,21 +34,25 @@ class Members:
     def epochs(self) -> Generator[list[EpochRecord], None, None]:
         """Train all that have epochs to do, those that lag behind first, until none has.
 
-        Yields the records of the members that ended an epoch. Close it where you leave it early
+        Yields the records of the members that ended an epoch, and none after each piece of a long
+        one, where every trainer can be saved as it stands. Close it where you leave it early
         (`contextlib.closing`), so that callbacks hear of the end.
         """
         with ExitStack() as told:
             for listeners in self.listeners:
                 told.enter_context(listeners)
             while waiting := self._waiting():
-                done = {i: len(self.trainers[i].history.epochs) for i in waiting}
-                behind = [i for i in waiting if done[i] == min(done.values())]
-                yield [record for group in self._groups(behind) for record in self._epoch(group)]
+                places = {i: self.trainers[i].place for i in waiting}
+                behind = [i for i in waiting if places[i] == min(places.values())]
+                records: list[EpochRecord] = []
+                for group in self._groups(behind):
+                    records += yield from self._epoch(group)
+                yield records
 
-    def _epoch(self, group: list[int]) -> list[EpochRecord]:
+    def _epoch(self, group: list[int]) -> Generator[list[EpochRecord], None, list[EpochRecord]]:
         """Train an epoch of some members, and return the records of those that did not fail."""
         listeners = [self.listeners[i] for i in group]
-        outcomes = train_epoch([self.trainers[i] for i in group], listeners)
+        outcomes = yield from epoch_in_pieces([self.trainers[i] for i in group], listeners)
         records = []
         for i, outcome in zip(group, outcomes, strict=True):
             if isinstance(outcome, RunError):
@@ -56,6 +61,15 @@ class Members:
                 records.append(outcome)
                 self.listeners[i].after_epoch(outcome)
         return records
+
+    @property
+    def stopping_place(self) -> str:
+        """Where a training that is to stop does so, in words: after the piece in progress."""
+        trainer = self.trainers[0]
+        steps, together = trainer.steps_per_epoch, len(self.trainers)
+        if not piece_ends(trainer.problem, trainer.batch_size, steps, together):
+            return "after this epoch"
+        return "within this epoch, which is a long one"
 
     @property
     def finished(self) -> bool:

@@ -26,6 +26,7 @@ from xpmlp.training.evaluation import Evaluation, Score
 from xpmlp.training.history import EpochRecord, History
 from xpmlp.training.initial import starting_params
 from xpmlp.training.model import Model
+from xpmlp.training.pieces import Unfinished
 from xpmlp.training.problem import Problem
 from xpmlp.training.rates import RatePlan, same_rates
 from xpmlp.training.step import TrainState, metric_names
@@ -37,7 +38,7 @@ class Standing(NamedTuple):
     """Where a run stands after so many whole epochs: all that one more changes, but the history.
 
     generator_state: of the generator that orders the batches. plans: of the learning rate, each
-    in force until the next.
+    in force until the next. unfinished: what is done of the epoch after these.
     """
 
     epochs: int
@@ -45,6 +46,7 @@ class Standing(NamedTuple):
     generator_state: Mapping[str, Any]
     stopping: EarlyStopping | None
     plans: tuple[RatePlan, ...]
+    unfinished: Unfinished | None = None
 
 
 class Trainer(Described):
@@ -126,12 +128,25 @@ class Trainer(Described):
 
     @property
     def state(self) -> TrainState:
-        """The parameters, the optimiser's moments and the count of steps, on the device."""
+        """Parameters, the optimiser's moments and the count of steps, on the device.
+
+        They are those of the last whole epoch. Setting it drops what is done of the next one.
+        """
         return self._standing.state
 
     @state.setter
     def state(self, state: TrainState) -> None:
-        self._standing = self._standing._replace(state=state)
+        self._standing = self._standing._replace(state=state, unfinished=None)
+
+    @property
+    def unfinished(self) -> Unfinished | None:
+        """What is done of an epoch that was stopped within, None between epochs."""
+        return self._standing.unfinished
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """How many epochs are done, and how many steps of the next one."""
+        return self._standing.epochs, self.unfinished.steps if self.unfinished else 0
 
     @property
     def learning_rate(self) -> float:
@@ -156,6 +171,13 @@ class Trainer(Described):
     def plans(self) -> tuple[RatePlan, ...]:
         """The plans of the learning rate, each in force until the next."""
         return self._standing.plans
+
+    @property
+    def place_text(self) -> str:
+        """Where it stands, in words."""
+        epochs, steps = self.place
+        text = f"epoch {epochs} of {self.config.epochs}"
+        return f"{text} and step {steps:,} of {self.steps_per_epoch:,}" if steps else text
 
     @property
     def stopping(self) -> EarlyStopping | None:
@@ -217,6 +239,8 @@ class Trainer(Described):
         elif self.steps_per_epoch > 1:
             order = self.generator.permutation(len(self.data.train))
         rates = self.plans[-1].rates(epoch, self.config.epochs, self.steps_per_epoch)
+        if self.unfinished:
+            rates[: self.unfinished.steps] = self.unfinished.rates
         return EpochPlan(order, self.batch_size, rates)
 
     def _checked(self, order: np.ndarray) -> np.ndarray:
@@ -226,6 +250,10 @@ class Trainer(Described):
         if len(order) != rows or order.max() >= rows:
             raise InputError(f"an order must have each of {rows} rows, numbered from 0")
         return order
+
+    def hold(self, unfinished: Unfinished) -> None:
+        """Take what is done of the epoch that `plan` began."""
+        self._standing = self._standing._replace(unfinished=unfinished)
 
     def accept(self, plan: EpochPlan, result: EpochResult) -> EpochRecord:
         """Take the result of the epoch that `plan` began; before this nothing of it is kept.
@@ -303,20 +331,32 @@ class Trainer(Described):
 
     def checkpoint(self) -> Checkpoint:
         """Return all that `resume` needs, on the host."""
-        best, history = self.stopping or EarlyStopping(0), self.history
+        history = self.history
         per_epoch = self.steps_per_epoch, len(history.metric_names)
+        return replace(
+            self.standing(),
+            epochs=list(history.epochs),
+            steps=np.array(history.step_parts, np.float64).reshape(-1, *per_epoch),
+            rates=np.array(history.rate_parts).reshape(-1, self.steps_per_epoch),
+        )
+
+    def standing(self) -> Checkpoint:
+        """Return what `checkpoint` does, without the history: epochs, steps and rates are empty."""
+        best, part = self.stopping or EarlyStopping(0), self.unfinished
+        metrics = len(self._history.metric_names)
         return Checkpoint(
             config=self.config,
             fingerprint=self.problem.fingerprint,
             state=self._copied(self.state),
             generator=dict(self._standing.generator_state),
-            epochs=list(history.epochs),
-            steps=np.array(history.step_parts).reshape(-1, *per_epoch),
-            rates=np.array(history.rate_parts).reshape(-1, self.steps_per_epoch),
+            epochs=[],
+            steps=np.empty((0, self.steps_per_epoch, metrics)),
+            rates=np.empty((0, self.steps_per_epoch)),
             best_epoch=best.best_epoch,
             best_loss=best.best_loss if best.best_epoch else None,
             best_params=self._copied(best.best_params),
             plans=self.plans,
+            unfinished=part and replace(part, state=self._copied(part.state)),
         )
 
     def _copied(self, tree: Any) -> Any:
@@ -359,7 +399,9 @@ class Trainer(Described):
         if replan or not same_rates(self.config, saved.config):
             plans = (*(p for p in plans if p.since < epochs), RatePlan.of(self.config, epochs))
         state = self.backend.put(saved.state)
-        self._standing = Standing(epochs, state, saved.generator, stopping, plans)
+        part = saved.unfinished
+        part = part and replace(part, state=self.backend.put(part.state))
+        self._standing = Standing(epochs, state, saved.generator, stopping, plans, part)
 
     def _draw(self, rng: np.random.Generator) -> Params:
         return initialize(
@@ -385,6 +427,7 @@ class Trainer(Described):
         bad = ~np.isfinite(losses)
         if bad.any():
             step = min(int(bad.argmax()) + 1, self.steps_per_epoch)
+            self._standing = self._standing._replace(unfinished=None)
             self._history.fail(metrics[:step], rates[:step])
             raise DivergenceError(
                 f"the loss became {losses[bad.argmax()]} at step {step} of epoch "
