@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import io
+import os
 import re
 import socket
 import threading
@@ -9,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import pooch
 import pytest
+import requests
 
 from xpmlp.data import download
 from xpmlp.data.download import RemoteFile, fetch
@@ -27,6 +28,12 @@ HANG = 600.0  # seconds that only a hang takes
 QUICK = {"files": FILES, "patience": HANG, "timeout": HANG, "pause": 0.01}
 BRIEF = 0.3  # seconds until a mirror that says nothing is given up
 SPEECHLESS = ("silent", "stalled")
+DRIPPING = {  # what comes at once, before one byte now and then
+    "status line": b"HTTP/1.1 2",
+    "header": b"HTTP/1.1 200 OK\r\nX-Filler: ",
+    "body": b"HTTP/1.1 200 OK\r\nContent-Length: 40000\r\n\r\n",
+    "endless body": b"HTTP/1.1 200 OK\r\n\r\n",
+}
 
 
 @cache
@@ -46,7 +53,7 @@ class Mirror(BaseHTTPRequestHandler):
         self.answer(body=True)
 
     def answer(self, body):
-        behaviour, name = self.path.strip("/").split("/")
+        behaviour, name = self.path.replace("%20", " ").strip("/").split("/")
         data = CONTENTS[name.removesuffix(".gz")]
         with self.server.lock:
             self.server.requests.append((self.command, behaviour, name))
@@ -54,6 +61,9 @@ class Mirror(BaseHTTPRequestHandler):
                 self.server.encodings.add(self.headers["Accept-Encoding"])
         if behaviour in ("missing", "broken"):
             self.send_error(404 if behaviour == "missing" else 500)
+            return
+        if behaviour in DRIPPING:
+            self.drip(DRIPPING[behaviour], packed=gzip.compress(data))
             return
         if behaviour == "silent":
             self.server.release.wait(HANG)
@@ -80,6 +90,13 @@ class Mirror(BaseHTTPRequestHandler):
                 self.server.release.wait(HANG)
         self.close_connection = cut
 
+    def drip(self, start, packed):
+        self.wfile.write(start + (packed[:30] if b"\r\n\r\n" in start else b""))
+        self.server.dripping.set()
+        while not self.server.release.wait(0.002):
+            self.wfile.write(b"0")
+        self.close_connection = True
+
     def handle(self):
         try:
             super().handle()
@@ -100,6 +117,7 @@ class Server(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.release = threading.Event()
         self.stalled = threading.Event()
+        self.dripping = threading.Event()
 
     def mirror(self, behaviour):
         return f"http://127.0.0.1:{self.server_address[1]}/{behaviour}/"
@@ -124,13 +142,13 @@ def server(isolated):
 def impatient(monkeypatch):
     """Give up a mirror that says nothing soon, and no other however slow the machine is."""
 
-    class Downloader(pooch.HTTPDownloader):
-        def __call__(self, url, output_file, *others):
-            if output_file is not None and any(f"/{name}/" in url for name in SPEECHLESS):
-                self.kwargs["timeout"] = BRIEF
-            return super().__call__(url, output_file, *others)
+    get = requests.get
 
-    monkeypatch.setattr(pooch, "HTTPDownloader", Downloader)
+    def brief(url, timeout, **others):
+        silent = any(f"/{name}/" in url for name in SPEECHLESS)
+        return get(url, timeout=BRIEF if silent else timeout, **others)
+
+    monkeypatch.setattr(requests, "get", brief)
 
 
 def is_complete(folder):
@@ -169,7 +187,68 @@ def test_the_next_mirror_helps(server, tmp_path, monkeypatch, impatient, behavio
     mirrors = [server.mirror(behaviour), server.mirror("good")]
     assert is_complete(fetch("mnist", tmp_path, mirrors=mirrors, **QUICK))
     asked = [b for command, b, _ in server.requests if command == "GET"]
-    assert asked == [behaviour, "good"] * len(FILES)
+    assert asked == [behaviour, "good", "good"], "who served one file is asked first for the next"
+
+
+def a_window_for_each_drip(server):
+    """Return a wait in which a window passes once a mirror drips, and else none ever does."""
+
+    def elapse(thread, seconds):
+        assert seconds == download.WINDOW
+        while thread.is_alive():
+            if server.dripping.wait(0.002):
+                server.dripping.clear()
+                return
+
+    return elapse
+
+
+@pytest.mark.parametrize("behaviour", list(DRIPPING))
+def test_a_mirror_that_drips_is_given_up(server, tmp_path, monkeypatch, behaviour):
+    monkeypatch.setattr(download, "_answering", lambda mirrors, *_: (list(mirrors), {}))
+    mirrors = [server.mirror(behaviour.replace(" ", "%20")), server.mirror("good")]
+    slow = "given up for train-images-idx3-ubyte: it sent less than 1,000 bytes a second over 30 s"
+    with pytest.warns(UserWarning, match=slow) as caught:
+        folder = fetch(
+            "mnist", tmp_path, mirrors=mirrors, elapse=a_window_for_each_drip(server), **QUICK
+        )
+    assert len(caught) == 1
+    assert is_complete(folder), "and nothing partial stays"
+
+
+@pytest.mark.parametrize(("sent", "ends"), [(29_999, "slow"), (30_000, "well")])
+def test_each_window_counts_its_own_bytes(sent, ends):
+    """Of three windows the first two have enough; the download ends within the fourth."""
+    unpacker = download._Unpacker(io.BytesIO(), FILES[0])
+    windows, end = iter([40_000, 30_000, sent]), threading.Event()
+
+    def elapse(thread, seconds):
+        received = next(windows, None)
+        if received is None:
+            end.set()
+            thread.join()
+        else:
+            unpacker.received += received
+
+    try:
+        if ends == "slow":
+            with pytest.raises(download._SlowError):
+                download._watched(end.wait, unpacker, elapse)
+        else:
+            download._watched(end.wait, unpacker, elapse)
+    finally:
+        end.set()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+@pytest.mark.parametrize("mask", [0o022, 0o027, 0o002])
+def test_files_have_the_mode_that_the_umask_grants(server, tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        folder = fetch("mnist", tmp_path, mirrors=[server.mirror("good")], **QUICK)
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o666 & ~mask}
 
 
 @pytest.mark.parametrize(

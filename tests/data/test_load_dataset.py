@@ -1,11 +1,13 @@
 import gzip
 import hashlib
+import io
 import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import requests
 
 from xpmlp.data import dataset_names, download, load_dataset, registry
 from xpmlp.data.download import RemoteFile
@@ -121,7 +123,7 @@ def test_a_folder_that_is_not_there(tmp_path, monkeypatch):
 
 
 def test_download_goes_into_the_cache(tmp_path, pair, monkeypatch):
-    """The mirror is played by a function in the place of the transfer alone."""
+    """The mirror is played by two functions in the place of the transfer alone."""
     made = make_mnist(tmp_path / "made", pair)
     contents = {path.name: path.read_bytes() for path in made.iterdir()}
     files = [
@@ -130,12 +132,15 @@ def test_download_goes_into_the_cache(tmp_path, pair, monkeypatch):
     ]
     (tmp_path / "d").mkdir()
 
-    def transfer(_self, url, output_file, _pooch, check_only=False):
-        if not check_only:
-            output_file.write(gzip.compress(contents[url.rsplit("/", 1)[1].removesuffix(".gz")]))
-        return True
+    def answer(url, **_options):
+        response = requests.Response()
+        response.status_code = 200
+        name = url.rsplit("/", 1)[1].removesuffix(".gz")
+        response.raw = io.BytesIO(gzip.compress(contents[name]))
+        return response
 
-    monkeypatch.setattr("pooch.HTTPDownloader.__call__", transfer)
+    monkeypatch.setattr(requests, "head", answer)
+    monkeypatch.setattr(requests, "get", answer)
     monkeypatch.setitem(download.FILES, "mnist", files)
     data = load_dataset("mnist", data_dir=tmp_path / "d")
     assert same(data, load_dataset("mnist", data_dir=tmp_path / "d"))

@@ -6,24 +6,28 @@ for MNIST and Fashion-MNIST the values that several independent projects publish
 uncompressed files; the gzip wrappers differ from mirror to mirror and aren't compared.
 """
 
-import contextlib
 import hashlib
-import os
 import queue
-import tempfile
 import threading
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
+from xpmlp.console import warn_outside
 from xpmlp.errors import DataUnavailableError
+from xpmlp.files import put_in_place
 
 PATIENCE = 8.0
 TIMEOUT = 20.0
+WINDOW = 30.0
+SLOWEST = 1_000  # bytes a second, on average over a window
 ROUNDS = 2
 PAUSE = 0.5
+CHUNK = 1 << 13  # bytes, well below those of a window at the slowest
+
+Elapse = Callable[[threading.Thread, float], None]
 
 
 class RemoteFile(NamedTuple):
@@ -103,6 +107,7 @@ def fetch(
     patience: float = PATIENCE,
     timeout: float = TIMEOUT,
     pause: float = PAUSE,
+    elapse: Elapse = threading.Thread.join,
 ) -> Path:
     """Make sure that the files of `name` lie in `cache/name`, and return that folder.
 
@@ -110,7 +115,10 @@ def fetch(
     unless one answers within `patience` seconds the fetch is given up, so that a machine
     without a network, or with one that hangs, learns it soon. `timeout` bounds, in seconds,
     each connect and each wait for data afterwards, and `pause` is the wait between two rounds
-    over the mirrors. Safe to run several times at once.
+    over the mirrors. A mirror that sends less than SLOWEST bytes a second of a file over WINDOW
+    seconds, whatever it does instead, is given up with a UserWarning, and the next is asked; the
+    one that served a file is the first to be asked for those that are left. `elapse` waits until
+    a thread ends or so many seconds have passed. Safe to run several times at once.
 
     Raises DataUnavailableError, in one line that says what was tried and what to do.
     """
@@ -129,7 +137,8 @@ def fetch(
             f"({error.strerror}); set XDG_CACHE_HOME to a folder that can be written"
         ) from error
     for file in missing:
-        _fetch_file(name, file, folder, usable, timeout, pause)
+        served = _fetch_file(name, file, folder, usable, timeout, pause, elapse)
+        usable = [served, *(mirror for mirror in usable if mirror != served)]
     return folder
 
 
@@ -140,14 +149,15 @@ def _answering(
 
     The threads are daemons, since a name look-up that hangs can't be interrupted.
     """
-    import requests  # noqa: F401 - imported here so that no thread has to wait for another's import
-    from pooch import HTTPDownloader
+    import requests
 
     answers: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
 
     def ask(mirror: str) -> None:
         try:
-            found = HTTPDownloader(timeout=patience)(_url(mirror, file), None, None, True)
+            url = _url(mirror, file)
+            with requests.head(url, timeout=patience, allow_redirects=True) as response:
+                found = response.status_code == requests.codes.ok
             answers.put((mirror, "" if found else "doesn't have the file"))
         except Exception as error:
             answers.put((mirror, _reason(error)))
@@ -175,51 +185,82 @@ def _fetch_file(
     mirrors: Sequence[str],
     timeout: float,
     pause: float,
-) -> None:
+    elapse: Elapse,
+) -> str:
+    """Download one file from the first mirror that has it whole, and return that mirror."""
     failures: dict[str, str] = {}
     for attempt in range(ROUNDS):
         if attempt:
             time.sleep(pause)
         for mirror in mirrors:
             try:
-                _download(_url(mirror, file), file, folder, timeout)
-                return
+                _download(_url(mirror, file), file, folder, timeout, elapse)
+                return mirror
             except (OSError, _RefusedError) as error:
                 failures[mirror] = _reason(error)
+                if isinstance(error, _SlowError):
+                    warn_outside(f"{name}: {mirror} is given up for {file.name}: it {error}")
     raise _unavailable(name, failures)
 
 
-def _download(url: str, file: RemoteFile, folder: Path, timeout: float) -> None:
+def _download(url: str, file: RemoteFile, folder: Path, timeout: float, elapse: Elapse) -> None:
     """Download one file beside its final place, check it, and move it there in one step."""
-    from pooch import HTTPDownloader
     from tqdm import tqdm
 
-    handle, partial = tempfile.mkstemp(dir=folder, prefix=f".{file.name}-")
-    try:
-        with (
-            os.fdopen(handle, "wb") as target,
-            tqdm(total=file.size, desc=file.name, unit="B", unit_scale=True, disable=None) as bar,
-        ):
-            unpacker = _Unpacker(target, file)
-            download = HTTPDownloader(
-                progressbar=bar,
-                chunk_size=1 << 16,
-                timeout=timeout,
-                headers={"Accept-Encoding": "identity"},
-            )
-            download(url, unpacker, None)
-            unpacker.finish()
-            target.flush()
-            os.fsync(target.fileno())
-        os.replace(partial, folder / file.name)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(partial)
-        raise
+    with (
+        put_in_place(folder / file.name) as partial,
+        partial.open("wb") as target,
+        tqdm(total=file.size, desc=file.name, unit="B", unit_scale=True, disable=None) as bar,
+    ):
+        unpacker = _Unpacker(target, file)
+        _watched(lambda: _receive(url, unpacker, bar, timeout), unpacker, elapse)
+        unpacker.finish()
+
+
+def _receive(url: str, unpacker: "_Unpacker", bar: Any, timeout: float) -> None:
+    import requests
+
+    as_it_is = {"Accept-Encoding": "identity"}
+    with requests.get(url, stream=True, timeout=timeout, headers=as_it_is) as response:
+        response.raise_for_status()
+        for chunk in response.iter_content(CHUNK):
+            unpacker.write(chunk)
+            bar.update(unpacker.written - bar.n)
+
+
+def _watched(download: Callable[[], None], unpacker: "_Unpacker", elapse: Elapse) -> None:
+    """Run a download in a thread, and give it up where it gets on too slowly.
+
+    A timeout of a socket bounds each wait for a byte, not headers or a body that come byte by
+    byte. The thread is a daemon, and can't go on once its target is closed.
+    """
+    failures: list[Exception] = []
+
+    def run() -> None:
+        try:
+            download()
+        except Exception as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while True:
+        before = unpacker.received
+        elapse(thread, WINDOW)
+        if not thread.is_alive():
+            break
+        if unpacker.received - before < SLOWEST * WINDOW:
+            raise _SlowError(f"sent less than {SLOWEST:,} bytes a second over {WINDOW:g} s")
+    if failures:
+        raise failures[0]
 
 
 class _RefusedError(Exception):
     """What came isn't the file that was asked for."""
+
+
+class _SlowError(_RefusedError):
+    """What came took too long."""
 
 
 class _Unpacker:
@@ -244,9 +285,6 @@ class _Unpacker:
             raise _RefusedError(f"sent more than the {size:,} bytes of the file")
         self.digest.update(data)
         self.target.write(data)
-
-    def flush(self) -> None:
-        """Do nothing: the file is flushed once, at its end."""
 
     def finish(self) -> None:
         """Refuse the file unless it is complete and has the published checksum."""
