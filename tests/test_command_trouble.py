@@ -30,7 +30,10 @@ def test_a_diverging_run_is_saved_and_exits_1(capsys, tmp_path):
     assert "xpmlp train: the loss became" in err
     assert "Traceback" not in err
     assert (tmp_path / "one/checkpoint.safetensors").exists()
-    assert json.loads((tmp_path / "one/summary.json").read_text())["epochs"] < 10
+    summary = json.loads((tmp_path / "one/summary.json").read_text())
+    assert summary["epochs"] < 10
+    assert "(norms up to there: " in summary["failure"]
+    assert f"xpmlp train: {summary['failure']}\n" in err
 
 
 def test_an_unexpected_error_is_one_line_and_exit_code_1(capsys, monkeypatch):

@@ -209,6 +209,14 @@ def test_what_one_should_know_of_the_data_is_said(pages):
     assert "Xor has only 4 rows" in pages["alone"]
 
 
+def test_a_run_that_failed_says_why(folder, tmp_path):
+    path = shutil.copytree(folder / "plane", tmp_path / "copy")
+    summary = figures(path) | {"failure": "the loss became nan: layer <2> went first"}
+    (path / "summary.json").write_text(json.dumps(summary))
+    page = write_report(path).read_text()
+    assert "Training failed: the loss became nan: layer &lt;2&gt; went first." in page
+
+
 def test_a_seed_that_failed_is_named(folder, tmp_path):
     path = shutil.copytree(folder / "seeds", tmp_path / "seeds")
     summary = figures(path) | {"failed_seeds": {"1": "the loss is <NaN>"}}

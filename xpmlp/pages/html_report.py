@@ -107,7 +107,9 @@ class RunPage:
     def _caveats(self) -> list[str]:
         """Return what to know about the results, a paragraph each."""
         failed = self.summary.get("failed_seeds") or {}
-        notes = [f"Seed {seed} failed: {why}" for seed, why in failed.items()]
+        notes = [f"Seed {seed} failed: {why}." for seed, why in failed.items()]
+        if why := self.summary.get("failure"):
+            notes.append(f"Training failed: {why}.")
         notes += [note[:1].upper() + note[1:] + "." for note in self.runs[0].data.note.splitlines()]
         if reason := self.summary.get("fallback_reason"):
             notes.append(f"Trained on the CPU, as there was no CUDA: {reason}.")

@@ -20,6 +20,7 @@ from xpmlp.training.compiling import decided
 from xpmlp.training.config import LARGEST, RESUMABLE, Config
 from xpmlp.training.defaults import filled
 from xpmlp.training.describing import trainer_lines
+from xpmlp.training.diverging import remedy, what_went_first
 from xpmlp.training.early_stopping import EarlyStopping
 from xpmlp.training.epoch import EpochResult, train_epoch
 from xpmlp.training.evaluation import Evaluation, Score
@@ -431,13 +432,6 @@ class Trainer(Described):
             self._history.fail(metrics[:step], rates[:step])
             raise DivergenceError(
                 f"the loss became {losses[bad.argmax()]} at step {step} of epoch "
-                f"{self._standing.epochs + 1}; try a smaller learning_rate than "
-                f"{self.learning_rate:g}, scaled inputs, {self._smaller_labels()}or clip_norm"
+                f"{self._standing.epochs + 1}{what_went_first(self._history, self.steps_per_epoch)}"
+                f"; {remedy(self.learning_rate, self.data)}"
             )
-
-    def _smaller_labels(self) -> str:
-        """Return a remedy for values that are large, which scaled inputs don't make smaller."""
-        if self.data.task != "regression":
-            return ""
-        largest = float(np.abs(self.data.train.y).max())
-        return f"labels divided by about {largest:.1g}, " if largest > 100 else ""
