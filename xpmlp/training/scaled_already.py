@@ -33,7 +33,7 @@ def seem_scaled(scale: str, scaling: Scaling | None, raw: np.ndarray, x: np.ndar
         return True
     if len(raw) < FEWEST:
         return False
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         once = _spreads(scale, x[::every].astype(np.float64))
         twice = _spreads(scale, raw)
         for column in np.flatnonzero(ranked):
