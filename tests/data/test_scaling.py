@@ -77,17 +77,45 @@ def test_robust_is_scikit_learns_where_quartiles_differ_else_by_the_deviation(tr
     assert (scaling.width[~kept] == 1).all()
 
 
-@pytest.mark.parametrize("scale", ["standard", "robust", "quantile", "unit"])
-def test_the_unit_of_a_column_makes_no_difference(scale):
+UNITS = ["standard", "robust", "quantile", "unit", "auto"]
+
+
+@pytest.mark.parametrize("exponent", [-900, -600, -70, 600, 1010])
+@pytest.mark.parametrize("scale", UNITS)
+def test_the_unit_of_a_column_makes_no_difference(scale, exponent):
     """Other than for RobustScaler, which leaves a column in units of 1e-20 as it is."""
     x = np.random.default_rng(0).normal(size=(200, 2))
-    small = x * 2.0**-70
+    other = np.ldexp(x, exponent)
     np.testing.assert_allclose(
-        statistics(small, scale).apply(small, "float64"),
+        statistics(other, scale).apply(other, "float64"),
         statistics(x, scale).apply(x, "float64"),
         rtol=1e-9,
     )
-    assert RobustScaler().fit(small).scale_.tolist() == [1.0, 1.0]
+    if exponent == -70:
+        assert RobustScaler().fit(other).scale_.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("unit", [1e-310, 5e-324, 1e-300])
+def test_differences_that_nothing_can_be_divided_by_are_none(scale, dtype, unit):
+    """As of a constant column; a neighbour that has such values among others is scaled well."""
+    rng = np.random.default_rng(0)
+    tiny, usual = unit * rng.integers(-9, 9, 300), rng.normal(size=300)
+    x = np.stack([tiny, usual, np.where(usual > 0.7, usual, tiny)], axis=1)
+    (scaled, _), scaling = scale_parts([x, x[:5]], scale, None, dtype)
+    scaled = scaled.astype(np.float64)
+    assert (np.abs(scaled[:, 0]) < 1e-290).all()
+    assert not scaling.are_ranked[0]
+    assert scaling.width[0] == 1
+    if scale in UNITS:
+        zeros = x.copy()
+        zeros[np.abs(x) < 1e-290] = 0
+        ((expected,), _) = scale_parts([zeros], scale, None, dtype)
+        np.testing.assert_allclose(scaled[:, 1], expected[:, 1], rtol=1e-6)
+        if not scaling.are_ranked[2]:  # where 0 has a rank between those of its neighbours
+            np.testing.assert_allclose(scaled[:, 2], expected[:, 2], rtol=1e-6, atol=1e-280)
+        assert np.abs(scaled).max() < 20
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -275,10 +275,12 @@ def test_overflow_is_refused():
 
 
 def test_a_deviation_that_overflows_is_refused(tmp_path):
-    """Divided by it, every value would become 0."""
+    """Divided by it, every value would become 0; a square alone may overflow."""
     with pytest.raises(InputError, match="too large for float64 with scale 'standard'"):
-        scaled_parts([np.array([[1e200], [0.0]])], "standard", None, "float64")
-    (tmp_path / "rows.csv").write_text("a,b\n" + "".join(f"{i}.5e200,{i % 2}\n" for i in range(40)))
+        scaled_parts([np.array([[1.7e308], [-1.7e308]])], "standard", None, "float64")
+    large = scaled_parts([np.array([[1e200], [0.0]])], "standard", None, "float64")[0]
+    np.testing.assert_allclose(large, [[1.0], [-1.0]], rtol=1e-15)
+    (tmp_path / "rows.csv").write_text("a,b\n" + "".join(f"{i}.5e307,{i % 2}\n" for i in range(17)))
     with pytest.raises(
         InputError, match=r"rows.csv, column 'a': features too large for float32 with scale 's"
     ):
@@ -307,3 +309,42 @@ def test_two_rows_are_one_to_train_on_and_one_to_test(tmp_path):
     (tmp_path / "two.csv").write_text("1,2,0\n3,4,1\n")
     data = load_dataset(str(tmp_path / "two.csv"))
     assert [len(part) for part in (data.train, data.validation, data.test)] == [1, 0, 1]
+
+
+SMALL = "differ by less than 1e-290, which counts as no difference"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("scale", ["auto", "center", "unit", "standard", "robust", "quantile"])
+def test_features_that_differ_by_nothing_to_speak_of_have_a_note(tmp_path, scale, dtype):
+    x = np.random.default_rng(0).normal(size=(40, 2)) * [1e-310, 1.0]
+    lines = [f"{a!r},{b!r},{'no' if b < 0 else 'yes'}" for a, b in x.tolist()]
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join(["a,b,c", *lines]))
+    table = load_dataset(path, scale=scale, dtype=dtype)
+    assert f"rows.csv: the values of 'a' {SMALL}" in table.note
+    with pytest.warns(UserWarning, match=SMALL):
+        arrays = Dataset.from_arrays(x, (x[:, 1] > 0).astype(int), scale=scale, dtype=dtype)
+    assert f"the values of 'x1' {SMALL}" in arrays.note
+    for data in (table, arrays):
+        assert (np.abs(data.train.x[:, 0].astype(np.float64)) < 1e-290).all()
+        assert np.ptp(data.train.x[:, 1]) > 0.9
+    unscaled = load_dataset(path, scale="none", dtype=dtype)
+    assert SMALL not in unscaled.note
+
+
+@pytest.mark.parametrize(
+    ("unit", "dtype"), [(1e-40, "float32"), (1e-300, "float64"), (5e-324, "float64")]
+)
+def test_values_that_differ_by_too_little_to_be_learnt(unit, dtype):
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    with pytest.raises(InputError, match=f": its values differ by too little .* in {dtype}; write"):
+        Dataset.from_arrays(x, unit * np.arange(40.0), task="regression", dtype=dtype)
+
+
+@pytest.mark.parametrize(("unit", "dtype"), [(1e-36, "float32"), (1e-280, "float64")])
+def test_small_values_are_learnt_in_units_of_their_own(unit, dtype):
+    x, y = np.random.default_rng(0).normal(size=(40, 2)), np.arange(40.0)
+    small = Dataset.from_arrays(x, unit * y, task="regression", dtype=dtype)
+    usual = Dataset.from_arrays(x, y, task="regression", dtype=dtype)
+    np.testing.assert_allclose(small.target.width, unit * usual.target.width, rtol=1e-12)

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from xpmlp.data.rows import Rows, Scaling
-from xpmlp.data.scaling import scale_parts, statistics
+from xpmlp.data.scaling import NEGLIGIBLE, are_negligible, scale_parts, statistics
 from xpmlp.data.source import Source
 from xpmlp.data.splits import Part, split
 from xpmlp.errors import InputError
+
+NAMED = 5  # columns, in a note
 
 
 def prepare(
@@ -28,8 +30,7 @@ def prepare(
     if source.columns:
         features, about = _of_table(source, parts, scale, dtype)
     else:
-        features, scaling = scale_parts([x for x, _ in parts], scale, source.full_scale, dtype)
-        about = {"scaling": scaling, "feature_names": source.feature_names, "note": source.note}
+        features, about = _of_arrays(source, parts, scale, dtype)
     labels = [y for _, y in parts]
     weights = _weights(source, validation, seed)
     target = _target_scaling(source, labels, dtype)
@@ -72,6 +73,20 @@ def _weights(
     return [source.weights[places] for places, _ in split(numbered, validation, seed)]
 
 
+def _of_arrays(
+    source: Source, parts: Sequence[Part], scale: str, dtype: str
+) -> tuple[list[np.ndarray], dict[str, Any]]:
+    """Scale the features of each part by those of the training rows."""
+    arrays, names = [x for x, _ in parts], source.feature_names
+    features, scaling = scale_parts(arrays, scale, source.full_scale, dtype)
+    notes = [source.note] if source.note else []
+    if scale != "none" and source.full_scale is None:
+        flat = np.flatnonzero(are_negligible(arrays[0]))
+        notes += _negligible(source, [names[i] if names else f"x{i + 1}" for i in flat])
+    about = {"scaling": scaling, "feature_names": names, "note": "\n".join(notes)}
+    return features, about
+
+
 def _of_table(
     source: Source, parts: Sequence[Part], scale: str, dtype: str
 ) -> tuple[list[np.ndarray], dict[str, Any]]:
@@ -103,6 +118,9 @@ def _of_table(
             f"{source.name}: unscaled, {', '.join(map(repr, lost))} lose digits in {dtype}, so "
             "that different values become equal; --scale standard keeps them"
         )
+    if scale != "none":
+        flat = [c.name for c in columns if c.kind != "category" and _is_flat(c.values[chosen])]
+        notes += _negligible(source, flat)
     about = {
         "columns": rules,
         "scaling": scaling,
@@ -111,6 +129,23 @@ def _of_table(
         "note": "\n".join(notes),
     }
     return features, about
+
+
+def _is_flat(values: np.ndarray) -> bool:
+    """Tell whether the numbers (N,) among values with gaps are as good as the same."""
+    known = values[~np.isnan(values)]
+    return len(known) > 0 and bool(are_negligible(known[:, None])[0])
+
+
+def _negligible(source: Source, names: Sequence[str]) -> list[str]:
+    """Return a note on columns that can't be told from constant ones, if there are any."""
+    if not names:
+        return []
+    listed = ", ".join(map(repr, names[:NAMED])) + ", …" * (len(names) > NAMED)
+    return [
+        f"{source.name}: the values of {listed} differ by less than {NEGLIGIBLE:g}, which counts "
+        "as no difference; write them in a smaller unit if it matters"
+    ]
 
 
 def _target_scaling(source: Source, parts: Sequence[np.ndarray], dtype: str) -> Scaling | None:
@@ -122,13 +157,18 @@ def _target_scaling(source: Source, parts: Sequence[np.ndarray], dtype: str) -> 
         return None
     with np.errstate(over="ignore", invalid="ignore"):
         target = statistics(parts[0], "standard")
-        finite = target.is_finite
+        finite = target.is_finite & np.isfinite(np.square(target.width))  # errors are squared
         for y in parts:
             finite = finite & np.isfinite(y.astype(dtype)).all(axis=0)
-    if not finite.all():
-        label = f", label {source.label[int(np.argmin(finite))]!r}" * bool(source.label)
-        raise InputError(
-            f"{source.name}{label}: its values are too large to be learnt in {dtype}; write them "
-            "in a larger unit"
-        )
+    apart = (target.width >= np.finfo(dtype).tiny) & ~are_negligible(parts[0])
+    for fits, what, unit in (
+        (finite, "values are too large", "larger"),
+        (apart, "values differ by too little", "smaller"),
+    ):
+        if not fits.all():
+            label = f", label {source.label[int(np.argmin(fits))]!r}" if source.label else ""
+            raise InputError(
+                f"{source.name}{label}: its {what} to be learnt in {dtype}; write them in a "
+                f"{unit} unit"
+            )
     return target

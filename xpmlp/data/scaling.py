@@ -11,6 +11,10 @@ from xpmlp.errors import InputError, unknown_name
 QUANTILES = 100
 DEVIATION = 1 / math.sqrt(12)  # of ranks from 0 to 1
 LONG_TAIL = 6.0
+NEGLIGIBLE = (
+    1e-290  # below it differences have lost their digits, or nothing can be divided by them
+)
+FAR = 400  # powers of 2, of which the square, times the rows, is well within float64
 
 
 def scale_parts(
@@ -53,12 +57,13 @@ def statistics(x: np.ndarray, scale: str) -> Scaling:
         by 100 quantiles of them; over these values it has mean 0 and deviation 1.
     auto: `quantile` for a column with a long tail, where a value is more than 6 deviations from
         the mean, and `standard` for any other.
-    A column that is constant is only shifted, so it becomes 0.
+    A column that is constant, or whose values differ by less than 1e-290, is only shifted, so it
+    becomes 0, or as good as 0.
     """
     if scale == "none":
         return _as_they_are(x.shape[1])
     low, high = x.min(axis=0).astype(np.float64), x.max(axis=0).astype(np.float64)
-    constant = low == high
+    constant = high - low < NEGLIGIBLE
     if scale == "quantile":
         return _with_ranks(_varying(constant, low, low, high - low), x, ~constant)
     if scale == "unit":
@@ -66,11 +71,7 @@ def statistics(x: np.ndarray, scale: str) -> Scaling:
     mean = x.mean(axis=0, dtype=np.float64)
     if scale == "center":
         return _varying(constant, low, mean, np.ones(len(mean)))
-    squares = sum(
-        np.square(x[start : start + ROWS_AT_ONCE] - mean).sum(axis=0)
-        for start in range(0, len(x), ROWS_AT_ONCE)
-    )
-    deviation = np.sqrt(squares / len(x))
+    deviation = _deviation(x, mean, high - low)
     standard = _varying(constant, low, mean, deviation)
     if scale == "standard":
         return standard
@@ -78,7 +79,30 @@ def statistics(x: np.ndarray, scale: str) -> Scaling:
         near = np.maximum(high - mean, mean - low) <= LONG_TAIL * deviation
         return _with_ranks(standard, x, ~(constant | near & np.isfinite(deviation)))
     first, median, third = np.percentile(x, (25, 50, 75), axis=0).astype(np.float64)
-    return _varying(constant, low, median, np.where(first == third, deviation, third - first))
+    between = third - first
+    return _varying(constant, low, median, np.where(between < NEGLIGIBLE, deviation, between))
+
+
+def are_negligible(x: np.ndarray) -> np.ndarray:
+    """Tell which columns of x (N, D) vary, but by less than 1e-290: (D,)."""
+    low, high = x.min(axis=0).astype(np.float64), x.max(axis=0).astype(np.float64)
+    with np.errstate(over="ignore"):
+        negligible: np.ndarray = (low < high) & (high - low < NEGLIGIBLE)
+    return negligible
+
+
+def _deviation(x: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Return the deviation (D,) of columns that spread so far.
+
+    Of a spread whose square leaves float64 it is computed in a unit near it, a power of 2.
+    """
+    exponent = np.frexp(spread)[1]
+    unit = np.where(np.abs(exponent) > FAR, exponent, 0)
+    squares = np.zeros(len(mean))
+    for start in range(0, len(x), ROWS_AT_ONCE):
+        centered = x[start : start + ROWS_AT_ONCE] - mean
+        squares += np.square(np.ldexp(centered, -unit) if unit.any() else centered).sum(axis=0)
+    return np.ldexp(np.sqrt(squares / len(x)), unit)
 
 
 def _as_they_are(columns: int) -> Scaling:
@@ -98,9 +122,18 @@ def _with_ranks(scaling: Scaling, x: np.ndarray, ranked: np.ndarray) -> Scaling:
         return scaling
     quantiles = np.full((QUANTILES, len(ranked)), np.nan)
     for column in np.flatnonzero(ranked):
-        quantiles[:, column] = _quantiles(np.unique(x[:, column]))
+        quantiles[:, column] = _quantiles(_different(x[:, column]))
     shift, width = np.where(ranked, 0.5, scaling.shift), np.where(ranked, DEVIATION, scaling.width)
     return Scaling(shift, width, quantiles)
+
+
+def _different(values: np.ndarray) -> np.ndarray:
+    """Return the different values (N,) in order, with 0 for those as good as 0.
+
+    No two are then so near that nothing can be divided by their difference.
+    """
+    different: np.ndarray = np.unique(np.where(np.abs(values) < NEGLIGIBLE, 0, values))
+    return different
 
 
 def _quantiles(values: np.ndarray) -> np.ndarray:
