@@ -7,7 +7,7 @@ import numpy as np
 from tests.made_columns import category, date, number
 from tests.test_export_tables import table_net
 from xpmlp.data.dataset import Rows
-from xpmlp.pages.tables import mistakes_table
+from xpmlp.pages.tables import class_table, mistakes_table
 
 COLUMNS = [
     number("age", 39.5, None, 50, 20),
@@ -46,3 +46,20 @@ def test_mistakes_of_a_plain_matrix_have_its_features():
     page = mistakes_table(run)
     for text in ("a", "b", "1", "5", "4", "6.5"):
         assert f">{text}<" in page, text
+
+
+def test_of_many_classes_those_with_the_most_rows_have_a_line():
+    """Classes 100 to 299 have two rows each, the others one; all are right."""
+    y = np.concatenate([np.arange(300), np.arange(100, 300)])
+    names = tuple(f"c{i}" for i in range(300))
+    run = SimpleNamespace(
+        model=SimpleNamespace(class_names=names),
+        data=SimpleNamespace(test=Rows(np.zeros((500, 1)), y)),
+        test=SimpleNamespace(logits=np.eye(300)[y]),
+    )
+    page = class_table(run)
+    assert ">c100<" in page
+    assert ">c299<" in page
+    assert ">c99<" not in page
+    assert "The 200 classes with the most rows, of 300; the mean is of all of them" in page
+    assert page.count(">1.0000<") == 3 * 201

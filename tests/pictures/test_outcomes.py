@@ -43,6 +43,22 @@ def test_many_classes_have_no_counts(classes, texts, tmp_path):
     save(figure, tmp_path / "confusion.png")
 
 
+def test_of_very_many_classes_those_with_the_most_mistakes_are_drawn():
+    """Class 5000 + i is taken for 9000 + i, i + 1 times, and is right once."""
+    times = np.arange(1, 41)
+    true = np.concatenate([np.arange(10_000), np.repeat(5000 + np.arange(40), times)])
+    predicted = np.concatenate([np.arange(10_000), np.repeat(9000 + np.arange(40), times)])
+    axes = confusion_matrix(true, predicted, [f"c{i}" for i in range(10_000)]).axes[0]
+    drawn = [tick.get_text() for tick in axes.get_yticklabels()]
+    assert drawn == [f"c{start + i}" for start in (5000, 9000) for i in range(8, 40)]
+    shares = axes.images[0].get_array()
+    assert shares.shape == (64, 64)
+    np.testing.assert_allclose(shares.diagonal()[:32], 1 / (times[8:] + 1))
+    np.testing.assert_allclose(shares[:32, 32:].diagonal(), times[8:] / (times[8:] + 1))
+    title = "\n64 of 10,000 classes, those with the most mistakes"
+    assert axes.get_title(loc="left").endswith(title)
+
+
 def test_worst_mistakes_by_hand():
     true = np.array([0, 1, 2, 0, 1])
     predicted = np.array([1, 1, 0, 2, 0])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from xpmlp.data.dataset import Rows
+from xpmlp.pictures import regions
 from xpmlp.pictures.regions import (
     Panel,
     chosen_outputs,
@@ -72,6 +73,19 @@ def test_regions_are_the_predictions(outputs, loss, classes):
         centre = LOW + (np.array([column, row]) + 0.5) / 20 * (HIGH - LOW)
         expected = int(net.predict(centre[None])[0])
         assert nearest_colour(image[row, column], colours) == expected
+
+
+def test_very_many_classes_are_shaded_in_parts_and_named_in_part(monkeypatch):
+    net = model(60, "softmax_cross_entropy")
+    whole = region_image(net, LOW, HIGH, class_colours(60), grid=20)
+    monkeypatch.setattr(regions, "OUTPUTS_AT_ONCE", 60 * 7)
+    parts = region_image(net, LOW, HIGH, class_colours(60), grid=20)
+    np.testing.assert_allclose(parts, whole, rtol=1e-12)
+    monkeypatch.undo()
+    figure = decision_regions(net, rows(net, 30), NO_ROWS)
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts[39:41] == ["class c39", "and 20 more classes"]
+    assert "class c40" not in texts
 
 
 def test_regions_fade_with_certainty():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from xpmlp.errors import InputError
 from xpmlp.evaluation.intervals import Interval, wilson_interval
 from xpmlp.evaluation.rows import EvaluationRows
 from xpmlp.training.evaluation import Evaluation
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LISTED = 10
+SHOWN_CLASSES = 100  # in the text
+MATRIX_CLASSES = 1_000  # of which a whole matrix goes into JSON
+LARGEST_MATRIX = 10_000
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -137,21 +141,40 @@ class ClassReport(Report):
 
     @cached_property
     def confusion_matrix(self) -> np.ndarray:
-        """The count of rows of each true class (rows) and predicted class (columns), (C, C)."""
+        """The count of rows of each true class (rows) and predicted class (columns), (C, C).
+
+        Raises InputError for more than 10,000 classes.
+        """
         classes = len(self.model.class_names)
+        if classes > LARGEST_MATRIX:
+            raise InputError(
+                f"a confusion matrix of {classes:,} classes has {classes**2:,} entries; "
+                "confusions(None) has those that aren't 0"
+            )
         counts = np.bincount(self.true * classes + self.predicted, minlength=classes**2)
         return counts.reshape(classes, classes)
 
     def confusions(self, limit: int | None = LISTED) -> list[Confusion]:
         """Return the most frequent confusions, the most frequent first."""
-        names, counts = self.model.class_names, self.confusion_matrix
-        wrong = counts - np.diag(np.diag(counts))
-        order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
-        pairs = [divmod(int(i), len(names)) for i in order if wrong.flat[i]]
+        names, wrong = self.model.class_names, self.predicted != self.true
+        pairs = np.stack([self.true[wrong], self.predicted[wrong]], axis=1)
+        found, counts = np.unique(pairs, axis=0, return_counts=True)
+        of_class = np.bincount(self.true, minlength=len(names))
+        order = np.argsort(-counts, kind="stable")[:limit]
         return [
-            Confusion(names[t], names[p], int(wrong[t, p]), float(wrong[t, p] / counts[t].sum()))
-            for t, p in pairs
+            Confusion(names[t], names[p], int(rows), float(rows / of_class[t]))
+            for (t, p), rows in zip(found[order].tolist(), counts[order], strict=True)
         ]
+
+    @cached_property
+    def of_classes(self) -> np.ndarray:
+        """Precision, recall, F1 and the rows of each class, (4, C); 0 where there is none."""
+        from sklearn.metrics import precision_recall_fscore_support
+
+        figures = precision_recall_fscore_support(
+            self.true, self.predicted, labels=range(len(self.model.class_names)), zero_division=0
+        )
+        return np.stack(figures)
 
     @property
     def measures(self) -> dict[str, float | None]:
@@ -159,48 +182,63 @@ class ClassReport(Report):
         return {"loss": self.loss, "accuracy": self.accuracy}
 
     def details(self) -> dict[str, Any]:
-        """Return interval, figures of each class, confusion matrix, most frequent confusions."""
-        from sklearn.metrics import precision_recall_fscore_support
+        """Return interval, figures of each class, confusion matrix, most frequent confusions.
 
+        The matrix is None of more than 1,000 classes, as `left_out` then says.
+        """
         names, interval = self.model.class_names, self.interval
-        columns = precision_recall_fscore_support(
-            self.true, self.predicted, labels=range(len(names)), zero_division=0
-        )
-        figures = ("precision", "recall", "f1", "rows")
+        few = len(names) <= MATRIX_CLASSES
         return {
             "accuracy_interval": list(interval) if interval else None,
             "right": self.right,
             "classes": [
-                {"name": name, **dict(zip(figures, row, strict=True))}
-                for name, *row in zip(names, *(c.tolist() for c in columns), strict=True)
+                {"name": name, "precision": p, "recall": r, "f1": f1, "rows": int(rows)}
+                for name, (p, r, f1, rows) in zip(names, self.of_classes.T.tolist(), strict=True)
             ],
-            "confusion_matrix": self.confusion_matrix.tolist(),
+            "confusion_matrix": self.confusion_matrix.tolist() if few else None,
             "confusions": [confusion._asdict() for confusion in self.confusions()],
+            **({} if few else {"left_out": f"the confusion matrix of {len(names):,} classes"}),
         }
 
     def body(self) -> str:
-        """Return loss, accuracy, scikit-learn's report, and the most frequent confusions."""
-        from sklearn.metrics import classification_report
+        """Return loss, accuracy, scikit-learn's report, and the most frequent confusions.
 
+        Of more than 100 classes the report is of those with the most rows.
+        """
         interval, wrong = self.interval, len(self.true) - self.right
         sure = f", 95 % interval {interval}" if interval else ""
-        table = classification_report(
-            self.true,
-            self.predicted,
-            labels=range(len(self.model.class_names)),
-            target_names=[" ".join(name.split()) for name in self.model.class_names],
-            digits=4,
-            zero_division=0,
-        )
         return "\n".join(
             [
                 f"loss      {loss_text(self.loss)}",
                 f"accuracy  {self.accuracy:.4f}{sure}, {count(wrong, 'mistake')}",
                 "",
-                table.rstrip("\n"),
+                *self._class_lines(),
                 *self._confusion_lines(),
             ]
         )
+
+    def _class_lines(self) -> list[str]:
+        from sklearn.metrics import classification_report
+
+        names = [" ".join(name.split()) for name in self.model.class_names]
+        if len(names) <= SHOWN_CLASSES:
+            labels = range(len(names))
+            options: dict[str, Any] = {"labels": labels, "target_names": names, "zero_division": 0}
+            report = classification_report(self.true, self.predicted, digits=4, **options)
+            return str(report).rstrip("\n").split("\n")
+        chosen = most_frequent(self.of_classes[3], SHOWN_CLASSES)
+        width = max(*(len(names[i]) for i in chosen), len("macro avg"))
+        means = [*self.of_classes[:3].mean(axis=1), len(self.true)]
+        rows = [(names[i], self.of_classes[:, i]) for i in chosen] + [("macro avg", means)]
+        return [
+            f"{'':{width}}  precision    recall  f1-score   support",
+            *(
+                f"{name:>{width}}{p:11.4f}{r:10.4f}{f1:10.4f}{n:10.0f}"
+                for name, (p, r, f1, n) in rows
+            ),
+            f"the {len(chosen)} classes with the most rows, of {len(names):,}; the average is of "
+            "all of them",
+        ]
 
     def _confusion_lines(self) -> list[str]:
         found = self.confusions()
@@ -216,6 +254,11 @@ class ClassReport(Report):
                 for pair, c in zip(pairs, found, strict=True)
             ),
         ]
+
+
+def most_frequent(rows: np.ndarray, limit: int) -> np.ndarray:
+    """Return the classes with the most rows (C,), up to `limit` of them, in their order."""
+    return np.sort(np.argsort(-rows, kind="stable")[:limit])
 
 
 class LargeError(NamedTuple):

@@ -175,13 +175,14 @@ def _indices(known: tuple[str, ...], chosen: EvaluationRows) -> np.ndarray:
     names, y = chosen.data.class_names, chosen.rows.y
     if not names:
         names, y = _whole_numbers(chosen)
-    unknown = [name for name in names if name not in known]
+    place_of = {name: place for place, name in enumerate(known)}
+    unknown = [name for name in names if name not in place_of]
     if unknown:
         raise InputError(
             f"{chosen.data.name} has {count(len(unknown), 'label')} that the model doesn't know: "
             f"{_listed(unknown)}; its {len(known)} classes are {_listed(known)}"
         )
-    indices: np.ndarray = np.array([known.index(name) for name in names])[y]
+    indices: np.ndarray = np.array([place_of[name] for name in names])[y]
     return indices
 
 

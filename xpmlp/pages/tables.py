@@ -10,7 +10,7 @@ from xpmlp.data.dataset import Rows
 from xpmlp.data.tables.describing import TITLES, TableAbout
 from xpmlp.data.tables.restoring import entries as table_entries
 from xpmlp.evaluation.intervals import wilson_interval
-from xpmlp.evaluation.reports import ClassReport, ValueReport
+from xpmlp.evaluation.reports import ClassReport, ValueReport, most_frequent
 from xpmlp.evaluation.rows import part_of
 from xpmlp.pages.parts import Markup, Row, element, joined, table
 from xpmlp.pictures.outcomes import worst_mistakes
@@ -22,6 +22,7 @@ from xpmlp.training.spread import PARTS
 from xpmlp.training.texts import loss_text, setting_text, value_text
 
 SHOWN_SEEDS = 200
+SHOWN_CLASSES = 200
 SHOWN_MISTAKES = 10
 SHOWN_FEATURES = 8
 SHOWN_COLUMNS = 200
@@ -97,15 +98,23 @@ def class_table(run: FinishedRun) -> str:
     if not run.model.class_names or run.test is None:
         return ""
     report = ClassReport(run.model, part_of(run.data), run.test)
-    classes = report.details()["classes"]
-    measures = ("precision", "recall", "f1")
+    names, of_classes = run.model.class_names, report.of_classes
+    shown = most_frequent(of_classes[3], SHOWN_CLASSES)
     rows = [
-        [of["name"], *(f"{of[name]:.4f}" for name in measures), f"{of['rows']:,}"] for of in classes
+        [names[i], *(f"{measure:.4f}" for measure in of_classes[:3, i]), f"{of_classes[3, i]:,.0f}"]
+        for i in shown
     ]
-    means = [f"{np.mean([of[name] for of in classes]):.4f}" for name in measures]
+    means = [f"{mean:.4f}" for mean in of_classes[:3].mean(axis=1)]
     last = ["mean", *means, f"{len(report.true):,}"]
     heading = ("class", "precision", "recall", "F1", "rows")
-    return table("Precision, recall and F1 of each class", heading, rows, last=[last])
+    box = table("Precision, recall and F1 of each class", heading, rows, last=[last])
+    if len(names) <= SHOWN_CLASSES:
+        return box
+    note = (
+        f"The {SHOWN_CLASSES} classes with the most rows, of {len(names):,}; the mean is of all of "
+        "them, and xpmlp.evaluate --json has the figures of each."
+    )
+    return joined([box, element("p", note, "soft")])
 
 
 def values_tables(run: FinishedRun) -> str:

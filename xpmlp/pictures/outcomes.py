@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COUNTED_CLASSES = 15
+DRAWN_CLASSES = 64
 SHOWN_MISTAKES = 25
 MISTAKES_PER_ROW = 5
 DRAWN_VALUES = 5000
@@ -41,21 +42,25 @@ def confusion_matrix(
 
     true, predicted: class indices (N,). part: what the title calls the rows. Colours are shares
     of the true class, on a square root scale that shows rare mistakes; the counts are written
-    for up to 15 classes.
+    for up to 15 classes. Of more than 64 classes those with the most mistakes are drawn.
     """
     from matplotlib.colors import PowerNorm
     from sklearn import metrics
 
-    count = len(class_names)
-    counts = metrics.confusion_matrix(true, predicted, labels=range(count))
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    names = [printable(name, 18) for name in class_names]
+    drawn = _most_mistaken(true, predicted, len(class_names))
+    count = len(drawn)
+    counts = metrics.confusion_matrix(true, predicted, labels=drawn)
+    of_class = np.bincount(true, minlength=len(class_names))[drawn]
+    shares = counts / np.maximum(of_class[:, None], 1)
+    names = [printable(class_names[i], 18) for i in drawn]
     side = min(3.4 + 0.42 * count, 11)
     on = sheet(ax, (side + 1.2, side))
     (axes,) = on.axes
     image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1))
     accuracy = np.mean(true == predicted)
     title = f"{part} accuracy {accuracy:.4f}, {len(true):,} rows".lstrip()
+    if count < len(class_names):
+        title += f"\n{count} of {len(class_names):,} classes, those with the most mistakes"
     dress(axes, "predicted class", "true class")
     on.title(axes, title)
     axes.grid(visible=False)
@@ -76,6 +81,14 @@ def confusion_matrix(
             )
     add_colour_bar(on.figure, image, axes, "share of the true class", ticks=SHARE_TICKS)
     return on.figure
+
+
+def _most_mistaken(true: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Return up to 64 classes in their order: those in the most mistakes, then the most rows."""
+    wrong = true != predicted
+    of_class, taken = (np.bincount(y[wrong], minlength=classes) for y in (true, predicted))
+    order = np.lexsort((-np.bincount(true, minlength=classes), -(of_class + taken)))
+    return np.sort(order[:DRAWN_CLASSES])
 
 
 def worst_mistakes(

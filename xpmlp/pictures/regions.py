@@ -34,6 +34,8 @@ DRAWN_TEST = 500
 FAINTEST, STRONGEST = 0.12, 0.5
 MARGIN, WIDE_MARGIN, FEW_ROWS = 0.08, 0.25, 20
 LARGEST_MARKER = 130
+NAMED_CLASSES = 40
+OUTPUTS_AT_ONCE = 20_000_000  # of the points of the plane
 PANEL_INCHES = 3.25
 IN_ONE_ROW = 3
 SHADES = "predicted class, paler where less certain"
@@ -198,13 +200,17 @@ class Plane:
         axes.scatter(x[:, 0], x[:, 1], color=self.colours[classes], **_style(marker))
 
     def patches(self) -> list["Artist"]:
-        """Return the legend's entries of the classes."""
+        """Return the legend's entries of the classes, of many of them the first 40."""
         from matplotlib.patches import Patch
 
-        return [
+        names = self.class_names[:NAMED_CLASSES]
+        entries: list[Artist] = [
             Patch(color=colour, label=f"class {printable(name, 24)}")
-            for name, colour in zip(self.class_names, self.colours, strict=True)
+            for name, colour in zip(names, self.colours, strict=False)
         ]
+        if more := len(self.class_names) - len(names):
+            entries.append(Patch(color="none", label=f"and {more:,} more classes"))
+        return entries
 
 
 def limits(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -230,14 +236,21 @@ def region_image(
 ) -> np.ndarray:
     """Return (grid, grid, 3): each cell's class colour, mixed with white by its certainty."""
     points = plane_points(low, high, grid)
-    logits = model.scaled_logits(points)
-    classes = decide(logits)
-    chosen = chosen_outputs(model.outputs_of(logits), classes)
+    most = max(1, OUTPUTS_AT_ONCE // len(colours))
+    parts = [_decided(model, points[i : i + most]) for i in range(0, len(points), most)]
+    classes, chosen = map(np.concatenate, zip(*parts, strict=True))
     chance = 1 / len(colours)
     certainty = np.clip((chosen - chance) / (1 - chance), 0, 1)[:, None]
     strength = FAINTEST + (STRONGEST - FAINTEST) * certainty
     image: np.ndarray = 1 - strength * (1 - colours[classes])
     return image.reshape(grid, grid, 3)
+
+
+def _decided(model: "Model", points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes (N,) of points and the outputs of these classes (N,)."""
+    logits = model.scaled_logits(points)
+    classes = decide(logits)
+    return classes, chosen_outputs(model.outputs_of(logits), classes)
 
 
 def chosen_outputs(outputs: np.ndarray, classes: np.ndarray) -> np.ndarray:

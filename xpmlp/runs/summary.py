@@ -102,7 +102,7 @@ def header(trainers: Sequence[Trainer]) -> str:
     parts = {"training": data.train, "validation": data.validation, "test": data.test}
     rows = ", ".join(f"{len(part):,} {name}" for name, part in parts.items())
     outputs = {
-        "classification": f"{len(data.class_names)} classes",
+        "classification": f"{len(data.class_names):,} classes",
         "multilabel": f"{data.n_outputs} labels of 0 or 1",
         "regression": "regression",
     }[data.task]

@@ -275,3 +275,10 @@ def test_any_labels_are_targets_or_one_line(columns, times, task):
     else:
         assert targets.y.shape[1] == len(columns)
         assert np.isfinite(targets.y).all()
+
+
+@pytest.mark.parametrize(("classes", "told"), [(1000, False), (1001, True)])
+def test_very_many_classes_are_told_of(classes, told):
+    note = learn([f"t{i % classes}" for i in range(3000)], "classification").note
+    expected = "label 'y': 1,001 different entries in 3,000 rows, and the net has an output for"
+    assert (expected in note) is told

@@ -19,6 +19,7 @@ from xpmlp.errors import InputError
 
 _FEW_CLASSES = 10
 _MANY_CLASSES = 50
+_SLOW_CLASSES = 1_000
 
 Wish = Literal["classification", "regression"]
 
@@ -78,8 +79,8 @@ def _one(raw: RawTable, place: int, column: Column, task: Wish | None, notes: li
         entries = int(np.count_nonzero(~column.missing))
         if len(column.levels) > _MANY_CLASSES and 2 * len(column.levels) > entries:
             raise InputError(
-                f"{raw.origin}, column {column.name!r}: {len(column.levels)} different texts in "
-                f"{entries} rows, such as {column.levels[0]!r}, are no classes; choose another "
+                f"{raw.origin}, column {column.name!r}: {len(column.levels):,} different texts in "
+                f"{entries:,} rows, such as {column.levels[0]!r}, are no classes; choose another "
                 "label with --label NAME, or insist with --task classification"
             )
         return _classes(raw, place, notes)
@@ -132,6 +133,12 @@ def _classes(raw: RawTable, place: int, notes: list[str]) -> Targets:
     ranks = np.empty(len(texts), np.int64)
     ranks[order] = np.arange(len(texts))
     keep = different.places >= 0
+    if len(texts) > _SLOW_CLASSES:
+        found = f"{len(texts):,} different entries in {np.count_nonzero(keep):,} rows"
+        notes.append(
+            f"label {different.name!r}: {found}, and the net has an output for each, which takes "
+            "long and much memory; --label NAME chooses another, --task regression fits numbers"
+        )
     return Targets("classification", ranks[different.places[keep]], names, keep, _note(keep, notes))
 
 
