@@ -3,10 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from xpmlp.data.array_source import Arrays, array_source
+from xpmlp.data.numpy_files import Archive, open_archive
 from xpmlp.data.source import Source
+from xpmlp.data.unpacking import USUAL_GIB, require_justified
 from xpmlp.errors import InputError
 
 _TRAIN = (
@@ -19,17 +19,19 @@ _VALIDATION = (("x_val", "y_val"), ("val_images", "val_labels"))
 _TEST = (("x_test", "y_test"), ("test_images", "test_labels"))
 
 
-def read_archive(path: Path, task: str | None = None) -> Source:
+def read_archive(
+    path: Path, task: str | None = None, max_unpacked: float = USUAL_GIB
+) -> Source:
     """Read an `.npz` archive of features and labels, in the names that people give them.
 
     x and y, images and labels, x_train and y_train, or train_images and train_labels are the
     training rows; x_val and y_val, or val_images and val_labels, those that validate; x_test and
     y_test, or test_images and test_labels, those that test; in any case of letters.
-    Arrays and task are as for `array_source`.
+    Arrays and task are as for `array_source`. max_unpacked: as of `load_dataset`.
 
     Raises InputError, naming the file and the array, for anything that can't be trained on.
     """
-    parts, unused = _read_parts(path)
+    parts, unused = _read_parts(path, max_unpacked)
     source = array_source(parts, str(path), task)
     if not unused:
         return source
@@ -37,31 +39,33 @@ def read_archive(path: Path, task: str | None = None) -> Source:
     return replace(source, note="; ".join(filter(None, (source.note, note))))
 
 
-def _read_parts(path: Path) -> tuple[dict[str, Arrays], list[str]]:
-    """Return the parts that there are, `train` first, and the names of arrays of no part.
+def _read_parts(path: Path, max_unpacked: float) -> tuple[dict[str, Arrays], list[str]]:
+    """Return the parts that there are, `train` first, and the names of arrays of no part."""
+    with open_archive(path) as archive:
+        chosen = _choose(archive)
+        used = [name for pair in chosen.values() for name in pair]
+        require_justified(path, sum(archive.headers[name].nbytes for name in used), max_unpacked)
+        parts = {
+            part: Arrays(archive.read(x), archive.read(y), x, y) for part, (x, y) in chosen.items()
+        }
+    return parts, sorted({*archive.headers} - {*used})
 
-    Whatever goes wrong in a foreign archive is its fault.
-    """
-    parts = {}
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            every = sorted(archive.files)
-            names = {name.lower(): name for name in every}
-            for part, pairs in (("train", _TRAIN), ("validation", _VALIDATION), ("test", _TEST)):
-                if pair := next((pair for pair in pairs if {*pair} <= {*names}), None):
-                    x, y = names[pair[0]], names[pair[1]]
-                    parts[part] = Arrays(archive[x], archive[y], x, y)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or 'damaged'}") from error
-    except Exception as error:
+
+def _choose(archive: Archive) -> dict[str, tuple[str, str]]:
+    """Return the names of features and labels of each part that there is, `train` first."""
+    names: dict[str, str] = {}
+    for name in sorted(archive.headers):
+        if other := names.get(name.lower()):
+            raise InputError(f"{archive.path}: holds both {other} and {name}; keep one of them")
+        names[name.lower()] = name
+    chosen = {}
+    for part, pairs in (("train", _TRAIN), ("validation", _VALIDATION), ("test", _TEST)):
+        if pair := next((pair for pair in pairs if {*pair} <= {*names}), None):
+            chosen[part] = (names[pair[0]], names[pair[1]])
+    if "train" not in chosen:
+        found = ", ".join(sorted(archive.headers)) or "nothing"
         raise InputError(
-            f"{path}: not a whole .npz archive of numbers and texts, as numpy.savez writes it"
-        ) from error
-    if "train" not in parts:
-        found = ", ".join(every) or "nothing"
-        raise InputError(
-            f"{path}: expected arrays x and y, or images and labels, x_train and y_train, "
+            f"{archive.path}: expected arrays x and y, or images and labels, x_train and y_train, "
             f"train_images and train_labels; found {found}"
         )
-    used = {name for arrays in parts.values() for name in (arrays.x_name, arrays.y_name)}
-    return parts, [name for name in every if name not in used]
+    return chosen

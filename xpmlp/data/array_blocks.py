@@ -1,30 +1,21 @@
 """Rows of IDX, `.npy` and `.npz` files in blocks, of which only one is in memory."""
 
 import math
-import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 import numpy as np
 
 from xpmlp.data.blocks import Block, Columns, OnNote, by, image_shape_of
 from xpmlp.data.idx import opened, read_at_most, read_header
 from xpmlp.data.image_sets import is_transposed
+from xpmlp.data.numpy_files import Archive, map_array, open_archive
+from xpmlp.data.unpacking import require_justified
 from xpmlp.errors import InputError
 
 _NAMES = ("x", "images")
 _PARTS = ("x_test", "test_images", "x_train", "train_images")
-
-
-class Header(NamedTuple):
-    """What the header of an array in NumPy's format says."""
-
-    shape: tuple[int, ...]
-    fortran_order: bool
-    dtype: np.dtype
 
 
 def idx_blocks(path: str, columns: Columns, batch_rows: int, on_note: OnNote) -> Iterator[Block]:
@@ -54,8 +45,7 @@ def npy_blocks(path: str, columns: Columns, batch_rows: int, on_note: OnNote) ->
     Raises InputError, naming the file, where it isn't whole or has another size.
     """
     del on_note
-    with _foreign(path, "a whole .npy file of numbers, as numpy.save writes it"):
-        array = np.lib.format.open_memmap(path, mode="r")
+    array = map_array(path)
     _check(array.shape, array.dtype, columns, path)
     yield from _slices(array, batch_rows, path)
 
@@ -69,67 +59,37 @@ def npz_blocks(path: str, columns: Columns, batch_rows: int, on_note: OnNote) ->
 
     Raises InputError, naming the file, where it isn't whole or has no such array.
     """
-    kind = "a whole .npz archive of numbers, as numpy.savez writes it"
-    with _foreign(path, kind), zipfile.ZipFile(path) as archive:
-        name = _choose(archive, path, on_note)
-        with archive.open(f"{name}.npy") as stream:
-            header = _read_header(stream)
-            shape, dtype = header.shape, header.dtype
-            _check(shape, dtype, columns, path)
-            if header.fortran_order:
-                array = np.frombuffer(stream.read(), dtype).reshape(shape, order="F")
-                yield from _slices(array, batch_rows, path)
-            else:
-                yield from _pieces(stream, shape, dtype, batch_rows, path)
-                stream.read(1)  # the end, at which the checksum is compared
+    with open_archive(path) as archive:
+        name = _choose(archive, on_note)
+        shape, fortran_order, dtype = header = archive.headers[name]
+        _check(shape, dtype, columns, path)
+        if fortran_order:
+            require_justified(path, header.nbytes)
+            yield from _slices(archive.read(name), batch_rows, path)
+            return
+        with archive.rows(name) as stream:
+            yield from _pieces(stream, shape, dtype, batch_rows, path)
+            stream.read(1)  # the end, at which the checksum is compared
 
 
-@contextmanager
-def _foreign(path: str, expected: str) -> Iterator[None]:
-    """Turn whatever goes wrong with a foreign file into InputError."""
-    try:
-        yield
-    except InputError:
-        raise
-    except (ValueError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"{path}: not {expected}") from error
-    except (zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path}: not {expected}: {error}") from error
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
-
-
-def _choose(archive: zipfile.ZipFile, path: str, on_note: OnNote) -> str:
+def _choose(archive: Archive, on_note: OnNote) -> str:
     """Return the name of the array that holds the rows."""
-    headers = {}
-    for member in archive.namelist():
-        if member.endswith(".npy"):
-            with archive.open(member) as stream:
-                headers[member.removesuffix(".npy")] = _read_header(stream)
-    names = {name.lower(): name for name in headers}
+    names = {name.lower(): name for name in archive.headers}
     for wanted in _NAMES:
         if wanted in names:
             return names[wanted]
     for wanted in _PARTS:
         if wanted in names:
-            on_note(f"{path}: the rows of {names[wanted]} are taken")
+            on_note(f"{archive.path}: the rows of {names[wanted]} are taken")
             return names[wanted]
-    tables = [name for name, header in headers.items() if len(header.shape) > 1]
+    tables = [name for name, header in archive.headers.items() if len(header.shape) > 1]
     if len(tables) == 1:
         return tables[0]
-    found = ", ".join(f"{name} {header.shape}" for name, header in headers.items()) or "nothing"
+    found = ", ".join(f"{name} {header.shape}" for name, header in archive.headers.items())
     raise InputError(
-        f"{path}: expected an array x or images, or a single one of 2 dimensions or more; "
-        f"found {found}"
+        f"{archive.path}: expected an array x or images, or a single one of 2 dimensions or more; "
+        f"found {found or 'nothing'}"
     )
-
-
-def _read_header(stream: IO[bytes]) -> Header:
-    version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_2_0
-    if version == (1, 0):
-        read = np.lib.format.read_array_header_1_0
-    return Header(*read(stream))
 
 
 def _check(shape: tuple[int, ...], dtype: np.dtype, columns: Columns, path: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from xpmlp.data.dataset import Dataset
 from xpmlp.data.places import Places, places
+from xpmlp.data.unpacking import USUAL_GIB
 from xpmlp.data.wishes import Wishes, check_choices
 from xpmlp.errors import DataUnavailableError, InputError, unknown_name
 
@@ -69,6 +70,7 @@ def load_dataset(
     features: Sequence[str] = (),
     drop: Sequence[str] = (),
     header: bool | None = None,
+    max_unpacked: float = USUAL_GIB,
 ) -> Dataset:
     """Load a data set by name, or a table of your own: a file by its path, or one of Python's.
 
@@ -86,6 +88,8 @@ def load_dataset(
     dtype: `float32` or `float64`, that of x.
     label, task, features, drop, header: what to take a table of your own for, as `Wishes` says;
         the rest is told from the table, and `about` and `note` of the data set say how.
+    max_unpacked: the GiB that a file of your own may unpack to, where that is more than 20 times
+        its size.
 
     `auto` is MNIST, or scikit-learn's digits where MNIST can't be had, as the note then says.
 
@@ -95,7 +99,7 @@ def load_dataset(
     _check_names(label, features, drop)
     from xpmlp.data.prepare import prepare
 
-    wishes = Wishes(label, cast(Any, task), tuple(features), tuple(drop), header)
+    wishes = Wishes(label, cast(Any, task), tuple(features), tuple(drop), header, max_unpacked)
     source = _load(name, places(data_dir), seed, wishes)
     return Dataset(**prepare(source, validation, scale, seed, dtype))
 
@@ -113,7 +117,7 @@ def _load(name: Any, where: Places, seed: int, wishes: Wishes) -> "Source":
         from xpmlp.data.tables.loading import load_table
 
         return load_table(name, wishes, seed)
-    if wishes != Wishes():
+    if wishes.task or wishes.name_columns:
         raise InputError(
             f"{name} is no table of your own; label, task, features, drop and header go with those"
         )

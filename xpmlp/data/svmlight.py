@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from xpmlp.data.blocks import Block, Columns, OnNote
-from xpmlp.data.idx import opened
+from xpmlp.data.idx import opened, read_at_most
+from xpmlp.data.unpacking import USUAL_GIB, most_bytes, require_justified
 from xpmlp.errors import InputError
 
 SUFFIXES = (".svm", ".libsvm", ".svmlight")
-_MOST_BYTES = 1 << 33
 
 
 def svmlight_blocks(
@@ -26,27 +26,31 @@ def svmlight_blocks(
         yield Block(rows, path, "row", range(start, start + len(rows)))
 
 
-def read_svmlight(path: Path, width: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+def read_svmlight(
+    path: Path, width: int | None = None, max_unpacked: float = USUAL_GIB
+) -> tuple[np.ndarray, np.ndarray]:
     """Return features (N, D) and labels, (N,) numbers or (N, L) of 0 and 1, both float64.
 
     width: D, where that is known, of which the last columns may be absent, as they are 0.
+    max_unpacked: as of `load_dataset`, of the text and of the dense table.
     Read by scikit-learn, packed by gzip or not; places count from 0 or 1, whichever the file
-    shows. Raises InputError, with the line, for a file that is none such, and for one that is too
-    wide to be held whole.
+    shows. Raises InputError, with the line or row, for a file that is none such, or holds no
+    finite numbers, and for one that is too wide to be held whole.
     """
     with opened(path) as stream:
-        content = stream.read()
+        content = bytes(read_at_most(stream, most_bytes(path, max_unpacked) + 1))
+    require_justified(path, len(content), max_unpacked)
     try:
         x, labels = _parse(content, width)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise InputError(_complaint(path, content, error)) from error
     if not x.shape[0]:
         raise InputError(f"{path}: holds no rows")
-    if 8 * x.shape[0] * x.shape[1] > _MOST_BYTES:
-        raise InputError(
-            f"{path}: {x.shape[0]:,} rows of {x.shape[1]:,} features are more than fit in memory "
-            "as a dense table; keep the columns that matter"
-        )
+    for values, places in ((x.data, x.tocoo().row), (labels, range(len(labels)))):
+        if not np.isfinite(values).all():
+            row = int(places[int(np.argmin(np.isfinite(values)))])
+            raise InputError(f"{path}, row {row + 1}: NaN and infinity are no numbers to learn")
+    require_justified(path, 8 * x.shape[0] * x.shape[1], max_unpacked)
     return x.toarray(), labels
 
 
@@ -63,11 +67,11 @@ def _parse(content: bytes, width: int | None = None) -> tuple[Any, np.ndarray]:
     return x, y
 
 
-def _complaint(path: Path, content: bytes, error: ValueError) -> str:
+def _complaint(path: Path, content: bytes, error: Exception) -> str:
     for number, line in enumerate(content.splitlines(), start=1):
         try:
             _parse(line)
-        except ValueError as reason:
+        except (ValueError, OverflowError) as reason:
             return (
                 f"{path}, line {number}: expected a label and pairs place:value, as "
                 f"'1 3:0.5 7:2', got {line[:40].decode(errors='replace')!r} ({reason})"

@@ -3,6 +3,7 @@
 from typing import Literal, NamedTuple, get_args
 
 from xpmlp.data.rows import SCALES
+from xpmlp.data.unpacking import USUAL_GIB
 from xpmlp.errors import InputError, unknown_name
 
 Task = Literal["classification", "regression"]
@@ -15,7 +16,7 @@ class Wishes(NamedTuple):
 
     label: the column to learn, by its name or number, `first` or `last`, or several with commas.
     task: `classification` or `regression`. features: the columns to learn from. drop: those to
-    leave out. header: whether the first line has the names.
+    leave out. header: whether the first line has the names. max_unpacked: as of `load_dataset`.
     """
 
     label: str | None = None
@@ -23,6 +24,12 @@ class Wishes(NamedTuple):
     features: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     header: bool | None = None
+    max_unpacked: float = USUAL_GIB
+
+    @property
+    def name_columns(self) -> bool:
+        """Whether they are of a table with named columns."""
+        return self != Wishes(task=self.task, max_unpacked=self.max_unpacked)
 
 
 def check_choices(scale: str | None, seed: int, dtype: str, task: str | None) -> None:

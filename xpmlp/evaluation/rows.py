@@ -91,6 +91,7 @@ def other_rows(
             seed=config.data_seed,
             dtype="float32" if model.image_shape else "float64",  # either holds bytes as they are
             task=None if dataset in dataset_names() else _wished_task(model),
+            max_unpacked=config.max_unpacked,
         )
         chosen = part_of(data, part)
     _check_columns(model, chosen.data)

@@ -23,7 +23,7 @@ def rows_of_table(model: Model, path: Path, part: str | None, config: Config) ->
     the model's, and where no row has a label.
     """
     known = known_of(model)
-    raw = read_raw(path, known=known.columns.names)
+    raw = read_raw(path, known=known.columns.names, max_unpacked=config.max_unpacked)
     order, notes = match(raw, known.columns, model.label, labelled=True)
     columns = read_known(raw, order, known)
     labels = label_places(raw, order, model.label)

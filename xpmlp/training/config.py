@@ -16,6 +16,7 @@ from xpmlp.backends.registry import (
     check_matmul_precision,
 )
 from xpmlp.data.dataset import SCALES
+from xpmlp.data.unpacking import USUAL_GIB
 from xpmlp.data.wishes import TASKS
 from xpmlp.errors import InputError, did_you_mean, unknown_name
 from xpmlp.nn.dropout import dropout_rates
@@ -101,6 +102,12 @@ class Config:
     drop: tuple[str, ...] = option((), "table", "leave these columns out", str, metavar="COLUMN")
     header: str | None = option(
         None, "table", "is the first line names? else told from it", str, choices=("yes", "no")
+    )
+    max_unpacked: float = option(
+        USUAL_GIB,
+        "table",
+        "GiB that a file may unpack to, where that is more than 20 times its size",
+        metavar="GIB",
     )
 
     hidden: tuple[int, ...] = left_to_data(
@@ -373,6 +380,7 @@ def _check_values(config: Config) -> None:
         ("seeds", all(seed >= 0 for seed in config.seeds), "0 or more"),
         ("seeds", len({*config.seeds}) == len(config.seeds), "different from each other"),
         ("tiles", config.tiles is None or config.tiles >= 1, "1 or more"),
+        ("max_unpacked", config.max_unpacked > 0, "above 0"),
         ("data_seed", 0 <= config.data_seed < 2**32, "from 0 to 4294967295"),
     )
     for name, good, expected in limits:

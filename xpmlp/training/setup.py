@@ -36,6 +36,7 @@ def load_for(config: Config) -> Dataset:
         features=config.features,
         drop=config.drop,
         header=None if config.header is None else config.header == "yes",
+        max_unpacked=config.max_unpacked,
     )
 
 

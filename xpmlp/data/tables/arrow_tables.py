@@ -12,6 +12,7 @@ from pyarrow import types as kinds
 from xpmlp.data.tables.entries import with_nulls
 from xpmlp.data.tables.header import names_of
 from xpmlp.data.tables.raw import Place, RawTable
+from xpmlp.data.unpacking import require_justified
 from xpmlp.errors import InputError
 
 _ARROW_MARK, _FEATHER_1_MARK = b"ARROW1", b"FEA1"
@@ -37,15 +38,25 @@ _OTHERS = (
 )
 
 
-def parquet_tables(path: str, rows: int) -> Iterator[RawTable]:
+def parquet_tables(
+    path: str, rows: int, max_unpacked: float | None = None
+) -> Iterator[RawTable]:
     """Yield the rows of a Parquet file, up to `rows` at a time.
 
+    max_unpacked: GiB, as of `load_dataset`; None: all that there is.
     Raises InputError for a file that isn't whole, or a column that can't be used.
     """
     options = {"pre_buffer": False, "buffer_size": _BUFFER_BYTES}
     with _reading(path, "Parquet"), parquet.ParquetFile(path, **options) as file:
+        if max_unpacked:
+            require_justified(path, _unpacked(file.metadata), max_unpacked)
         batches = (pa.Table.from_batches([batch]) for batch in file.iter_batches(rows))
         yield from _raw(file.schema_arrow, batches, path, "Parquet")
+
+
+def _unpacked(about: parquet.FileMetaData) -> int:
+    groups = (about.row_group(i) for i in range(about.num_row_groups))
+    return sum(group.total_byte_size for group in groups)
 
 
 def arrow_tables(path: str) -> Iterator[RawTable]:

@@ -38,36 +38,41 @@ def load_table(table: Any, wishes: Wishes, seed: int = 0) -> Source:
 def _source(table: Any, wishes: Wishes, seed: int) -> Source:
     path = Path(table).expanduser() if isinstance(table, str | Path) else None
     if path and path.is_dir():
-        _refuse_wishes(path, wishes._replace(task=None))
+        _refuse_wishes(path, wishes)
         return read_folder(path, seed)
     if path and path.suffix.lower() == ".npz":
         _refuse_wishes(path, wishes)
-        return replace(read_archive(path, wishes.task), own=True)
+        return replace(read_archive(path, wishes.task, wishes.max_unpacked), own=True)
     if path and Path(path.name.lower().removesuffix(".gz")).suffix in SUFFIXES:
         _refuse_wishes(path, wishes)
-        return _of_svmlight(path, wishes.task)
+        return _of_svmlight(path, wishes)
     texts = wishes.task == "classification"  # of which 1.50 is another than 1.5
-    raw = read_raw(path or table, header=wishes.header, fractions=not texts)
+    raw = read_raw(
+        path or table,
+        header=wishes.header,
+        fractions=not texts,
+        max_unpacked=wishes.max_unpacked,
+    )
     if len(raw.names) < 2:
         raise InputError(
             f"{raw.origin}: expected at least one feature and a label, got {len(raw.names)} column"
         )
     images = image_table(raw.names)
-    if images and images.label is not None and wishes == Wishes(task=wishes.task):
+    if images and images.label is not None and not wishes.name_columns:
         return _of_images(raw, images.label, images.shape, wishes.task)
     return _of_columns(raw, wishes)
 
 
 def _refuse_wishes(path: Path, wishes: Wishes) -> None:
-    if wishes != Wishes(task=wishes.task):
+    if wishes.name_columns:
         raise InputError(
             f"{path} has no named columns; label, features, drop and header go with tables"
         )
 
 
-def _of_svmlight(path: Path, task: str | None) -> Source:
-    x, labels = read_svmlight(path)
-    targets = array_targets(labels, str(path), task)
+def _of_svmlight(path: Path, wishes: Wishes) -> Source:
+    x, labels = read_svmlight(path, max_unpacked=wishes.max_unpacked)
+    targets = array_targets(labels, str(path), wishes.task)
     names = tuple(f"x{i}" for i in range(1, x.shape[1] + 1))
     return Source(
         str(path),

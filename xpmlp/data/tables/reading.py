@@ -14,6 +14,7 @@ from xpmlp.data.tables.arrow_tables import arrow_tables, frame_tables, parquet_t
 from xpmlp.data.tables.endings import ARROW, PACKED, PARQUET, TEXT
 from xpmlp.data.tables.raw import Place, RawTable
 from xpmlp.data.tables.text_tables import text_tables
+from xpmlp.data.unpacking import USUAL_GIB, require_justified
 from xpmlp.errors import InputError
 
 _STREAMED_BYTES = 1 << 20
@@ -24,7 +25,8 @@ _READ_ROWS = 1 << 17
 class _Manner(NamedTuple):
     """How to read: as `read_raw` says; in chunks of some `size` bytes, or of up to `rows` rows.
 
-    ahead: whether several chunks are read at once.
+    ahead: whether several chunks are read at once. max_unpacked: GiB, as of `load_dataset`, of
+    what is held whole; None: of what is not.
     """
 
     size: int
@@ -33,6 +35,7 @@ class _Manner(NamedTuple):
     known: Sequence[str]
     fractions: bool = False
     ahead: bool = False
+    max_unpacked: float | None = None
 
 
 def read_raw(
@@ -41,6 +44,7 @@ def read_raw(
     header: bool | None = None,
     known: Sequence[str] = (),
     fractions: bool = False,
+    max_unpacked: float = USUAL_GIB,
 ) -> RawTable:
     """Read a whole table.
 
@@ -52,10 +56,11 @@ def read_raw(
     known: names that make a line a header where header is None.
     fractions: read columns of text files that only have numbers with a point, and not only whole
         ones, as float64: faster, in less memory, but 1.50 is no longer told from 1.5.
+    max_unpacked: as of `load_dataset`.
 
     Raises InputError, with the file and mostly the line, for what can't be read.
     """
-    manner = _Manner(_READ_BYTES, _READ_ROWS, header, known, fractions, ahead=True)
+    manner = _Manner(_READ_BYTES, _READ_ROWS, header, known, fractions, True, max_unpacked)
     pieces = list(_pieces(source, manner))
     if any(len({*map(_type, parts)}) > 1 for parts in _by_column(pieces)):
         pieces = list(_pieces(source, manner._replace(fractions=False)))
@@ -82,12 +87,16 @@ def stream_raw(
 def _pieces(source: Any, manner: _Manner) -> Iterator[RawTable]:
     """Yield pieces of at least one row."""
     name = shown(str(source)) if isinstance(source, str | Path) else "the table"
-    empty = True
+    rows = size = 0
+    packed = isinstance(source, str | Path) and name == str(source)
     for piece in _tables(source, name, manner):
+        size += sum(column.nbytes for column in piece.columns)
+        if packed and manner.max_unpacked:
+            require_justified(name, size, manner.max_unpacked)
+        rows += len(piece)
         if len(piece):
-            empty = False
             yield piece
-    if empty:
+    if not rows:
         raise InputError(f"{name}: holds no rows")
 
 
@@ -101,7 +110,7 @@ def _tables(source: Any, name: str, manner: _Manner) -> Iterator[RawTable]:
     _require_file(path)
     lower = path.name.lower()
     if lower.endswith(PARQUET):
-        return parquet_tables(name, manner.rows)
+        return parquet_tables(name, manner.rows, manner.max_unpacked)
     if lower.endswith(ARROW):
         return arrow_tables(name)
     for ending in PACKED:
