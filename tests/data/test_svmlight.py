@@ -31,10 +31,10 @@ def test_several_labels(tmp_path):
         ("1 1:1\n1 3:1 2:1\n", "line 2: "),
         ("", "holds no rows"),
         ("1 1000000:1\n" * 2000, "unpack to 14.9 GiB.*--max-unpacked 15"),
-            ("1 1:1\n2 0:0 1:0\n3 1:inf\n", "row 3: NaN and infinity"),
-            ("1 1:1\nnan 1:1\n", "row 2: NaN and infinity"),
-            ("1 1:1\n1 99999999999:1\n", "line 2: expected a label"),
-            ("99999999999999999999 99999999999999999999:1\n", "line 1: expected a label"),
+        ("1 1:1\n2 0:0 1:0\n3 1:inf\n", "row 3: NaN and infinity"),
+        ("1 1:1\nnan 1:1\n", "row 2: NaN and infinity"),
+        ("1 1:1\n1 99999999999:1\n", "line 2: expected a label"),
+        ("99999999999999999999 99999999999999999999:1\n", "line 1: expected a label"),
     ],
 )
 def test_what_is_refused(tmp_path, text, words):

@@ -19,9 +19,7 @@ _VALIDATION = (("x_val", "y_val"), ("val_images", "val_labels"))
 _TEST = (("x_test", "y_test"), ("test_images", "test_labels"))
 
 
-def read_archive(
-    path: Path, task: str | None = None, max_unpacked: float = USUAL_GIB
-) -> Source:
+def read_archive(path: Path, task: str | None = None, max_unpacked: float = USUAL_GIB) -> Source:
     """Read an `.npz` archive of features and labels, in the names that people give them.
 
     x and y, images and labels, x_train and y_train, or train_images and train_labels are the

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Literal, NamedTuple
 
 import numpy as np
 
@@ -32,7 +32,7 @@ class Header(NamedTuple):
         return math.prod(self.shape) * self.dtype.itemsize
 
     @property
-    def order(self) -> str:
+    def order(self) -> Literal["C", "F"]:
         """As NumPy's functions have it."""
         return "F" if self.fortran_order else "C"
 
@@ -76,10 +76,10 @@ class Archive:
             stream.read(1)  # the end, at which the checksum is compared
         if len(values) < header.nbytes:
             raise ValueError(f"{name}: {_promised(header)}")
-        array = np.frombuffer(values, header.dtype).reshape(header.shape, order=header.order)  # type: ignore[call-overload]
         if header.dtype.kind == "U" and not _are_characters(values, header.dtype):
             raise ValueError(f"{name} has texts of codes that are no characters")
-        return array
+        flat: np.ndarray = np.frombuffer(values, header.dtype)
+        return flat.reshape(header.shape, order=header.order)
 
 
 @contextmanager
@@ -103,8 +103,7 @@ def map_array(path: str | Path) -> np.ndarray:
             raise ValueError(f"{_promised(header)}, but {end - start:,} follow it")
         if not header.nbytes:
             return np.empty(header.shape, header.dtype)
-        shape, order = header.shape, header.order
-        return np.memmap(path, header.dtype, "r", start, shape, order)  # type: ignore[call-overload, no-any-return]
+        return np.memmap(path, header.dtype, "r", start, header.shape, header.order)
 
 
 def read_header(stream: IO[bytes], name: str) -> Header:

@@ -1,5 +1,6 @@
 """A trained network on the host: what predicts, is saved, and is opened again."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from xpmlp.data.dataset import Rows, Scaling, Task
+from xpmlp.data.kinds import check_kinds
 from xpmlp.data.tables.columns import Column
 from xpmlp.data.tables.preparing import feature_names, matrix
 from xpmlp.data.tables.rules import ColumnRule
@@ -19,11 +21,32 @@ from xpmlp.nn.network import hidden_activations, propagate
 from xpmlp.training.describing import model_lines
 from xpmlp.training.inputs import require_scaling, scaled, scaled_rows
 from xpmlp.training.inside import Activations, ModelGradients, activations_of, gradients_of
-from xpmlp.training.tensors import Tensors, pack, read_tensors, unpack, write_tensors
+from xpmlp.training.tensors import (
+    Tensors,
+    pack,
+    read_tensors,
+    require_finite,
+    require_tensors,
+    unpack,
+    write_tensors,
+)
 from xpmlp.types import Params
 
 FORMAT = "xpmlp-model-1"
 TABLE_FORMAT = "xpmlp-model-2"  # what a reader of the other would predict wrongly with
+
+_ARCHITECTURE = {
+    "sizes": [int],
+    "activations": [str],
+    "loss": str,
+    "dataset": str,
+    "scale": str,
+    "class_names": [str],
+    "feature_names": [str],
+    "image_shape": ([int], None),
+    "columns": [dict],
+    "label": [str],
+}
 
 
 @dataclass(frozen=True, repr=False)
@@ -192,23 +215,21 @@ class Model(Described):
 
     @classmethod
     def _unpack(cls, tensors: Tensors, about: dict[str, Any]) -> "Model":
+        check_kinds(about, _ARCHITECTURE, ("columns", "label"))
         sizes, image_shape = about["sizes"], about["image_shape"]
-        params = unpack("layers", tensors, n_layers=len(sizes) - 1)
-        shapes = [(layer.W.shape, layer.b.shape) for layer in params]
-        if shapes != [((d, h), (h,)) for d, h in pairwise(sizes)]:
-            raise ValueError(f"its arrays have shapes {shapes}, its sizes are {sizes}")
+        columns = tuple(map(ColumnRule.from_dict, about.get("columns", ())))
+        _check_sizes(about, columns)
+        _check_tensors(tensors, sizes)
         if about["loss"] not in LOSSES:
             raise unknown_name("loss", about["loss"], LOSSES)
-        columns = tuple(map(ColumnRule.from_dict, about.get("columns", ())))
-        if columns and len(feature_names(columns)) != sizes[0]:
-            raise ValueError(f"its columns become {len(feature_names(columns))}, not {sizes[0]}")
+        params = unpack("layers", tensors, n_layers=len(sizes) - 1)
         return cls(
             params=params,
             activations=hidden_activations(about["activations"], len(sizes) - 2),
             loss=about["loss"],
             class_names=tuple(about["class_names"]),
             feature_names=tuple(about["feature_names"]),
-            image_shape=(image_shape[0], image_shape[1]) if image_shape else None,
+            image_shape=tuple(image_shape) if image_shape else None,
             dataset=about["dataset"],
             scale=about["scale"],
             scaling=_unpack_scaling("inputs", tensors),
@@ -216,6 +237,58 @@ class Model(Described):
             target=_unpack_scaling("target", tensors),
             label=tuple(about.get("label", ())),
         )
+
+
+def _check_sizes(about: dict[str, Any], columns: Sequence[ColumnRule]) -> None:
+    """Raise ValueError where what a file says of inputs and outputs can not be true."""
+    sizes, image_shape = about["sizes"], about["image_shape"]
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(f"its sizes are {sizes}, expected two or more from 1 on")
+    inputs, outputs = sizes[0], sizes[-1]
+    fitting: dict[str, tuple[int, ...]] = {
+        "class_names": (0, max(outputs, 2)),
+        "feature_names": (0, inputs),
+        "label": (0, 1, outputs),
+    }
+    for name, counts in fitting.items():
+        if len(found := about.get(name, ())) not in counts:
+            raise ValueError(f"its {name} are {len(found)}, its sizes {sizes}")
+    if image_shape is not None and (len(image_shape) != 2 or math.prod(image_shape) != inputs):
+        raise ValueError(f"its images are of {image_shape} pixels, its sizes {sizes}")
+    if columns and len(feature_names(columns)) != inputs:
+        raise ValueError(f"its columns become {len(feature_names(columns))}, not {inputs}")
+
+
+def _check_tensors(tensors: Tensors, sizes: Sequence[int]) -> None:
+    """Raise ValueError or KeyError where the arrays of a file are not those of a model."""
+    shapes: dict[str, tuple[int | None, ...]] = {}
+    for i, (d, h) in enumerate(pairwise(sizes)):
+        shapes |= {f"layers.{i}.W": (d, h), f"layers.{i}.b": (h,)}
+    layers = tuple(shapes)
+    for prefix, size in (("inputs", sizes[0]), ("target", sizes[-1])):
+        if any(name.startswith(f"{prefix}.") for name in tensors):
+            shapes |= {f"{prefix}.shift": (size,), f"{prefix}.width": (size,)}
+    if "inputs.shift" in shapes:
+        shapes["inputs.quantiles"] = (None, sizes[0])
+    require_tensors(tensors, shapes, optional=("inputs.quantiles",))
+    for prefix in ("layers.", "inputs.shift", "inputs.width", "target."):
+        require_finite(tensors, prefix)
+    if len(dtypes := {str(tensors[name].dtype) for name in layers}) > 1:
+        raise ValueError(f"its layers are of {' and '.join(sorted(dtypes))}")
+    for name in ("inputs.width", "target.width"):
+        if name in tensors and not tensors[name].all():
+            raise ValueError(f"its {name} holds 0, by which nothing can be divided")
+    quantiles = tensors.get("inputs.quantiles")
+    if quantiles is not None and not _are_quantiles(quantiles):
+        raise ValueError("its inputs.quantiles are not two or more in rising order for a column")
+
+
+def _are_quantiles(quantiles: np.ndarray) -> bool:
+    """Tell whether each column (Q,) rises, or is NaN as a whole."""
+    unranked = np.isnan(quantiles).all(axis=0)
+    with np.errstate(invalid="ignore"):
+        rises = (np.diff(quantiles, axis=0) >= 0).all(axis=0) & np.isfinite(quantiles).all(axis=0)
+    return len(quantiles) >= 2 and bool((unranked | rises).all())
 
 
 def _pack_scaling(prefix: str, scaling: Scaling | None) -> Tensors:

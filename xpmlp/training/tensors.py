@@ -1,17 +1,20 @@
 """Trees of arrays in safetensors files: flat names in, trees out, writes that can't be torn."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
+from xpmlp.data.kinds import read_json
 from xpmlp.errors import InputError
 from xpmlp.files import write_whole
 from xpmlp.types import Affine, Params
 
 METADATA_KEY = "xpmlp"
+DTYPES = ("F64", "F32", "I64", "I32", "U64", "U32")
+REMEDY = "take it from a copy, or train anew"
 Tensors = dict[str, np.ndarray]
 Built = TypeVar("Built")
 
@@ -67,18 +70,61 @@ def read_tensors(
     try:
         with safe_open(str(path), framework="numpy") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: _tensor(file, name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} is not a whole safetensors file: {error}") from error
+        raise InputError(f"{path} is not a whole safetensors file: {error}; {REMEDY}") from error
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: {error}; {REMEDY}") from error
     try:
-        about = dict(json.loads(metadata.get(METADATA_KEY, "{}")))
+        about = read_json(metadata.get(METADATA_KEY, "{}"))
         if about.get("format") in formats:
             return build(tensors, about)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+        reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+        raise InputError(f"{path} is damaged: {reason}; {REMEDY}") from error
     found = about.get("format") or "something else"
     raise InputError(f"{path} holds {found}, not {' or '.join(formats)}")
+
+
+def require_tensors(
+    tensors: Tensors, shapes: Mapping[str, tuple[int | None, ...]], optional: Collection[str] = ()
+) -> None:
+    """Raise ValueError for a tensor of another shape, or of no finite floats, and for further ones.
+
+    shapes: by name; None stands for any number. optional: the names that may be missing.
+    Raises KeyError where another is missing.
+    """
+    if further := sorted({*tensors} - {*shapes}):
+        raise ValueError(f"it holds {', '.join(further[:4])}, which is no part of it")
+    for name, shape in shapes.items():
+        if name in optional and name not in tensors:
+            continue
+        found = tensors[name]
+        fits = len(found.shape) == len(shape) and all(
+            wanted in (None, size) for wanted, size in zip(shape, found.shape, strict=True)
+        )
+        if not fits:
+            wanted = " x ".join("N" if size is None else str(size) for size in shape)
+            raise ValueError(f"its {name} has the shape {found.shape}, expected {wanted}")
+        if found.dtype.kind != "f":
+            raise ValueError(f"its {name} is of {found.dtype}, expected float32 or float64")
+
+
+def require_finite(tensors: Tensors, prefix: str) -> None:
+    """Raise ValueError where a tensor whose name begins so holds NaN or infinity."""
+    for name, tensor in tensors.items():
+        if name.startswith(prefix) and not np.isfinite(tensor).all():
+            raise ValueError(f"its {name} holds NaN or infinity")
+
+
+def _tensor(file: Any, name: str) -> np.ndarray:
+    """Read a tensor of a type that xpmlp writes."""
+    dtype = file.get_slice(name).get_dtype()
+    if dtype not in DTYPES:
+        raise ValueError(f"its {name} is of {dtype}, expected one of {', '.join(DTYPES)}")
+    tensor: np.ndarray = file.get_tensor(name)
+    return tensor

@@ -26,7 +26,9 @@ def main() -> int:
     except ImportError:
         atheris = None
     if atheris is not None and not asked.blind:
-        with atheris.instrument_imports(include=["xpmlp", "zipfile", "tomllib", "json", "numpy.lib"]):
+        with atheris.instrument_imports(
+            include=["xpmlp", "zipfile", "tomllib", "json", "numpy.lib"]
+        ):
             import xpmlp.data.registry
             import xpmlp.data.streaming
             import xpmlp.data.tables.loading

@@ -82,7 +82,7 @@ class Trial:
 
 
 def _where(error: BaseException) -> str:
-    """Return an error, and the last place of ours that it came from, the same for the same fault."""
+    """Return an error and the last place of ours that it came from."""
     places = traceback.extract_tb(error.__traceback__)
     ours = [place for place in places if "/xpmlp/" in place.filename] or places
     place = ours[-1]

@@ -38,9 +38,7 @@ _OTHERS = (
 )
 
 
-def parquet_tables(
-    path: str, rows: int, max_unpacked: float | None = None
-) -> Iterator[RawTable]:
+def parquet_tables(path: str, rows: int, max_unpacked: float | None = None) -> Iterator[RawTable]:
     """Yield the rows of a Parquet file, up to `rows` at a time.
 
     max_unpacked: GiB, as of `load_dataset`; None: all that there is.

@@ -1,11 +1,23 @@
 """What becomes of one column of a table: the rule that a model keeps."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
+from xpmlp.data.kinds import check_kinds
 from xpmlp.data.tables.columns import Kind
+
+_KINDS = {
+    "name": str,
+    "kind": str,
+    "notation": str,
+    "levels": [str],
+    "kept": int,
+    "rare": bool,
+    "fill": float,
+    "missing": bool,
+}
 
 
 @dataclass(frozen=True)
@@ -74,7 +86,30 @@ class ColumnRule:
 
     @classmethod
     def from_dict(cls, about: dict[str, Any]) -> "ColumnRule":
-        """Return a rule again. Raises TypeError or ValueError for what is none."""
-        if about["kind"] not in get_args(Kind):
-            raise ValueError(f"no column is of kind {about['kind']!r}")
-        return cls(**{**about, "levels": tuple(about["levels"])})
+        """Return a rule again. Raises TypeError, KeyError or ValueError for what is none."""
+        check_kinds(about, _KINDS)
+        rule = cls(**{**about, "levels": tuple(about["levels"])})
+        if not rule._is_sound():
+            raise ValueError(f"the rule of its column {rule.name!r} can't be: {rule}")
+        return rule
+
+    def _is_sound(self) -> bool:
+        """Tell whether its parts fit its kind, of which texts are none."""
+        from xpmlp.data.tables.notation import DATES, NUMBERS
+
+        levels = len(self.levels)
+        if levels != len({*self.levels}) or not (self.kind == "category" or self._has_no_kept()):
+            return False
+        match self.kind:
+            case "number":
+                return self.notation in (*NUMBERS, "")
+            case "date":
+                return self.notation in (*DATES, "")
+            case "yes/no":
+                return levels == 2
+            case "category":
+                return 0 <= self.kept <= levels and self.rare == (self.kept < levels)
+        return False
+
+    def _has_no_kept(self) -> bool:
+        return not self.kept and not self.rare

@@ -41,6 +41,7 @@ THOUSANDS_POINTS = _first("thousands point", "plain", "decimal comma")
 
 _WITH_COMMA = [notation for notation, signs in NUMBERS.items() if signs.decimal == ","]
 _WITH_POINT = [notation for notation, signs in NUMBERS.items() if signs.decimal == "."]
+_USUAL = {"number": "plain", "date": "YYYY-MM-DD"}  # of columns that were made in Python
 _MOSTLY = 0.8
 _FEW_NUMBERS = 20
 _FEW_TEXTS = 64
@@ -159,6 +160,7 @@ def read_as(
     if kind == "yes/no" and pa.types.is_boolean(values.type):
         return Column(name, kind, _floats(values), levels, notation)
     texts = to_texts(name, values, place)
+    notation = notation or _USUAL.get(kind, "")
     if kind == "number" and notation == "plain" and (numbers := _cast(texts)) is not None:
         return Column(name, kind, numbers, levels, notation)
     different = Different.of(name, texts, place)
