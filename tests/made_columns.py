@@ -17,7 +17,7 @@ def date(name, *days):
     """A column of dates: days as texts, None where one is missing."""
     days = np.array(["NaT" if day is None else day for day in days], "datetime64[D]")
     values = np.where(np.isnat(days), np.nan, days.astype(np.int64))
-    return Column(name, "date", values.astype(np.float64), notation="%Y-%m-%d")
+    return Column(name, "date", values.astype(np.float64), notation="YYYY-MM-DD")
 
 
 def yes_or_no(name, *texts, levels=("no", "yes")):

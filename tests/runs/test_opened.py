@@ -1,6 +1,5 @@
 """Runs that are opened again are those that were trained, and a folder that is none is refused."""
 
-import json
 
 import numpy as np
 import pytest
@@ -212,10 +211,13 @@ def test_several_seeds(tmp_path):
         (lambda f: (f / "config.toml").unlink(), "holds no config.toml; give the folder"),
         (lambda f: (f / "config.toml").write_text("x ="), "config.toml is not a TOML file"),
         (lambda f: (f / "config.toml").write_text("hiden = [3]"), "unknown option 'hiden'"),
-        (lambda f: (f / "summary.json").write_text("{"), "summary.json is not a whole JSON file"),
+        (lambda f: (f / "summary.json").write_text("{"), "summary.json is damaged: Expecting"),
         (lambda f: (f / "summary.json").unlink(), "holds no summary.json, as the run did not come"),
         (lambda f: (f / "history.csv").unlink(), "or write all results anew: xpmlp train --resume"),
-        (lambda f: (f / "summary.json").write_text("[]"), "summary.json must hold one JSON object"),
+        (
+            lambda f: (f / "summary.json").write_text("[]"),
+            "summary.json is damaged: expected one JSON object",
+        ),
         (lambda f: (f / "history.csv").write_text("a,b"), "history.csv, line 1: expected the col"),
     ],
 )
@@ -241,6 +243,26 @@ def test_what_is_no_run(folder, tmp_path):
         xpmlp.load(str(folder))
 
 
-def test_figures_of_a_summary_that_are_odd_are_no_trouble(folder):
-    (folder / "summary.json").write_text(json.dumps({"best_epoch": "first"}))
-    assert xpmlp.load(folder).test_score is None
+@pytest.mark.parametrize(
+    ("summary", "says"),
+    [
+        ('{"best_epoch": "first"}', "its best_epoch is 'first', expected a whole number or null"),
+        ('{"test_loss": NaN}', "NaN is no number"),
+        (f'{{"test_loss": 1{"0" * 400}}}', "its test_loss is 1000"),
+        ('{"test_accuracy": [1]}', r"its test_accuracy is \[1\], expected a finite number or null"),
+        ('{"learning_rates": {}}', "its learning_rates is {}, expected a list"),
+        ('{"learning_rates": [{"since": 0}]}', "a learning rate lacks 'learning_rate'"),
+        ('{"failure": 1}', "its failure is 1, expected a text or null"),
+        ('{"a": ' + "[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_figures_of_another_type_are_refused(folder, summary, says):
+    (folder / "summary.json").write_text(summary)
+    with pytest.raises(InputError, match=f"summary.json is damaged: .*{says}"):
+        xpmlp.load(folder)
+
+
+def test_figures_that_were_not_known_once_may_be_missing(folder):
+    (folder / "summary.json").write_text('{"best_epoch": 7}')
+    run = xpmlp.load(folder)
+    assert (run.test_score, run.plans) == (None, ())

@@ -1,6 +1,5 @@
 """Runs that are opened again: what was trained, read back from its folder."""
 
-import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from xpmlp.data.dataset import Dataset, Scaling
+from xpmlp.data.kinds import check_kinds, read_json
 from xpmlp.errors import InputError
 from xpmlp.runs.directory import (
     CHECKPOINT,
@@ -30,7 +30,20 @@ from xpmlp.training.problem import fingerprint_of, same_labels
 from xpmlp.training.rates import RatePlan
 from xpmlp.training.scoring import evaluate_model
 from xpmlp.training.setup import load_for
+from xpmlp.training.spread import PARTS
 from xpmlp.training.texts import named_seeds
+
+_PLAN = {"learning_rate": float, "lr_schedule": str, "lr_decay": float, "since": int, "begins": int}
+_FIGURES = {
+    "dataset": str,
+    "best_epoch": (int, None),
+    "learning_rates": [dict],
+    "interrupted": bool,
+    "threads": (int, None),
+    **dict.fromkeys(("failure", "device", "device_name", "backend", "library"), (str, None)),
+    **dict.fromkeys(("blas", "compile", "python", "xpmlp"), (str, None)),
+    **{f"{part}_{kind}": (float, None) for part in PARTS for kind in Score._fields},
+}
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -102,7 +115,8 @@ class OpenedRun(Shown):
     @property
     def plans(self) -> tuple[RatePlan, ...]:
         """The plans of the learning rate as the summary has them, () where it doesn't."""
-        return tuple(RatePlan(**plan) for plan in self.summary.get("learning_rates", ()))
+        plans = self.summary.get("learning_rates", ())
+        return tuple(RatePlan(*(plan[name] for name in RatePlan._fields)) for plan in plans)
 
     @property
     def test_score(self) -> Score | None:
@@ -213,11 +227,15 @@ def _are_equal(a: np.ndarray | None, b: np.ndarray | None) -> bool:
 
 def _summary(path: Path) -> dict[str, Any]:
     try:
-        summary = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
+        summary = read_json((path / SUMMARY).read_text(encoding="utf-8"))
+        check_kinds(summary, _FIGURES, optional=_FIGURES)
+        for plan in summary.get("learning_rates", ()):
+            check_kinds(plan, _PLAN)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path / SUMMARY} is not a whole JSON file: {error}") from error
-    if not isinstance(summary, dict):
-        raise InputError(f"{path / SUMMARY} must hold one JSON object, the run's figures")
+    except OSError as error:
+        raise InputError(f"{path / SUMMARY} can't be read: {error.strerror}") from error
+    except (KeyError, ValueError) as error:
+        reason = f"a learning rate lacks {error}" if isinstance(error, KeyError) else error
+        raise InputError(f"{path / SUMMARY} is damaged: {reason}") from error
     return summary

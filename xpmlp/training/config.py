@@ -303,10 +303,12 @@ LEFT_TO_DATA = tuple(
 def read_toml(path: str | Path) -> dict[str, Any]:
     """Read a TOML file's table. Raises InputError where it is missing or damaged."""
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"can't read the configuration {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except RecursionError as error:
+        raise InputError(f"{path} is not a TOML file: it is nested too deeply") from error
+    except ValueError as error:  # also of bytes that are no UTF-8, and of too long numbers
         raise InputError(f"{path} is not a TOML file: {error}") from error
 
 

@@ -1,5 +1,6 @@
 """How a field of the config is declared, and how the command line reads one."""
 
+import reprlib
 import sys
 from argparse import ArgumentTypeError
 from dataclasses import field, fields
@@ -55,7 +56,7 @@ def refuse_unknown(options: Options) -> Options:
     names = [item.name for item in fields(options)]
 
     @wraps(made)
-    def checked(self: Any, *values: Any, **named: Any) -> None:
+    def checked(self: Any, /, *values: Any, **named: Any) -> None:
         for name in named:
             if name not in names:
                 raise unknown_name("option", name, names)
@@ -86,8 +87,14 @@ def check_types(config: Any) -> None:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    if isinstance(value, int) and not _is_in_64_bits(value):
+        return f"a whole number of {value.bit_length()} bits"
+    text = reprlib.repr(value)
     return f"a {type(value).__name__}" if "\n" in text else text
+
+
+def _is_in_64_bits(number: int) -> bool:
+    return -(1 << 63) <= number < 1 << 63
 
 
 def _is_a(kind: type, value: Any) -> bool:
@@ -95,4 +102,6 @@ def _is_a(kind: type, value: Any) -> bool:
         return False
     if kind is float:
         return isinstance(value, float | int) and abs(value) <= sys.float_info.max
+    if kind is int:
+        return isinstance(value, int) and _is_in_64_bits(value)
     return isinstance(value, kind)

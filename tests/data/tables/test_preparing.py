@@ -206,8 +206,12 @@ def test_a_rule_is_json():
     for rule in fit_rules(PEOPLE):
         assert ColumnRule.from_dict(json.loads(json.dumps(rule.to_dict()))) == rule
     about = fit_rules(PEOPLE)[0].to_dict()
-    with pytest.raises(ValueError, match="no column is of kind 'colour'"):
-        ColumnRule.from_dict(about | {"kind": "colour"})
+    for damage in ({"kind": "colour"}, {"kind": "text"}, {"notation": "a"}, {"kept": 1}):
+        with pytest.raises(ValueError, match="the rule of its column 'age' can't be"):
+            ColumnRule.from_dict(about | damage)
+    for name, value in {"name": 1, "levels": "ab", "kept": True, "fill": None}.items():
+        with pytest.raises(ValueError, match=f"its {name} is .*, expected"):
+            ColumnRule.from_dict(about | {name: value})
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ class ColumnRule:
         check_kinds(about, _KINDS)
         rule = cls(**{**about, "levels": tuple(about["levels"])})
         if not rule._is_sound():
-            raise ValueError(f"the rule of its column {rule.name!r} can't be: {rule}")
+            raise ValueError(f"the rule of its column {rule.name!r} can't be")
         return rule
 
     def _is_sound(self) -> bool:
