@@ -1,6 +1,5 @@
 """Runs that are opened again are those that were trained, and a folder that is none is refused."""
 
-
 import numpy as np
 import pytest
 

@@ -130,7 +130,7 @@ def test_a_rate_that_is_set_on_the_way_is_of_the_steps_that_are_left(short_piece
 
 
 def test_a_divergence_is_told_at_the_end_of_its_piece(short_pieces):
-    """Weights of 1e307 · 1e3 are infinite; nothing of the epoch stays, so a smaller rate goes on."""
+    """Weights of 1e307 · 1e3 are infinite; nothing of it stays, so a smaller rate goes on."""
     data, backend = make_dataset(dtype="float32"), load_or_skip("numpy")
     data = replace(data, train=replace(data.train, x=data.train.x * np.float32(1e3)))
     wild = CONFIG.replace(hidden=(), dropout=0.0, optimizer="sgd", lr_schedule="constant")

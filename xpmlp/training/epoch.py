@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from xpmlp.backends.base import Backend, EpochPlan
-from xpmlp.errors import RunError
+from xpmlp.errors import InputError, RunError
 from xpmlp.leaves import map_tree
 from xpmlp.training.evaluation import Score
 from xpmlp.training.history import EpochRecord
@@ -197,6 +197,15 @@ def _piece(plan: EpochPlan, begin: int, end: int) -> EpochPlan:
     rows = slice(begin * plan.batch_size, end * plan.batch_size)
     order = None if plan.order is None else plan.order[..., rows]
     return EpochPlan(order, plan.batch_size, plan.learning_rates[begin:end])
+
+
+def checked_order(order: np.ndarray, rows: int) -> np.ndarray:
+    """Return the row order (N,) of an epoch. Raises InputError for what is none of N rows."""
+    if order.ndim != 1 or order.dtype.kind not in "iu" or (order < 0).any():
+        raise InputError(f"an order must be row numbers, got {order.dtype} {order.shape}")
+    if len(order) != rows or order.max() >= rows:
+        raise InputError(f"an order must have each of {rows} rows, numbered from 0")
+    return order
 
 
 def _joined(

@@ -1,7 +1,7 @@
-"""Weights to begin with that another net has learnt."""
+"""Weights to begin with: drawn, or those that another net has learnt."""
 
 from collections.abc import Iterator, Sequence
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,10 @@ import numpy as np
 
 from xpmlp.data.dataset import Dataset, Scaling
 from xpmlp.errors import InputError
+from xpmlp.nn.initializers import initialize
+from xpmlp.training.config import Config
 from xpmlp.training.model import Model
+from xpmlp.training.problem import Problem
 from xpmlp.types import Affine, Params
 
 MODEL = "model.safetensors"
@@ -135,3 +138,24 @@ def _same_scaling(one: Scaling | None, other: Scaling | None) -> bool:
         a is b or (a is not None and b is not None and np.array_equal(a, b, equal_nan=True))
         for a, b in pairs
     )
+
+
+def drawn_params(config: Config, problem: Problem, rng: np.random.Generator) -> Params:
+    """Return parameters that are drawn as a config says, for the net of a problem."""
+    return initialize(
+        np,
+        rng,
+        problem.sizes,
+        activations=problem.objective.activations,
+        init=config.init,
+        std=config.init_std,
+        bias_std=config.init_bias_std,
+    )
+
+
+def check_shapes(params: Params, sizes: Sequence[int]) -> None:
+    """Raise InputError for parameters that are not those of a net of these widths."""
+    expected = list(pairwise(sizes))
+    given = [tuple(layer.W.shape) for layer in params]
+    if given != expected or any(layer.b.shape != layer.W.shape[-1:] for layer in params):
+        raise InputError(f"weights of shapes {given} don't fit the net's {expected}")

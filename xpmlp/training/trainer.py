@@ -1,10 +1,9 @@
 """The training loop: epochs of compiled steps, evaluation after each, and what came of it."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,6 @@ from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.described import Described, Lines
 from xpmlp.errors import DivergenceError, InputError, RunError
 from xpmlp.leaves import map_leaves, map_tree
-from xpmlp.nn.initializers import initialize
 from xpmlp.training.checkpoint import Checkpoint, require_checkpoint
 from xpmlp.training.compiling import decided
 from xpmlp.training.config import LARGEST, RESUMABLE, Config
@@ -22,32 +20,18 @@ from xpmlp.training.defaults import filled
 from xpmlp.training.describing import trainer_lines
 from xpmlp.training.diverging import remedy, what_went_first
 from xpmlp.training.early_stopping import EarlyStopping
-from xpmlp.training.epoch import EpochResult, train_epoch
+from xpmlp.training.epoch import EpochResult, checked_order, train_epoch
 from xpmlp.training.evaluation import Evaluation, Score
 from xpmlp.training.history import EpochRecord, History
-from xpmlp.training.initial import starting_params
+from xpmlp.training.initial import check_shapes, drawn_params, starting_params
 from xpmlp.training.model import Model
 from xpmlp.training.pieces import Unfinished
 from xpmlp.training.problem import Problem
 from xpmlp.training.rates import RatePlan, same_rates
+from xpmlp.training.standing import Standing
 from xpmlp.training.step import TrainState, metric_names
 from xpmlp.training.targets import check_rows, target_of
 from xpmlp.types import Hyper, Params
-
-
-class Standing(NamedTuple):
-    """Where a run stands after so many whole epochs: all that one more changes, but the history.
-
-    generator_state: of the generator that orders the batches. plans: of the learning rate, each
-    in force until the next. unfinished: what is done of the epoch after these.
-    """
-
-    epochs: int
-    state: TrainState
-    generator_state: Mapping[str, Any]
-    stopping: EarlyStopping | None
-    plans: tuple[RatePlan, ...]
-    unfinished: Unfinished | None = None
 
 
 class Trainer(Described):
@@ -90,7 +74,7 @@ class Trainer(Described):
         self._history = History(metric_names(self.objective, len(self.problem.sizes) - 1))
         initial = config.initial if initial is None else initial
         self.begins_trained = initial is not None
-        params = self._draw(np.random.default_rng(weights_seed))
+        params = drawn_params(config, self.problem, np.random.default_rng(weights_seed))
         if initial is not None:
             params, notes = starting_params(initial, params, self.objective.activations, data)
             for note in notes:
@@ -147,7 +131,7 @@ class Trainer(Described):
     @property
     def place(self) -> tuple[int, int]:
         """How many epochs are done, and how many steps of the next one."""
-        return self._standing.epochs, self.unfinished.steps if self.unfinished else 0
+        return self._standing.place
 
     @property
     def learning_rate(self) -> float:
@@ -236,21 +220,13 @@ class Trainer(Described):
         self.generator.bit_generator.state = self._standing.generator_state
         self._planned = self.plans
         if self.order is not None:
-            order = self._checked(self.order(epoch))
+            order = checked_order(self.order(epoch), len(self.data.train))
         elif self.steps_per_epoch > 1:
             order = self.generator.permutation(len(self.data.train))
         rates = self.plans[-1].rates(epoch, self.config.epochs, self.steps_per_epoch)
         if self.unfinished:
             rates[: self.unfinished.steps] = self.unfinished.rates
         return EpochPlan(order, self.batch_size, rates)
-
-    def _checked(self, order: np.ndarray) -> np.ndarray:
-        rows = len(self.data.train)
-        if order.ndim != 1 or order.dtype.kind not in "iu" or (order < 0).any():
-            raise InputError(f"an order must be row numbers, got {order.dtype} {order.shape}")
-        if len(order) != rows or order.max() >= rows:
-            raise InputError(f"an order must have each of {rows} rows, numbered from 0")
-        return order
 
     def hold(self, unfinished: Unfinished) -> None:
         """Take what is done of the epoch that `plan` began."""
@@ -383,7 +359,7 @@ class Trainer(Described):
             raise InputError(f"the checkpoint is of a run with another {', '.join(changed)}")
         if self.problem.fingerprint != saved.fingerprint:
             raise InputError(f"the rows of {self.data.name} are not those that the run began with")
-        self._check_shapes(saved.state.params)
+        check_shapes(saved.state.params, self.problem.sizes)
         problem, config = self.problem.going_on(self._wish, saved.config)
         vars(self).update(problem=problem, config=config)
         stopping, epochs = self.stopping, len(saved.epochs)
@@ -403,23 +379,6 @@ class Trainer(Described):
         part = saved.unfinished
         part = part and replace(part, state=self.backend.put(part.state))
         self._standing = Standing(epochs, state, saved.generator, stopping, plans, part)
-
-    def _draw(self, rng: np.random.Generator) -> Params:
-        return initialize(
-            np,
-            rng,
-            self.problem.sizes,
-            activations=self.objective.activations,
-            init=self.config.init,
-            std=self.config.init_std,
-            bias_std=self.config.init_bias_std,
-        )
-
-    def _check_shapes(self, params: Params) -> None:
-        expected = list(pairwise(self.problem.sizes))
-        given = [tuple(layer.W.shape) for layer in params]
-        if given != expected or any(layer.b.shape != layer.W.shape[-1:] for layer in params):
-            raise InputError(f"weights of shapes {given} don't fit the net's {expected}")
 
     def _refuse_divergence(
         self, losses: list[float], metrics: np.ndarray, rates: np.ndarray
