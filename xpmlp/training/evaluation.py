@@ -1,12 +1,14 @@
 """Loss and accuracy over many rows, in large batches on the device."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 
-from xpmlp.backends.base import Backend, Compilation
+from xpmlp.backends.base import Backend, Compilation, blocks
 from xpmlp.described import Lines, as_html, as_text
+from xpmlp.leaves import map_tree
 from xpmlp.training.describing import evaluation_lines
 from xpmlp.training.step import Objective, make_evaluation
 from xpmlp.training.texts import count
@@ -15,6 +17,7 @@ from xpmlp.types import Array, Batch, Params
 EVALUATION_ROWS = 10_000
 CPU_EVALUATION_ROWS = 1_000
 FEWEST_CPU_ROWS = 250
+LOGITS_AT_ONCE = 20_000_000
 ON_ONE_CORE = 1_000_000  # multiplications of a product that OpenBLAS does not share out
 
 
@@ -24,7 +27,9 @@ def rows_at_once(device: str, params: Params, apart: bool = False) -> int:
     A CPU has them in its caches. Where the net is small, each product stays on one core besides:
     sharing it out brings little, and waits long for a core that somebody else has.
     """
-    most = max(1, EVALUATION_ROWS // (1 if apart else members_of(params)))
+    each = 1 if apart else members_of(params)
+    few = LOGITS_AT_ONCE // (each * int(params[-1].W.shape[-1]))  # of very many classes
+    most = max(1, min(EVALUATION_ROWS // each, few))
     if device != "cpu":
         return most
     alone = ON_ONE_CORE // max(layer.W.shape[-2] * layer.W.shape[-1] for layer in params)
@@ -90,10 +95,10 @@ class Evaluator:
 
         params: W (K, D, H), or (D, H) for a single net. All sets come in one download.
         """
-        parts = [self._parts(params, rows) for rows in sets]
+        parts = [self._metrics(params, rows) for rows in sets]
         if not any(parts):
             return [[None] * len(sets)] * members_of(params)
-        table = self._fetch([part for of_set in parts for part in of_set])
+        table = self._fetch([metrics for of_set in parts for metrics in of_set])
         ends = np.cumsum([len(of_set) for of_set in parts])
         tables = np.split(table, ends[:-1])
         return [
@@ -105,7 +110,18 @@ class Evaluator:
         """Return score and logits of a single net over rows on the device."""
         parts = self._parts(params, rows)
         logits = np.concatenate([self.backend.to_numpy(part.logits) for part in parts])
-        return Evaluation(*self._score(self._fetch(parts)[..., 0]), logits)
+        metrics = self._fetch([part.metrics for part in parts])
+        return Evaluation(*self._score(metrics[..., 0]), logits)
+
+    def _metrics(self, params: Params, rows: Batch) -> list[Array]:
+        """Return the metrics of each large batch; so many logits at a time are kept, and let go."""
+        n, outputs = rows.x.shape[0], members_of(params) * params[-1].W.shape[-1]
+        most = rows_at_once(self.backend.device, params, self.apart)
+        some = max(1, LOGITS_AT_ONCE // (most * outputs)) * most
+        if some >= n:
+            return [part.metrics for part in self._parts(params, rows)]
+        pieces = [map_tree(itemgetter((piece, ...)), rows) for piece in blocks(n, some)]
+        return [part.metrics for piece in pieces for part in self._parts(params, piece)]
 
     def _parts(self, params: Params, rows: Batch) -> list[Part]:
         """Evaluate rows on the device, a large batch at a time; nothing is fetched."""
@@ -113,9 +129,9 @@ class Evaluator:
         made = self.backend.run_rows(self.evaluation, params, rows, most)
         return [Part(*of_block) for of_block in made]
 
-    def _fetch(self, parts: list[Part]) -> np.ndarray:
+    def _fetch(self, parts: list[Array]) -> np.ndarray:
         """Return the metrics of every part, (P, m, K), float64."""
-        metrics = self.backend.to_numpy(self.backend.xp.stack([part.metrics for part in parts]))
+        metrics = self.backend.to_numpy(self.backend.xp.stack(parts))
         return metrics.astype(np.float64).reshape(*metrics.shape[:2], -1)
 
     def _score(self, table: np.ndarray) -> Score:
