@@ -14,7 +14,7 @@ from xpmlp.pictures.outcomes import (
     predicted_against_true,
     worst_mistakes,
 )
-from xpmlp.pictures.regions import chosen_outputs
+from xpmlp.pictures.regions import certainties
 from xpmlp.training.model import Model, decide
 
 if TYPE_CHECKING:
@@ -31,11 +31,13 @@ def outcome_drawings(model: Model, rows: Rows, logits: np.ndarray, part: str = "
 
     A drawing takes `ax`, axes to draw on. part: what the pictures call the rows; may be empty.
     """
-    outputs = model.outputs_of(logits)
     if model.task == "multilabel":
         return
     if not model.class_names:
-        yield "predicted-against-true", partial(predicted_against_true, rows.y, outputs, part)
+        yield (
+            "predicted-against-true",
+            partial(predicted_against_true, rows.y, model.outputs_of(logits), part),
+        )
         return
     classes = decide(logits)
     yield (
@@ -43,7 +45,7 @@ def outcome_drawings(model: Model, rows: Rows, logits: np.ndarray, part: str = "
         partial(confusion_matrix, rows.y, classes, model.class_names, part),
     )
     if model.image_shape and (classes != rows.y).any():
-        certainty = chosen_outputs(outputs, classes)
+        certainty = certainties(model, logits, classes)
         yield "misclassified", partial(_mistakes, model, rows, classes, certainty, part)
 
 

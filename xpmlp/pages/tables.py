@@ -14,7 +14,7 @@ from xpmlp.evaluation.reports import ClassReport, ValueReport, most_frequent
 from xpmlp.evaluation.rows import part_of
 from xpmlp.pages.parts import Markup, Row, element, joined, table
 from xpmlp.pictures.outcomes import worst_mistakes
-from xpmlp.pictures.regions import chosen_outputs
+from xpmlp.pictures.regions import certainties
 from xpmlp.training.config import Config
 from xpmlp.training.finished import FinishedRun
 from xpmlp.training.model import Model, decide
@@ -152,7 +152,7 @@ def mistakes_table(run: FinishedRun) -> str:
     if not model.class_names or model.image_shape or run.test is None:
         return ""
     rows, classes = run.data.test, decide(run.test.logits)
-    certainty = chosen_outputs(model.outputs_of(run.test.logits), classes)
+    certainty = certainties(model, run.test.logits, classes)
     worst = worst_mistakes(rows.y, classes, certainty, SHOWN_MISTAKES)
     if not len(worst):
         return element("p", "None: every test row was got right.")

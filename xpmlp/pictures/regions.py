@@ -250,7 +250,15 @@ def _decided(model: "Model", points: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """Return the classes (N,) of points and the outputs of these classes (N,)."""
     logits = model.scaled_logits(points)
     classes = decide(logits)
-    return classes, chosen_outputs(model.outputs_of(logits), classes)
+    return classes, certainties(model, logits, classes)
+
+
+def certainties(model: "Model", logits: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return (N,): as `chosen_outputs`, from logits (N, C), of some rows at a time."""
+    most = max(1, OUTPUTS_AT_ONCE // logits.shape[1])
+    parts = [slice(i, i + most) for i in range(0, max(1, len(logits)), most)]
+    chosen = [chosen_outputs(model.outputs_of(logits[p]), classes[p]) for p in parts]
+    return np.concatenate(chosen)
 
 
 def chosen_outputs(outputs: np.ndarray, classes: np.ndarray) -> np.ndarray:

@@ -137,7 +137,7 @@ def _classes(raw: RawTable, place: int, notes: list[str]) -> Targets:
         found = f"{len(texts):,} different entries in {np.count_nonzero(keep):,} rows"
         notes.append(
             f"label {different.name!r}: {found}, and the net has an output for each, which takes "
-            "long and much memory; --label NAME chooses another, --task regression fits numbers"
+            "long and much memory; --label NAME chooses another"
         )
     return Targets("classification", ranks[different.places[keep]], names, keep, _note(keep, notes))
 
