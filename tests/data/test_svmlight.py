@@ -5,6 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
+from xpmlp.data.registry import load_dataset
 from xpmlp.data.svmlight import read_svmlight
 from xpmlp.errors import InputError
 
@@ -41,3 +42,17 @@ def test_what_is_refused(tmp_path, text, words):
     (tmp_path / "a.svm").write_text(text)
     with pytest.raises(InputError, match=words):
         read_svmlight(tmp_path / "a.svm")
+
+
+def test_values_that_are_too_large_to_be_learnt(tmp_path):
+    (tmp_path / "a.svm").write_text("1.5 1:1\n2 2:1\n1e300 1:1\n3 2:2\n4 1:3\n")
+    with pytest.raises(
+        InputError, match=r"a\.svm: its values are too large to be learnt in float32"
+    ):
+        load_dataset(str(tmp_path / "a.svm"))
+
+
+def test_explicit_zeros_do_not_move_the_row_of_a_message(tmp_path):
+    (tmp_path / "a.svm").write_text("1 1:0 2:0\n1 1:0 2:nan\n")
+    with pytest.raises(InputError, match="row 2: NaN"):
+        load_dataset(str(tmp_path / "a.svm"))

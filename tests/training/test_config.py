@@ -130,3 +130,32 @@ def test_what_is_shown_is_what_was_chosen():
     assert repr(config) == "Config(hidden=(8, 4), activation=('tanh',), lr_schedule='constant')"
     assert repr(Config()) == "Config()"
     assert eval(repr(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (f"hidden = [0x{'f' * 5000}]", "hidden can't be a number of thousands of digits"),
+        (f"seeds = 0x{'f' * 5000}", "a whole number beyond 64 bits seeds can't be"),
+        (f"epochs = 1{'0' * 5000}", "has a number of thousands of digits"),
+        (f"epochs = 1{'0' * 30}", "epochs can't be a whole number beyond 64 bits"),
+        (f"learning_rate = 1{'0' * 400}", "learning_rate can't be a whole number beyond 64 bits"),
+        ("epochs = 1979-05-27", "epochs can't be datetime.date(1979, 5, 27)"),
+        ("a = " + "[" * 100_000, "is not a TOML file: it is nested too deeply"),
+        ("self = 1", "unknown option 'self'"),
+        ('dataset = "a\\u0000.csv"', "dataset is 'a\\x00.csv', and no name holds"),
+        ('epochs = "\0"', "is not a TOML file"),
+    ],
+)
+def test_toml_that_python_would_stumble_over(tmp_path, text, reason):
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        Config.load(path)
+    assert str(caught.value).startswith(str(path))
+    assert reason in str(caught.value)
+
+
+def test_a_byte_order_mark_is_no_part_of_it(tmp_path):
+    (tmp_path / "config.toml").write_text("epochs = 3", encoding="utf-8-sig")
+    assert Config.load(tmp_path / "config.toml").epochs == 3

@@ -64,7 +64,7 @@ def npz_blocks(path: str, columns: Columns, batch_rows: int, on_note: OnNote) ->
         shape, fortran_order, dtype = header = archive.headers[name]
         _check(shape, dtype, columns, path)
         if fortran_order:
-            require_justified(path, header.nbytes)
+            require_justified(path, header.nbytes, remedy="save the array in C order")
             yield from _slices(archive.read(name), batch_rows, path)
             return
         with archive.rows(name) as stream:

@@ -117,7 +117,12 @@ def _check_labels(labels: Labels, train: Labels, origin: str) -> None:
 
 
 def _check_finite(values: np.ndarray, what: str, name: str, origin: str) -> None:
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
+    if values.dtype.kind != "f":
+        return
+    if values.dtype.itemsize > 8:
+        with np.errstate(over="ignore"):
+            values = values.astype(np.float64)
+    if not np.isfinite(values).all():
         finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
         row = int(np.argmin(finite))
         raise InputError(f"{origin}: the {what} of row {row} of {name} contain NaN or inf")

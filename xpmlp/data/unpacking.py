@@ -16,13 +16,19 @@ def most_bytes(path: str | Path, gib: float = USUAL_GIB) -> int:
     return max(int(gib * (1 << 30)), TIMES * Path(path).stat().st_size)
 
 
-def require_justified(path: str | Path, unpacked: int, gib: float = USUAL_GIB) -> None:
-    """Raise InputError where a file unpacks to more bytes than it may."""
+def require_justified(
+    path: str | Path, unpacked: int, gib: float = USUAL_GIB, remedy: str = ""
+) -> None:
+    """Raise InputError where a file unpacks to more bytes than it may.
+
+    remedy: what to do where that is no damage, in place of the option.
+    """
     if unpacked > most_bytes(path, gib):
-        packed, wanted = Path(path).stat().st_size, math.ceil(unpacked / (1 << 30))
+        packed = Path(path).stat().st_size
+        remedy = remedy or f"--max-unpacked {math.ceil(unpacked / (1 << 30))}"
         raise InputError(
             f"{path}: its {size_text(packed)} unpack to {size_text(unpacked)}, more than {gib:g} "
-            f"GiB and than {TIMES} times its size; if that is no damage: --max-unpacked {wanted}"
+            f"GiB and than {TIMES} times its size; if that is no damage: {remedy}"
         )
 
 

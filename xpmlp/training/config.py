@@ -2,8 +2,7 @@
 
 import sys
 import tomllib
-from dataclasses import Field, asdict, dataclass, fields, replace
-from numbers import Number
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +32,9 @@ from xpmlp.training.options import (
     left_to_data,
     number,
     option,
+    plain,
     refuse_unknown,
+    shown,
 )
 
 RATE_OPTIONS = ("learning_rate", "lr_schedule", "lr_decay")
@@ -227,10 +228,12 @@ class Config:
         seeds: Any = self.seeds
         if hasattr(seeds, "__index__") and not isinstance(seeds, bool):
             if not 1 <= seeds <= MOST_SEEDS:
-                raise InputError(f"{seeds} seeds can't be; give a count from 1 to {MOST_SEEDS:,}")
+                raise InputError(
+                    f"{shown(seeds)} seeds can't be; give a count from 1 to {MOST_SEEDS:,}"
+                )
             object.__setattr__(self, "seeds", range(seeds))
         for item in fields(self):
-            object.__setattr__(self, item.name, _plain(item, getattr(self, item.name)))
+            object.__setattr__(self, item.name, plain(item, getattr(self, item.name)))
         check_types(self)
         empty = any(getattr(self, name) is None for name in LEFT_TO_DATA)
         _check_values(self.filled() if empty else self)
@@ -308,22 +311,10 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         raise InputError(f"can't read the configuration {path}: {error.strerror}") from error
     except RecursionError as error:
         raise InputError(f"{path} is not a TOML file: it is nested too deeply") from error
-    except ValueError as error:  # also of bytes that are no UTF-8, and of too long numbers
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a TOML file: {error}") from error
-
-
-def _plain(item: "Field[Any]", value: Any) -> Any:
-    """Return NumPy's numbers as Python's, and one word or number as a tuple where it stands."""
-    value = _as_python(value)
-    if not isinstance(item.metadata["usual"], tuple) or (value is None and item.default is None):
-        return value
-    if isinstance(value, list | tuple | range) or hasattr(value, "tolist"):
-        return tuple(_as_python(single) for single in value)
-    return (value,)
-
-
-def _as_python(value: Any) -> Any:
-    return value.item() if isinstance(value, Number) and hasattr(value, "item") else value
+    except ValueError as error:
+        raise InputError(f"{path} has a number of thousands of digits") from error
 
 
 def _check_values(config: Config) -> None:
@@ -353,6 +344,8 @@ def _check_values(config: Config) -> None:
         for single in value if isinstance(value, tuple) else (value,):
             if isinstance(single, float) and abs(single) > LARGEST[config.dtype]:
                 raise InputError(f"{name} is {single}, more than {config.dtype} can hold")
+            if isinstance(single, str) and "\0" in single:
+                raise InputError(f"{name} is {single!r}, and no name holds a character of value 0")
     limits: tuple[tuple[str, bool, str], ...] = (
         ("hidden", all(1 <= n <= WIDEST for n in config.hidden), f"widths from 1 to {WIDEST:,}"),
         ("validation", (config.validation or 0) >= 0, "a share below 1, a count, or 0"),

@@ -3,8 +3,9 @@
 import reprlib
 import sys
 from argparse import ArgumentTypeError
-from dataclasses import field, fields
+from dataclasses import Field, field, fields
 from functools import wraps
+from numbers import Number
 from typing import Any, TypeVar
 
 from xpmlp.errors import InputError, unknown_name
@@ -66,6 +67,20 @@ def refuse_unknown(options: Options) -> Options:
     return options
 
 
+def plain(item: "Field[Any]", value: Any) -> Any:
+    """Return NumPy's numbers as Python's, and one word or number as a tuple where it stands."""
+    value = _as_python(value)
+    if not isinstance(item.metadata["usual"], tuple) or (value is None and item.default is None):
+        return value
+    if isinstance(value, list | tuple | range) or hasattr(value, "tolist"):
+        return tuple(_as_python(single) for single in value)
+    return (value,)
+
+
+def _as_python(value: Any) -> Any:
+    return value.item() if isinstance(value, Number) and hasattr(value, "item") else value
+
+
 _KINDS = {int: "whole number", float: "finite number", str: "text"}
 
 
@@ -83,13 +98,17 @@ def check_types(config: Any) -> None:
         if not all(_is_a(kind, single) for single in values):
             example = f"; the default is {usual!r}" if usual is not None else ""
             expected = f"{_KINDS[kind]}s" if isinstance(usual, tuple) else f"a {_KINDS[kind]}"
-            raise InputError(f"{item.name} can't be {_shown(value)}; expected {expected}{example}")
+            raise InputError(f"{item.name} can't be {shown(value)}; expected {expected}{example}")
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a value in a few words, for messages."""
     if isinstance(value, int) and not _is_in_64_bits(value):
-        return f"a whole number of {value.bit_length()} bits"
-    text = reprlib.repr(value)
+        return "a whole number beyond 64 bits"
+    try:
+        text = reprlib.repr(value)
+    except ValueError:  # of a whole number in it, which has more digits than Python writes
+        return "a number of thousands of digits"
     return f"a {type(value).__name__}" if "\n" in text else text
 
 

@@ -1,25 +1,27 @@
 """Runs a reader on one input after another, and tells what is a find."""
 
 import random
-import resource
+import re
 import time
 import traceback
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.memory import resident
 from tests.torture.fuzz.formats import Format
+from tests.torture.fuzz.samples import shared
 
 LONGEST = 2.0  # seconds of the processor
 MEMORY = 64 << 20
 TIMES_UNPACKED = 10
 DEEPEST = 8  # changes on top of each other
 KEPT = 500
-SHARED = Path("/dev/shm")  # where a flush to the disk costs nothing
 
 
 @dataclass
@@ -90,8 +92,12 @@ def _where(error: BaseException) -> str:
 
 
 def peak() -> int:
-    """Return the most bytes that this process has had since its start, or `forget_peak`."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    """Return the most bytes since the start, or `forget_peak`, 0 where the system doesn't tell."""
+    try:
+        found = re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())
+    except OSError:
+        return 0
+    return int(found[1]) << 10 if found else 0
 
 
 def forget_peak() -> None:
@@ -100,30 +106,27 @@ def forget_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def blind(kind: Format, folder: Path, runs: int, seconds: float, seed: int = 0) -> Trial:
-    """Try random changes of the samples, and of what the reader took of these."""
-    trial, end = Trial(kind, folder), time.monotonic() + seconds
-    for data in inputs(kind, trial, seed):
-        if trial.runs >= runs or time.monotonic() > end:
-            break
-        del data
+def blind(kind: Format, folder: Path, runs: int, seed: int = 0) -> Trial:
+    """Try the samples, and so many random changes of them and of what the reader took of these."""
+    trial = Trial(kind, folder)
+    deque(islice(inputs(kind, trial, seed), runs), maxlen=0)
     return trial
 
 
-def inputs(kind: Format, trial: Trial, seed: int) -> Iterator[bytes]:
-    """Run and yield inputs without end: first the samples, then changes of what was taken."""
+def inputs(kind: Format, trial: Trial, seed: int) -> Iterator[None]:
+    """Try the samples, then without end changes of what was taken; yield after each."""
     rng, known = random.Random(seed), trial.warm_up()
-    yield from known
     while True:
         data = rng.choice(known)
         for _ in range(rng.randint(1, DEEPEST) if rng.random() < 0.3 else 1):
             data = kind.mutate(data, rng)
         if trial.run(data) and len(data) < 1 << 16:
-            known = [*known[-KEPT:], data] if len(known) > KEPT else [*known, data]
-        yield data
+            known.append(data)
+            del known[: max(0, len(known) - KEPT)]
+        yield
 
 
 def in_new_folder(use: Callable[[Path], Trial]) -> Trial:
     """Call with a folder that is taken away afterwards."""
-    with TemporaryDirectory(dir=SHARED if SHARED.is_dir() else None) as name:
+    with TemporaryDirectory(dir=shared()) as name:
         return use(Path(name))

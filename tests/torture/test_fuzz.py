@@ -1,0 +1,17 @@
+"""A few hundred damaged files for every reader; `python -m tests.torture.fuzz` has more."""
+
+import pytest
+
+from tests.thorough import examples
+from tests.torture.fuzz.driver import blind, in_new_folder
+from tests.torture.fuzz.formats import FORMATS
+
+FEW = {"table": 20, "parquet": 40, "arrow": 60, "svmlight": 20, "summary": 15, "npz": 100}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_damaged_files_are_answered(name):
+    runs = examples(3000, FEW.get(name, 150))
+    trial = in_new_folder(lambda folder: blind(FORMATS[name], folder, runs))
+    assert trial.finds == {}
+    assert trial.answered
