@@ -302,10 +302,19 @@ def _save_results(
         each.append(summarize(run, selection, str(place.path)))
         problems += place.save_results(run, each[-1])
     if not directory.config.seeds:
-        return each[0], summary_text(runs[0], each[0]), problems
+        text = [summary_text(runs[0], each[0]), _where(directory, problems)]
+        return each[0], "\n".join(filter(None, text)), problems
     figures = summarize_seeds(each, str(directory.path))
     problems = problems or directory.save_summary(figures)
-    return figures, seeds_text(figures), problems
+    return figures, f"{seeds_text(figures)}\n{_where(directory, problems)}", problems
+
+
+def _where(directory: "RunDirectory", problems: list[str]) -> str:
+    """Return the line on where the results are, if they could all be written."""
+    if problems:
+        return f"not all results could be written to {directory.path}"
+    seeds = ", those of each seed in seed-N" if directory.config.seeds else ""
+    return f"results in {directory.path}{seeds}"
 
 
 def _joint_failure(failures: "list[RunError | None]", directory: "RunDirectory") -> RunError | None:

@@ -9,7 +9,7 @@ import xpmlp
 from xpmlp.errors import InputError
 
 OF_TIME = ("seconds", "images_per_second", "seconds_per_epoch", "finished", "peak_memory_bytes")
-OF_PLACE = ("run_dir", "python")
+OF_PLACE = ("run_dir", "python", "blas")
 ASKED = (
     "threads",
     "steps",

@@ -22,7 +22,7 @@ from tests.torture.warm import Child, Ended
 
 WISHES = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DEADLY = (signal.SIGQUIT, signal.SIGUSR1)
-SAVED = re.compile(r"interrupted and saved; go on with --resume|the results are saved, and")
+SAVED = re.compile(r"interrupted.* and saved; go on with --resume|the results are saved, and")
 
 
 def run(shop: Shop, number: int) -> Tale:

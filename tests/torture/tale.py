@@ -11,7 +11,12 @@ from tests.torture.warm import Ended
 
 PROGRAM = "xpmlp train: "
 NOTES = ("note: ", "warning: ")
-ANSWERS = ("stopping after this epoch", "stopping as soon as", "saving, which is not cut short")
+ANSWERS = (
+    "stopping after this epoch",
+    "stopping within this epoch",
+    "stopping as soon as",
+    "saving, which is not cut short",
+)
 EPOCH = re.compile(r"^epoch (\d+)/", re.MULTILINE)
 NOTHING_THERE = "holds no run to resume"
 MOVE_AWAY = re.compile(r"(\S+) holds (\S+) but no .*; move it away to start anew")

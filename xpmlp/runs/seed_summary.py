@@ -63,7 +63,7 @@ def summarize_seeds(members: Sequence[dict[str, Any]], run_dir: str) -> dict[str
 
 
 def seeds_text(figures: dict[str, Any]) -> str:
-    """Return the table of means, spreads and extremes, the time, and where the results are."""
+    """Return the table of means, spreads and extremes, and the time."""
     good = len(figures["seeds"]) - len(figures["failed_seeds"])
     lines = _table(figures, good) if good else []
     lines += [f"seed {seed} failed: {why}" for seed, why in figures["failed_seeds"].items()]
@@ -79,7 +79,6 @@ def seeds_text(figures: dict[str, Any]) -> str:
             f"{figures['seconds_per_epoch']:.3g} s per epoch and seed, "
             f"{figures['images_per_second']:,.0f} rows/s"
         )
-    lines.append(f"results in {figures['run_dir']}, those of each seed in seed-N")
     return "\n".join(lines)
 
 

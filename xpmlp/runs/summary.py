@@ -147,7 +147,7 @@ def _seeds(trainers: Sequence[Trainer]) -> str:
 
 
 def summary_text(run: TrainedRun, figures: dict[str, Any]) -> str:
-    """Return the table of losses and accuracies, the time, and where the results are."""
+    """Return the table of losses and accuracies, and the time."""
     data = run.trainer.data
     accuracies = "accuracy" if data.class_names else ""
     lines = []
@@ -176,5 +176,4 @@ def summary_text(run: TrainedRun, figures: dict[str, Any]) -> str:
             f"{figures['seconds_per_epoch']:.3g} s per epoch (median of {figures['epochs']}), "
             f"{figures['images_per_second']:,.0f} rows/s"
         )
-    lines.append(f"results in {figures['run_dir']}")
     return "\n".join(lines)
