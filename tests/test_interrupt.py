@@ -159,6 +159,33 @@ def test_a_wish_that_is_heard_is_not_said_to_be_waiting(capsys, monkeypatch):
     assert signal.set_wakeup_fd(-1) == -1
 
 
+def test_a_handler_within_a_handler_does_not_wait_for_itself():
+    """Signals may come faster than they are handled: here one after each call in the handler."""
+    program = """
+import signal, sys
+from xpmlp.interrupt import graceful_interrupt
+
+def press(frame, event, argument):
+    if event == "c_return":
+        signal.raise_signal(signal.SIGTERM)
+
+with graceful_interrupt() as stop:
+    stop.saving = True
+    sys.setprofile(press)
+    signal.raise_signal(signal.SIGINT)
+    sys.setprofile(None)
+"""
+    root = str(Path(interrupt.__file__).parent.parent)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "\nsaving, which is not cut short; please wait\n")
+
+
 def test_a_program_that_is_woken_by_signals_stays_so():
     """As asyncio has itself woken, whose handlers of other signals must not wait for a training."""
     ours, theirs = socket.socketpair()

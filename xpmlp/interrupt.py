@@ -6,7 +6,8 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from threading import Event, Thread, Timer, current_thread, main_thread
+from queue import Empty, SimpleQueue
+from threading import Thread, Timer, current_thread, main_thread
 from types import FrameType
 from typing import Any
 
@@ -17,6 +18,7 @@ SIGNALS = [
 ]
 SECONDS_TO_ANSWER, SECONDS_TO_REPEAT = 0.5, 0.05
 MANY, NOBODY = 4096, -1
+Answers = SimpleQueue[None]  # unlike an Event it may be put to by a handler within a handler
 
 
 class StopRequest:
@@ -40,10 +42,10 @@ def graceful_interrupt(signals: Sequence[int] = SIGNALS) -> Iterator[StopRequest
     does, so that what catches it can save. Signals that are ignored, as SIGHUP is under nohup,
     stay so. A wish that falls into a library's long call is said to be waiting.
     """
-    stop, answered = StopRequest(), Event()
+    stop, answers = StopRequest(), Answers()
 
     def note(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        answered.set()
+        answers.put(None)
         first, stop.requested = not stop.requested, True
         if stop.saving:
             if first:
@@ -60,7 +62,7 @@ def graceful_interrupt(signals: Sequence[int] = SIGNALS) -> Iterator[StopRequest
         return
     previous = [(number, signal.signal(number, note)) for number in heard]
     try:
-        with _late_answers(set(heard), answered), _raised_again(stop, heard):
+        with _late_answers(set(heard), answers), _raised_again(stop, heard):
             yield stop
     finally:
         for number, handler in previous:
@@ -79,7 +81,7 @@ def graceful_keyboard() -> AbstractContextManager[StopRequest]:
 
 
 @contextmanager
-def _late_answers(heard: set[int], answered: Event) -> Iterator[None]:
+def _late_answers(heard: set[int], answers: Answers) -> Iterator[None]:
     """Say of a signal whose handler does not come to run within half a second that it waits.
 
     Python runs it between two instructions of its own; an epoch of JAX is one. Where a program
@@ -87,7 +89,7 @@ def _late_answers(heard: set[int], answered: Event) -> Iterator[None]:
     """
     reader, writer = socket.socketpair()
     writer.setblocking(False)
-    thread = Thread(target=_answer_late, args=(reader, heard, answered), daemon=True)
+    thread = Thread(target=_answer_late, args=(reader, heard, answers), daemon=True)
     before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     if before != NOBODY:
         signal.set_wakeup_fd(before)
@@ -97,24 +99,27 @@ def _late_answers(heard: set[int], answered: Event) -> Iterator[None]:
     finally:
         signal.set_wakeup_fd(before)
         writer.close()
-        answered.set()
+        answers.put(None)
         thread.join()
         reader.close()
 
 
-def _answer_late(reader: socket.socket, heard: set[int], answered: Event) -> None:
+def _answer_late(reader: socket.socket, heard: set[int], answers: Answers) -> None:
     """Read the numbers of signals as they come in, until the other end is closed."""
     while numbers := reader.recv(MANY):
         if heard.isdisjoint(numbers):
             continue
-        if not answered.wait(SECONDS_TO_ANSWER):
+        try:
+            answers.get(timeout=SECONDS_TO_ANSWER)
+        except Empty:
             warn("\nstopping as soon as the computation in progress lets it; please wait")
-            answered.wait()
+            answers.get()
         reader.setblocking(False)
         with suppress(BlockingIOError):  # one run of the handler answers all that came before
             reader.recv(MANY)
         reader.setblocking(True)
-        answered.clear()
+        while not answers.empty():
+            answers.get()
 
 
 @contextmanager
