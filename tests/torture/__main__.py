@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.torture.campaign import KINDS, Figures, Outcome, run_all, run_case
 from tests.torture.library import build_library
 from tests.torture.report import as_json, table, told
-from tests.torture.setups import OTHERS
+from tests.torture.setups import BACKENDS
 from tests.torture.shop import Shop
 from xpmlp.commands import Parser, guarded, path, run_as_program
 from xpmlp.console import show, warn
@@ -24,7 +24,6 @@ from xpmlp.errors import InputError
 from xpmlp.files import write_whole
 
 SECONDS_OF_QUICK = 100.0
-BACKENDS = ("numpy", *OTHERS)
 
 
 def make_parser() -> argparse.ArgumentParser:

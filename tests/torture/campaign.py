@@ -45,7 +45,7 @@ KINDS = {
     "stops": Kind(stops.run, "signals in each phase, once and again; sleep; no reader", 3_000, 50),
     "pairs": Kind(pairs.run, "two commands on one folder, or on one cache", 1_600, 32),
     "surroundings": Kind(
-        surroundings.run, "loaded, few and slow processors: the same bits", 14, 4, alone=True
+        surroundings.run, "loaded, few and slow processors: the same bits", 10, 3, alone=True
     ),
     "long": Kind(long.run, "10,000 epochs, 20,000 steps: memory", 2, 0, alone=True),
     "cost": Kind(cost.run, "what checkpoints cost", 1, 0, alone=True),

@@ -88,16 +88,14 @@ PICTURES = (
         pictures=True,
     ),
 )
-OTHERS = {
-    "torch": (
-        Setup("torch", "torch", (*MOONS, "--dropout", "0.2", *ADAM), epochs=3),
-        Setup("torch-seeds", "torch", (*MOONS, "--seeds", "2", *PATIENT), epochs=4),
-    ),
-    "jax": (
-        Setup("jax", "jax", (*MOONS, "--dropout", "0.2"), epochs=3),
-        Setup("jax-seeds", "jax", (*MOONS, "--seeds", "2", *ADAM), epochs=3),
-    ),
-}
+OTHERS = (
+    Setup("torch", "torch", (*MOONS, "--dropout", "0.2", *ADAM), epochs=3),
+    Setup("torch-seeds", "torch", (*MOONS, "--seeds", "2", *PATIENT), epochs=4),
+    Setup("jax", "jax", (*MOONS, "--dropout", "0.2"), epochs=3),
+    Setup("jax-seeds", "jax", (*MOONS, "--seeds", "2", *ADAM), epochs=3),
+)
+SETUPS = (*NUMPY, *PICTURES, *OTHERS)
+BACKENDS = tuple(dict.fromkeys(setup.backend for setup in SETUPS))
 
 
 def write_table(path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tests.torture.plan import CHANGES, KINDS
-from tests.torture.setups import NUMPY, OTHERS, PICTURES, Setup, write_table
+from tests.torture.setups import SETUPS, Setup, write_table
 from tests.torture.warm import Child, Ended, Warm
 
 TRAIN = "xpmlp.train"
@@ -51,7 +51,7 @@ class Shop:
         self.environment: dict[str, str] = {}
         self.table = root / "table.csv"
         write_table(self.table)
-        every = setups or (*NUMPY, *PICTURES, *(s for b in backends for s in OTHERS.get(b, ())))
+        every = setups or tuple(s for s in SETUPS if s.backend in backends)
         self.setups = tuple(self._with_table(setup) for setup in every)
         self._wholes: dict[str, Whole] = {}
         self._warm: dict[str, Warm] = {}
