@@ -197,6 +197,12 @@ def test_a_python_says_what_it_lacks_itself(tmp_path):
     assert "numpy" not in done.stdout
 
 
+def test_lost_results_are_looked_for_by_the_environment_that_trains(newcomer):
+    newcomer("train")
+    _, calls = newcomer("torture", "--quick")
+    assert calls == ["-m tests.torture --quick"]
+
+
 def test_the_scripts_are_executable():
-    for name in ("train", "test", "gpu-check"):
+    for name in ("train", "test", "gpu-check", "torture"):
         assert os.access(SCRIPTS / name, os.X_OK)
