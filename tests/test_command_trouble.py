@@ -12,6 +12,7 @@ from threading import Event
 import numpy as np
 import pytest
 
+import xpmlp
 from tests.commands import QUICK, interrupted_training, read_table, run
 from xpmlp.backends.numpy.backend import NumpyBackend
 from xpmlp.errors import RunError
@@ -246,3 +247,27 @@ def test_pictures_that_were_skipped_are_drawn_by_resuming(capsys, monkeypatch, t
     assert "one has done 3 of 3 epochs, so there is nothing left to train; its results" in err
     assert drawn == [Path("one")]
     assert (tmp_path / "one/report.html").exists()
+
+
+@pytest.mark.parametrize("traceback", ["", "1"])
+def test_what_a_callback_raises_is_told_in_a_line(traceback):
+    """Matplotlib's readers of fonts are called back, and may run out of memory there."""
+    program = """
+from xpmlp.commands import run_as_program
+
+class Finalized:
+    def __del__(self):
+        raise MemoryError
+
+run_as_program(lambda arguments: bool(Finalized()) - 1)
+"""
+    root = str(Path(xpmlp.__file__).parent.parent)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": root, "XPMLP_TRACEBACK": traceback},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0
+    line = "warning: within a callback: MemoryError: (XPMLP_TRACEBACK=1 shows where)\n"
+    assert ("Traceback" in done.stderr) if traceback else (done.stderr == line)

@@ -119,6 +119,8 @@ def run_as_program(main: Callable[[Sequence[str] | None], int]) -> NoReturn:
     """Run a command as a program; a reader of its output that goes away is no error."""
     prepare_streams()
     warnings.showwarning = lambda message, *_, **__: warn(f"warning: {message}")
+    if not os.environ.get("XPMLP_TRACEBACK"):
+        sys.unraisablehook = _tell_unraisable
     try:
         code = main(None)
     except BrokenPipeError:
@@ -131,3 +133,9 @@ def run_as_program(main: Callable[[Sequence[str] | None], int]) -> NoReturn:
         silence(sys.stdout)
     exec("")  # forgets a Ctrl-C that fell into an exec, as of a dataclass; Python would die by it
     raise SystemExit(code)
+
+
+def _tell_unraisable(found: Any) -> None:
+    """Show in one line what a library's callback raised and Python can pass on to nobody."""
+    line = " ".join(f"{found.exc_type.__name__}: {found.exc_value or ''}".split())
+    warn(f"warning: within a callback: {line} (XPMLP_TRACEBACK=1 shows where)")
