@@ -114,6 +114,7 @@ def test_a_mapping_beside_the_files(tmp_path, idx):
             "line 2: expected a label and the code of a character, as in '10 65', got 'x'",
         ),
         ("2 66\n3 -1\n", "line 2: expected a label and the code"),
+        ("2 66\n3 55296\n", "line 2: expected a label and the code"),
         ("2 66\n4 67\n", "expected labels that follow one another, a line each"),
         ("", "expected labels that follow one another"),
     ):

@@ -6,12 +6,20 @@ from tests.thorough import examples
 from tests.torture.fuzz.driver import blind, in_new_folder
 from tests.torture.fuzz.formats import FORMATS
 
-FEW = {"table": 20, "parquet": 40, "arrow": 60, "svmlight": 20, "summary": 15, "npz": 100}
+FEW = {
+    "table": 20,
+    "packed table": 20,
+    "parquet": 40,
+    "arrow": 60,
+    "svmlight": 20,
+    "summary": 15,
+    "npz": 100,
+}
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_damaged_files_are_answered(name):
-    runs = examples(3000, FEW.get(name, 150))
+    runs = examples(1000, FEW.get(name, 150))
     trial = in_new_folder(lambda folder: blind(FORMATS[name], folder, runs))
     assert trial.finds == {}
     assert trial.answered

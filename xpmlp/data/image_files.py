@@ -111,7 +111,7 @@ def _mapped(kind: ImageSet, folder: Path) -> ImageSet:
 def _mapping_line(line: str, place: str) -> tuple[int, str]:
     try:
         label, code, *_ = map(int, line.split())
-        return label, chr(code)
+        return label, chr(code).encode().decode()  # half of a pair is no character
     except (ValueError, OverflowError) as error:
         raise InputError(
             f"{place}: expected a label and the code of a character, as in '10 65', got {line!r}"

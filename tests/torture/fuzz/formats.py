@@ -158,6 +158,13 @@ FORMATS = {
         unpacked=_gunzipped,
     ),
     "table": Format("rows.csv", samples.texts, _load("rows.csv"), mutations.of_text),
+    "packed table": Format(
+        "rows.csv.gz",
+        lambda: [gzip.compress(data, 1, mtime=0) for data in samples.texts()],
+        _load("rows.csv.gz"),
+        mutations.of_gzip,
+        unpacked=_gunzipped,
+    ),
     "parquet": Format("rows.parquet", samples.parquet, _load("rows.parquet")),
     "arrow": Format("rows.arrow", samples.arrow, _load("rows.arrow")),
     "svmlight": Format("rows.svm", samples.svmlight, _load("rows.svm"), mutations.of_text),
