@@ -1,5 +1,6 @@
 """The training command when something goes wrong on the way: what was learnt is saved."""
 
+import errno
 import json
 import os
 import signal
@@ -107,6 +108,28 @@ def test_a_disk_that_fills_up_loses_only_what_does_not_fit(capsys, monkeypatch, 
     assert "can't write one/checkpoint.safetensors: No space left on device" in err
     assert Model.load(tmp_path / "one/model.safetensors").n_parameters == 42
     assert (tmp_path / "one/history.csv").exists()
+
+
+@pytest.mark.parametrize("seeds", [[], ["--seeds", "2"]], ids=["one net", "seeds"])
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, 1), (errno.EACCES, 2)])
+def test_a_folder_that_could_not_be_begun_is_free_again(capsys, monkeypatch, seeds, number, code):
+    """Whose fault it was decides the code; the folder holds nothing that blocks the next run."""
+    from xpmlp.files import write_whole
+
+    written = []
+
+    def full(path, content):
+        if len(written) == len(seeds):
+            raise OSError(number, os.strerror(number), str(path))
+        written.append(path)
+        write_whole(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("xpmlp.runs.directory.write_whole", full)
+        ended, _, err = run(capsys, *QUICK, *seeds, "--out", "one")
+    assert ended == code
+    assert f"can't write results to one/{'seed-1/' * bool(seeds)}config.toml: " in err
+    assert run(capsys, *QUICK, *seeds, "--out", "one", "--quiet")[0] == 0
 
 
 def test_pictures_that_fail_cost_a_warning(capsys, monkeypatch):
