@@ -17,6 +17,7 @@ from xpmlp.runs.directory import (
     CONFIG,
     MODEL,
     NEXT,
+    SUMMARY,
     RunDirectory,
     config_in,
     is_run,
@@ -240,8 +241,8 @@ def _next(member: Path) -> Checkpoint | None:
 
 
 def _refuse_results(member: Path) -> None:
-    """Raise InputError for a net without a checkpoint that has weights."""
-    if (member / MODEL).exists():
+    """Raise InputError for a net without a checkpoint whose results are whole."""
+    if (member / MODEL).exists() and (member / SUMMARY).exists():
         raise InputError(
             f"{member} holds {MODEL} but no {CHECKPOINT}, so it can't go on; move it away to "
             "start anew"

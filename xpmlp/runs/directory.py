@@ -248,6 +248,8 @@ class RunDirectory:
                 save()
             except OSError as error:
                 problems.append(f"{self.path / name}: {error.strerror}")
+            except MemoryError:
+                problems.append(f"{self.path / name}: there is not enough memory")
         return problems
 
     def save_pictures(self, runs: Sequence[FinishedRun]) -> list[Path]:

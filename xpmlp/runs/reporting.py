@@ -1,8 +1,9 @@
 """The report of a run that is over, made anew from its folder."""
 
-import json
 from pathlib import Path
 
+from xpmlp.data.kinds import read_json
+from xpmlp.errors import InputError
 from xpmlp.pages.html_report import REPORT, RunPage, read_pictures, save_report
 from xpmlp.runs.directory import CONFIG, SUMMARY, unfinished
 from xpmlp.runs.opened import OpenedRun, open_runs
@@ -20,7 +21,10 @@ def write_report(run: str | Path | OpenedRun, path: str | Path | None = None) ->
     config = Config.load(folder / CONFIG)
     if not (folder / SUMMARY).is_file():
         raise unfinished(folder, SUMMARY)
-    summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    try:
+        summary = read_json((folder / SUMMARY).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{folder / SUMMARY} is damaged: {error}") from error
     pictures = read_pictures(sorted(folder.glob("*.png")))
     page = RunPage(runs, config, summary, pictures)
     return save_report(page, Path(path).expanduser() if path else folder / REPORT)

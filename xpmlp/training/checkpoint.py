@@ -13,18 +13,53 @@ from typing import Any
 
 import numpy as np
 
-from xpmlp.errors import InputError
+from xpmlp.data.kinds import check_kinds
+from xpmlp.errors import InputError, unknown_name
+from xpmlp.optim.schedules import SCHEDULES
 from xpmlp.training.config import Config
-from xpmlp.training.history import EpochRecord
+from xpmlp.training.history import EPOCH_COLUMNS, EpochRecord
 from xpmlp.training.journal import Mark, read_journal
 from xpmlp.training.pieces import Unfinished
 from xpmlp.training.rates import RatePlan
 from xpmlp.training.step import TrainState
-from xpmlp.training.tensors import Tensors, pack, read_tensors, unpack, write_tensors
-from xpmlp.types import Params
+from xpmlp.training.tensors import (
+    Tensors,
+    pack,
+    read_tensors,
+    require_tensors,
+    unpack,
+    write_tensors,
+)
+from xpmlp.types import Affine, Params
 
 FORMAT, FORMAT_APART = "xpmlp-checkpoint-1", "xpmlp-checkpoint-2"
 UNFINISHED = "unfinished."  # before the names of what is done of an epoch
+ABOUT: dict[str, Any] = {
+    "config": dict,
+    "fingerprint": str,
+    "generator": dict,
+    "n_layers": int,
+    "n_moments": int,
+    "best_epoch": int,
+    "best_loss": (float, None),
+    "epochs": [dict],
+    "rates": [dict],
+    "unfinished_seconds": float,
+    "history": dict,
+    "saving": str,
+}
+OPTIONAL = ("epochs", "rates", "unfinished_seconds", "history", "saving")
+OF_A_RECORD = {
+    name: (float, None) if name.startswith("validation") or name.endswith("accuracy") else float
+    for name in EPOCH_COLUMNS
+} | {"epoch": int}
+OF_A_PLAN = {
+    "learning_rate": float,
+    "lr_schedule": str,
+    "lr_decay": float,
+    "since": int,
+    "begins": int,
+}
 OLDER = {"compile": "never"}  # what a run's config lacks where it is from before these options
 
 
@@ -60,6 +95,16 @@ class Checkpoint:
     def place(self) -> tuple[int, int]:
         """How many epochs are done, and how many steps of the next one."""
         return len(self.epochs), self.unfinished.steps if self.unfinished else 0
+
+    def check_history(self, steps: int, metrics: int) -> None:
+        """Raise InputError where epochs have not so many steps, or steps not so many metrics."""
+        part = self.unfinished
+        fits = self.steps.shape == (len(self.epochs), steps, metrics)
+        if not fits or (part and (part.steps >= steps or part.metrics.shape[1] != metrics)):
+            raise InputError(
+                f"the checkpoint has steps of shape {self.steps.shape}, and the run "
+                f"{steps} steps with {metrics} metrics in each epoch"
+            )
 
     def save(self, path: str | Path, history: Mark | None = None) -> None:
         """Write the file in one piece.
@@ -103,15 +148,18 @@ class Checkpoint:
 
     @classmethod
     def _unpack(cls, folder: Path, tensors: Tensors, about: dict[str, Any]) -> "Checkpoint":
-        n = about["n_layers"]
+        check_kinds(about, ABOUT, optional=OPTIONAL)
         config = Config.from_dict(OLDER | about["config"]).filled()
+        form = about["n_layers"], about["n_layers"] - config.freeze, about["n_moments"]
+        _check_states(tensors, *form)
         np.random.PCG64().state = about["generator"]
         if "history" in about:
             epochs, steps, rates = read_journal(folder, Mark(**about["history"]))
         else:
-            epochs = [EpochRecord(**record) for record in about["epochs"]]
+            epochs = [_record(record) for record in about["epochs"]]
             steps, rates = tensors["steps"], tensors["rates"]
-        form = n, n - config.freeze, about["n_moments"]
+            if not len(epochs) == len(steps) == len(rates) or steps.shape[:-1] != rates.shape:
+                raise ValueError(f"its {len(epochs)} epochs have steps {steps.shape}")
         return cls(
             config=config,
             fingerprint=about["fingerprint"],
@@ -122,11 +170,49 @@ class Checkpoint:
             rates=rates,
             best_epoch=about["best_epoch"],
             best_loss=about["best_loss"],
-            best_params=unpack("best", tensors, n) if "best.0.W" in tensors else None,
-            plans=tuple(RatePlan(**plan) for plan in about.get("rates", ())),
+            best_params=unpack("best", tensors, form[0]) if "best.0.W" in tensors else None,
+            plans=tuple(map(_plan, about.get("rates", ()))),
             unfinished=_unpack_unfinished(tensors, about, form),
             saving=about.get("saving", ""),
         )
+
+
+def _record(record: dict[str, Any]) -> EpochRecord:
+    check_kinds(record, OF_A_RECORD)
+    return EpochRecord(**record)
+
+
+def _plan(plan: dict[str, Any]) -> RatePlan:
+    check_kinds(plan, OF_A_PLAN)
+    if plan["lr_schedule"] not in SCHEDULES:
+        raise unknown_name("lr_schedule", plan["lr_schedule"], SCHEDULES)
+    return RatePlan(**plan)
+
+
+def _check_states(tensors: Tensors, layers: int, trained: int, moments: int) -> None:
+    """Raise ValueError or KeyError where tensors are not those of one net and its moments."""
+    pairs = [
+        [tensors[f"params.{i}.{leaf}"].shape for leaf in Affine._fields] for i in range(layers)
+    ]
+
+    def shapes(prefix: str, of: int = layers) -> dict[str, tuple[int | None, ...]]:
+        return {
+            f"{prefix}.{i}.{leaf}": shape
+            for i, pair in enumerate(pairs[layers - of :])
+            for leaf, shape in zip(Affine._fields, pair, strict=True)
+        }
+
+    needed, optional = shapes("params"), shapes("best") | shapes(f"{UNFINISHED}params")
+    for i in range(moments):
+        needed |= shapes(f"moments.{i}", trained)
+        optional |= shapes(f"{UNFINISHED}moments.{i}", trained)
+    optional |= {"steps": (None, None, None), "rates": (None, None)}
+    optional |= {f"{UNFINISHED}metrics": (None, None), f"{UNFINISHED}rates": (None,)}
+    counts = {name: tensor for name, tensor in tensors.items() if name.endswith("step")}
+    if any(count.shape or count.dtype.kind not in "iu" for count in counts.values()):
+        raise ValueError("its count of steps is no whole number")
+    floats = {name: tensor for name, tensor in tensors.items() if name not in counts}
+    require_tensors(floats, needed | optional, optional)
 
 
 def _pack_state(prefix: str, state: TrainState) -> Tensors:
@@ -152,12 +238,11 @@ def _unpack_unfinished(
 ) -> Unfinished | None:
     if "unfinished_seconds" not in about:
         return None
-    return Unfinished(
-        _unpack_state(UNFINISHED, tensors, *form),
-        tensors[f"{UNFINISHED}metrics"],
-        tensors[f"{UNFINISHED}rates"],
-        float(about["unfinished_seconds"]),
-    )
+    metrics, rates = tensors[f"{UNFINISHED}metrics"], tensors[f"{UNFINISHED}rates"]
+    if not len(metrics) == len(rates) > 0:
+        raise ValueError(f"its unfinished epoch has {len(metrics)} steps and {len(rates)} rates")
+    state = _unpack_state(UNFINISHED, tensors, *form)
+    return Unfinished(state, metrics, rates, float(about["unfinished_seconds"]))
 
 
 def require_checkpoint(saved: Any) -> Checkpoint:

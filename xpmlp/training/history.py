@@ -52,8 +52,8 @@ class History(Described):
     steps: (S, M) float64, a row per step, columns named by metric_names: the loss of the
     step's batch before its update, the penalty where there is one, the gradients' norms.
     learning_rates: (S,).
-    step_parts, rate_parts: the steps of each epoch. failed_steps, failed_rates: those of an epoch
-    that diverged, up to the one whose loss was not finite; they are the last of `steps`.
+    step_parts, rate_parts: the steps of each epoch, as they came. failed_steps, failed_rates: of
+    an epoch that diverged, up to the step whose loss was not finite; the last of `steps`.
     """
 
     metric_names: tuple[str, ...]
@@ -71,13 +71,14 @@ class History(Described):
     def append(self, record: EpochRecord, metrics: np.ndarray, rates: np.ndarray) -> None:
         """Add an epoch with its steps' metrics (S, M) and learning rates (S,)."""
         self.failed_steps, self.failed_rates = [], []
-        self.step_parts.append(metrics.astype(np.float64))
-        self.rate_parts.append(rates)
+        same = bool(self.rate_parts) and np.array_equal(rates, self.rate_parts[-1])
+        self.step_parts.append(metrics)
+        self.rate_parts.append(self.rate_parts[-1] if same else rates)
         self.epochs.append(record)
 
     def fail(self, metrics: np.ndarray, rates: np.ndarray) -> None:
         """Keep the steps of an epoch that failed: metrics (S, M), learning rates (S,)."""
-        self.failed_steps, self.failed_rates = [metrics.astype(np.float64)], [rates]
+        self.failed_steps, self.failed_rates = [metrics], [rates]
 
     def cut(self, epochs: int) -> "History":
         """Drop what there is after so many epochs, and return what is left."""
@@ -89,7 +90,7 @@ class History(Described):
     def steps(self) -> np.ndarray:
         """All steps, (S, M)."""
         parts = *self.step_parts, *self.failed_steps
-        return np.concatenate([np.empty((0, len(self.metric_names))), *parts])
+        return np.concatenate([np.empty((0, len(self.metric_names)), np.float64), *parts])
 
     @property
     def learning_rates(self) -> np.ndarray:

@@ -83,7 +83,7 @@ def read_tensors(
             return build(tensors, about)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
         raise InputError(f"{path} is damaged: {reason}; {REMEDY}") from error
     found = about.get("format") or "something else"

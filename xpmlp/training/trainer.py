@@ -360,6 +360,7 @@ class Trainer(Described):
         if self.problem.fingerprint != saved.fingerprint:
             raise InputError(f"the rows of {self.data.name} are not those that the run began with")
         check_shapes(saved.state.params, self.problem.sizes)
+        saved.check_history(self.steps_per_epoch, len(self._history.metric_names))
         problem, config = self.problem.going_on(self._wish, saved.config)
         vars(self).update(problem=problem, config=config)
         stopping, epochs = self.stopping, len(saved.epochs)
