@@ -203,6 +203,34 @@ def test_results_that_could_not_be_written_have_no_mark(away, capsys, monkeypatc
     assert is_told_or_whole(away / "base", 4) == "whole"
 
 
+@pytest.mark.parametrize("seeds", [[], ["--seeds", "2"]], ids=["one net", "seeds"])
+def test_beneath_a_mark_that_can_not_be_taken_away_nothing_changes(
+    tmp_path, capsys, monkeypatch, seeds
+):
+    """The old results stay whole; the checkpoint has the new epochs."""
+    from pathlib import Path
+
+    monkeypatch.chdir(tmp_path)
+    assert run(capsys, *FLAGS, *seeds, "--epochs", "2", "--out", "one")[0] == 0
+    before = {p: p.read_bytes() for p in Path("one").rglob("*") if p.name in RESULTS}
+    unlink = Path.unlink
+
+    def fails(self, missing_ok=False):
+        if self.name == SUMMARY:
+            raise OSError(5, "Input/output error", str(self))
+        unlink(self, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", fails)
+        code, out, err = run(capsys, "--resume", "one", "--epochs", "4", "--no-plots")
+    assert code == 1
+    assert "can't write one/summary.json: Input/output error" in err.splitlines()[-1]
+    assert out.splitlines()[-1] == "not all results could be written to one"
+    assert {p: p.read_bytes() for p in before} == before
+    assert run(capsys, "--resume", "one", "--no-plots", "--quiet")[0] == 0
+    assert json.loads(Path("one/summary.json").read_text())["epochs"] == 4
+
+
 def test_a_run_that_is_resumed_is_from_then_on_of_its_new_length(away, capsys, monkeypatch):
     """Killed before its first epoch, it goes on to the six epochs that were asked for."""
 

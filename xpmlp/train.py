@@ -298,9 +298,10 @@ def _save_results(
     from xpmlp.runs.summary import summarize, summary_text
 
     each, problems = [], directory.begin_results()
+    can_change = not directory.is_marked
     for run, place in zip(runs, directory.members, strict=True):
         each.append(summarize(run, selection, str(place.path)))
-        problems += place.save_results(run, each[-1])
+        problems += place.save_results(run, each[-1]) if can_change else []
     if not directory.config.seeds:
         text = [summary_text(runs[0], each[0]), _where(directory, problems)]
         return each[0], "\n".join(filter(None, text)), problems

@@ -202,6 +202,8 @@ class RunDirectory:
         problems = self._keep()
         if not all(place.tables for place in self.members):
             problems += self._take_marks()
+        if self.is_marked:
+            return problems
         for place, trainer in zip(self.members, trainers, strict=True):
             place.tables = place.tables or LiveTables(place.path)
             update = partial(place.tables.update, trainer.history)
@@ -214,6 +216,11 @@ class RunDirectory:
         Return what could not be done.
         """
         return self._keep() + self._take_marks()
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether a mark is there, also one that could not be taken away: nothing may change."""
+        return any((place.path / SUMMARY).exists() for place in self.places)
 
     def _take_marks(self) -> list[str]:
         problems = []
