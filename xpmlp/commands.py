@@ -19,7 +19,8 @@ from xpmlp.errors import (
     InputError,
     XpmlpError,
 )
-from xpmlp.training.config import OF_COMPILED_STEPS, Config, read_toml
+from xpmlp.training.config import OF_COMPILED_STEPS, Config
+from xpmlp.training.options import read_toml
 
 
 class Parser(argparse.ArgumentParser):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from xpmlp.errors import InputError
 
-USUAL_GIB = 4.0
+USUAL_GIB = 2.0
 TIMES = 20  # packed tables and images unpack to 3 to 10 times their size, those of zeros to 1000
 
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))

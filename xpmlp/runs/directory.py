@@ -18,11 +18,12 @@ from xpmlp.errors import InputError, RunError
 from xpmlp.files import clear_partials, flush_folder, write_whole
 from xpmlp.runs.lock import FolderInUseError, FolderLock
 from xpmlp.training.checkpoint import OLDER
-from xpmlp.training.config import Config, read_toml
+from xpmlp.training.config import Config
 from xpmlp.training.finished import FinishedRun
 from xpmlp.training.history import EPOCHS, STEPS
 from xpmlp.training.journal import Journal
 from xpmlp.training.live_tables import LiveTables
+from xpmlp.training.options import read_toml
 from xpmlp.training.trainer import Trainer
 
 CONFIG = "config.toml"

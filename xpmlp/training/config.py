@@ -1,7 +1,6 @@
 """One frozen object with every choice of a run; its TOML form reproduces the run."""
 
 import sys
-import tomllib
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +32,7 @@ from xpmlp.training.options import (
     number,
     option,
     plain,
+    read_toml,
     refuse_unknown,
     shown,
 )
@@ -301,20 +301,6 @@ LEFT_TO_DATA = tuple(
     for item in fields(Config)
     if item.default is None and item.metadata["usual"] is not None
 )
-
-
-def read_toml(path: str | Path) -> dict[str, Any]:
-    """Read a TOML file's table. Raises InputError where it is missing or damaged."""
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InputError(f"can't read the configuration {path}: {error.strerror}") from error
-    except RecursionError as error:
-        raise InputError(f"{path} is not a TOML file: it is nested too deeply") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a TOML file: {error}") from error
-    except ValueError as error:
-        raise InputError(f"{path} has a number of thousands of digits") from error
 
 
 def _check_values(config: Config) -> None:

@@ -1,11 +1,13 @@
-"""How a field of the config is declared, and how the command line reads one."""
+"""How a field of the config is declared, and how the command line and files have one."""
 
 import reprlib
 import sys
+import tomllib
 from argparse import ArgumentTypeError
 from dataclasses import Field, field, fields
 from functools import wraps
 from numbers import Number
+from pathlib import Path
 from typing import Any, TypeVar
 
 from xpmlp.errors import InputError, unknown_name
@@ -124,3 +126,17 @@ def _is_a(kind: type, value: Any) -> bool:
     if kind is int:
         return isinstance(value, int) and _is_in_64_bits(value)
     return isinstance(value, kind)
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Read a TOML file's table. Raises InputError where it is missing or damaged."""
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"can't read the configuration {path}: {error.strerror}") from error
+    except RecursionError as error:
+        raise InputError(f"{path} is not a TOML file: it is nested too deeply") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a TOML file: {error}") from error
+    except ValueError as error:
+        raise InputError(f"{path} has a number of thousands of digits") from error
