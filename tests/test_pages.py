@@ -58,3 +58,15 @@ def test_snippets_and_commands_run_in_their_order(page, tmp_path, monkeypatch, c
 def test_files_that_a_page_names_exist(page):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def test_each_promise_has_the_test_that_it_names():
+    """A link to a file of tests is named like a test in it; each row of a table has one."""
+    page = ROOT / "xpmlp/PROMISES.md"
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"\[(test_\w+)\]\(([^)]+)\)", text)
+    for name, file in named:
+        assert f"\ndef {name}(" in (page.parent / file).read_text(encoding="utf-8"), name
+    rows = re.findall(r"^\| [A-Z].*\|$", text.split("## The last campaign")[0], re.MULTILINE)
+    assert len(rows) > 20
+    assert all("](../tests/" in row for row in rows)
