@@ -19,7 +19,8 @@ FEW = {
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_damaged_files_are_answered(name):
-    runs = examples(1000, FEW.get(name, 150))
+    few = FEW.get(name, 150)
+    runs = examples(4 * few, few)
     trial = in_new_folder(lambda folder: blind(FORMATS[name], folder, runs))
     assert trial.finds == {}
     assert trial.answered

@@ -20,8 +20,8 @@ pytestmark = [
 ]
 QUICK = tuple(setup for setup in NUMPY if setup.name in ("replayed", "seeds", "going-on"))
 FEW = {"kills": 4, "faults": 4, "memory": 1, "full": 3, "folders": 5, "stops": 3, "pairs": 4}
-MORE = {"kills": 80, "faults": 80, "memory": 20, "full": 15, "folders": 25, "stops": 30}
-MORE |= {"pairs": 32, "surroundings": 10}
+MORE = {"kills": 32, "faults": 32, "memory": 8, "full": 9, "folders": 10, "stops": 12}
+MORE |= {"pairs": 12, "surroundings": 4}
 
 
 def make_shop(folder, setups):
