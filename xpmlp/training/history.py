@@ -72,7 +72,7 @@ class History(Described):
         """Add an epoch with its steps' metrics (S, M) and learning rates (S,)."""
         self.failed_steps, self.failed_rates = [], []
         same = bool(self.rate_parts) and np.array_equal(rates, self.rate_parts[-1])
-        self.step_parts.append(metrics)
+        self.step_parts.append(metrics.copy())
         self.rate_parts.append(self.rate_parts[-1] if same else rates)
         self.epochs.append(record)
 
