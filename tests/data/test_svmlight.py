@@ -5,8 +5,9 @@ import gzip
 import numpy as np
 import pytest
 
+from xpmlp.data.blocks import Columns
 from xpmlp.data.registry import load_dataset
-from xpmlp.data.svmlight import read_svmlight
+from xpmlp.data.svmlight import read_svmlight, svmlight_blocks
 from xpmlp.errors import InputError
 
 
@@ -15,7 +16,8 @@ def test_a_worked_file_packed_or_not(tmp_path):
     (tmp_path / "a.svm").write_bytes(text)
     (tmp_path / "a.svm.gz").write_bytes(gzip.compress(text))
     for name in ("a.svm", "a.svm.gz"):
-        x, y = read_svmlight(tmp_path / name)
+        x, y, begins = read_svmlight(tmp_path / name)
+        assert begins == 1
         np.testing.assert_array_equal(x, [[0.5, 0, 2], [0, 1000, 0]])
         np.testing.assert_array_equal(y, [1, -1])
 
@@ -56,3 +58,27 @@ def test_explicit_zeros_do_not_move_the_row_of_a_message(tmp_path):
     (tmp_path / "a.svm").write_text("1 1:0 2:0\n1 1:0 2:nan\n")
     with pytest.raises(InputError, match="row 2: NaN"):
         load_dataset(str(tmp_path / "a.svm"))
+
+
+def test_a_predicted_file_is_counted_as_that_of_the_training(tmp_path):
+    """Its first column is 0 in every row, so it has no place 0: nothing moves for that."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(1, 9, (60, 3)).astype(float)
+    rows = [f"{i % 2} 0:{a} 1:{b} 2:{c}" for i, (a, b, c) in enumerate(x)]
+    (tmp_path / "a.svm").write_text("\n".join(rows) + "\n")
+    data = load_dataset(str(tmp_path / "a.svm"))
+    assert data.feature_names == ("x0", "x1", "x2")
+    assert "its places count from 0" in data.note
+    (tmp_path / "b.svm").write_text("0 1:5 2:7\n")
+    columns, notes = Columns(3, data.feature_names), []
+    (block,) = svmlight_blocks(str(tmp_path / "b.svm"), columns, 10, notes.append)
+    np.testing.assert_array_equal(block.x, [[0, 5, 7]])
+    (block,) = svmlight_blocks(str(tmp_path / "b.svm"), Columns(3), 10, notes.append)
+    np.testing.assert_array_equal(block.x, [[5, 7, 0]])
+    assert notes[-1].endswith("its places are taken to count from 1, as there is no 0")
+
+
+def test_more_columns_than_are_known(tmp_path):
+    (tmp_path / "a.svm").write_text("1 4:1\n")
+    with pytest.raises(InputError, match="it has 4 columns, and 3 are known"):
+        read_svmlight(tmp_path / "a.svm", 3)

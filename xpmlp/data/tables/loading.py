@@ -71,9 +71,10 @@ def _refuse_wishes(path: Path, wishes: Wishes) -> None:
 
 
 def _of_svmlight(path: Path, wishes: Wishes) -> Source:
-    x, labels = read_svmlight(path, max_unpacked=wishes.max_unpacked)
+    x, labels, begins = read_svmlight(path, max_unpacked=wishes.max_unpacked)
     targets = array_targets(labels, str(path), wishes.task)
-    names = tuple(f"x{i}" for i in range(1, x.shape[1] + 1))
+    names = tuple(f"x{i}" for i in range(begins, begins + x.shape[1]))
+    counted = "" if begins else f"{path}: its places count from 0"
     return Source(
         str(path),
         targets.task,
@@ -82,7 +83,7 @@ def _of_svmlight(path: Path, wishes: Wishes) -> Source:
         targets.class_names,
         feature_names=names,
         own=True,
-        note=targets.note,
+        note="\n".join(filter(None, [targets.note, counted])),
     )
 
 
