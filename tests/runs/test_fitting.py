@@ -128,6 +128,11 @@ def test_a_loss_that_diverges_leaves_the_run_up_to_there():
     assert (caught.value.run.record, caught.value.run.test) == (None, None)
 
 
+def test_the_bar_of_an_epoch_in_which_all_diverge_shows_nothing_of_it():
+    with pytest.raises(RunError, match="the loss became"):
+        fit(BASE.replace(learning_rate=1e30), make_dataset(), verbose=True)
+
+
 def test_a_loop_of_ones_own_makes_a_run():
     data, backend = make_dataset(), load_or_skip("numpy")
     trainer = xpmlp.Trainer(BASE, data, backend)

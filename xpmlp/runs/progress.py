@@ -47,9 +47,7 @@ class Bar:
         if self.bar is None or self.bar.disable:
             return
         if not records:
-            done = min((t for t in self.trainers if t.unfinished), key=attrgetter("place"))
-            step, steps = done.place[1], done.steps_per_epoch
-            self.bar.set_description(f"step {step:,} of {steps:,}")
+            self._show_steps()
             return
         self.bar.set_description("", refresh=False)
         record = mean_record(records)
@@ -63,6 +61,14 @@ class Bar:
         figures["rows/s"] = f"{record.images_per_second:,.0f}"
         self.bar.set_postfix(figures, refresh=False)
         self.bar.update(record.epoch - self.bar.n)
+
+    def _show_steps(self) -> None:
+        """Tell how far the epoch in progress is; of one that all have diverged in, nothing."""
+        within = [trainer for trainer in self.trainers if trainer.unfinished]
+        if within:
+            behind = min(within, key=attrgetter("place"))
+            step, steps = behind.place[1], behind.steps_per_epoch
+            self.bar.set_description(f"step {step:,} of {steps:,}")
 
     def close(self) -> None:
         """Take the bar away."""
