@@ -112,6 +112,7 @@ def epoch_in_pieces(
     Returns the record of each, or why it diverged.
     """
     problem, backend, clock = members[0].problem, members[0].backend, Clock()
+    before = [member.unfinished.seconds if member.unfinished else 0.0 for member in members]
     with problem.running():
         plans = [member.plan() for member in members]
         state, plan, hyper = _joined(backend.xp, members, plans)
@@ -124,8 +125,8 @@ def epoch_in_pieces(
     outcomes: list[EpochRecord | RunError] = []
     for k, member in enumerate(members):
         on_train, on_validation = scores[k]
-        before = member.unfinished.seconds if member.unfinished else 0.0
-        result = EpochResult(states[k], metrics[..., k], on_train, on_validation, before + seconds)
+        took = before[k] + seconds
+        result = EpochResult(states[k], metrics[..., k], on_train, on_validation, took)
         try:
             outcomes.append(member.accept(plans[k], result))
         except RunError as error:
