@@ -106,10 +106,16 @@ def flush(file: IO[Any]) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk; Windows has no call for that."""
+    """Have the names in a folder on the disk, where the system lets it be opened for that.
+
+    Windows never does, others not where it may be written to but not read.
+    """
     if sys.platform == "win32":
         return
-    number = os.open(folder, os.O_RDONLY)
+    try:
+        number = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return
     try:
         _sync(number)
     finally:

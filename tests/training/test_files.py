@@ -199,6 +199,18 @@ def test_what_is_put_in_place_is_on_the_disk(run, tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
 
 
+def test_a_folder_that_may_be_written_to_but_not_read_takes_files(run, tmp_path, monkeypatch):
+    """As a drop box, or a home whose parent is closed to others."""
+
+    def denied(path, flags):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("xpmlp.files.os.open", denied)
+        run.model.save(tmp_path / "model")
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="they stay on Windows")
 def test_unfinished_files_of_dead_processes_are_cleared(tmp_path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
