@@ -260,6 +260,12 @@ class Trap:
         return (sprung.append, ("!",))
 
 
+def test_objects_that_nobody_asks_for_are_no_trouble(tmp_path):
+    x, about = np.arange(4).reshape(2, 2), np.array([{"made": "by hand"}], dtype=object)
+    path = archive(tmp_path, x=x, y=np.arange(2), about=about)
+    assert read_archive(path).note == f"{path}: not used: about"
+
+
 def test_nothing_is_unpickled(tmp_path):
     x = np.empty((2, 1), dtype=object)
     x[:] = Trap()

@@ -57,13 +57,15 @@ class Archive:
                 raise ValueError(f"{name} is packed in another way")
             with file.open(about) as stream:
                 header = read_header(stream, name)
-                if about.file_size != stream.tell() + header.nbytes:
+                whole = about.file_size == stream.tell() + header.nbytes
+                if not (whole or header.dtype.hasobject):
                     raise ValueError(f"{name}: {_promised(header)}")
             self.headers[name] = header
 
     @contextmanager
     def rows(self, name: str) -> Iterator[IO[bytes]]:
-        """Give the bytes of an array, behind its header."""
+        """Give the bytes of an array, behind its header. Raises ValueError for one of objects."""
+        _require_values(self.headers[name], name)
         with self.file.open(f"{name}.npy") as stream:
             read_header(stream, name)
             yield stream
@@ -98,6 +100,7 @@ def map_array(path: str | Path) -> np.ndarray:
     with _foreign(path, "a whole .npy file of numbers, as numpy.save writes it"):
         with open(path, "rb") as file:
             header = read_header(file, "it")
+            _require_values(header, "it")
             start, end = file.tell(), file.seek(0, io.SEEK_END)
         if end - start != header.nbytes:
             raise ValueError(f"{_promised(header)}, but {end - start:,} follow it")
@@ -121,11 +124,14 @@ def read_header(stream: IO[bytes], name: str) -> Header:
         raise
     except Exception as error:
         raise ValueError(f"{name} has no header in NumPy's format") from error
-    if header.dtype.hasobject or not header.dtype.itemsize:
-        raise ValueError(f"{name} holds values of type {header.dtype}")
     if any(size < 0 for size in header.shape):
         raise ValueError(f"{name} has the shape {header.shape} in its header")
     return header
+
+
+def _require_values(header: Header, name: str) -> None:
+    if header.dtype.hasobject or not header.dtype.itemsize:
+        raise ValueError(f"{name} holds values of type {header.dtype}")
 
 
 @contextmanager
