@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import load_or_skip
 from tests.problems import make_dataset
 from xpmlp.errors import RunError
+from xpmlp.training.callbacks import Callback
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import Config
 from xpmlp.training.pieces import piece_ends
@@ -129,6 +130,32 @@ def test_a_rate_that_is_set_on_the_way_is_of_the_steps_that_are_left(short_piece
     again.resume(trainer.checkpoint())
     next(again.epochs())
     np.testing.assert_array_equal(again.history.learning_rates, [0.02, 0.02, 0.5, 0.5])
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3, 4, 5])
+def test_a_rate_that_a_callback_sets_within_an_epoch_is_of_the_next_one(short_pieces, stop):
+    """Set in the second epoch of three, after the first step of its first piece."""
+    data, backend = make_dataset(dtype="float32"), load_or_skip("numpy")
+
+    class Sets(Callback):
+        every = 1
+
+        def after_steps(self, steps):
+            if steps.step == STEPS + 1:
+                steps.trainer.learning_rate = 0.5
+
+    def members():
+        config = CONFIG.replace(lr_schedule="constant", epochs=3)
+        return make_members([config], data, backend, callbacks=(Sets(),))
+
+    begun, again = members(), members()
+    with closing(begun.epochs()) as epochs:
+        list(islice(epochs, stop))
+    again.trainers[0].resume(begun.trainers[0].checkpoint())
+    list(again.epochs())
+    rates = again.trainers[0].history.learning_rates
+    np.testing.assert_array_equal(rates, [0.02] * 2 * STEPS + [0.5] * STEPS)
+    assert [(p.since, p.learning_rate) for p in again.trainers[0].plans] == [(0, 0.02), (2, 0.5)]
 
 
 def test_a_divergence_is_told_at_the_end_of_its_piece(short_pieces):

@@ -43,6 +43,16 @@ class RatePlan(NamedTuple):
         return self.learning_rate * np.array([factor(step) for step in range(steps)])
 
 
+def after_epoch(
+    epoch: int, planned: tuple[RatePlan, ...], plans: tuple[RatePlan, ...]
+) -> tuple[RatePlan, ...]:
+    """Return the plans of which one that was set within an epoch comes into force after it.
+
+    epoch: counted from 0. planned: those that it began with.
+    """
+    return plans if plans == planned else (*planned, plans[-1]._replace(since=epoch + 1))
+
+
 def same_rates(one: Config, other: Config) -> bool:
     """Tell whether two configs plan the same rates."""
     return all(getattr(one, name) == getattr(other, name) for name in RATE_OPTIONS)

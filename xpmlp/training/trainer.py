@@ -27,7 +27,7 @@ from xpmlp.training.initial import check_shapes, drawn_params, starting_params
 from xpmlp.training.model import Model
 from xpmlp.training.pieces import Unfinished
 from xpmlp.training.problem import Problem
-from xpmlp.training.rates import RatePlan, same_rates
+from xpmlp.training.rates import RatePlan, after_epoch, same_rates
 from xpmlp.training.standing import Standing
 from xpmlp.training.step import TrainState, metric_names
 from xpmlp.training.targets import check_rows, target_of
@@ -218,19 +218,20 @@ class Trainer(Described):
         """Return the order of rows and the learning rates of the next epoch."""
         epoch, order = self._standing.epochs, None
         self.generator.bit_generator.state = self._standing.generator_state
-        self._planned = self.plans
+        self._planned = tuple(plan for plan in self.plans if plan.since <= epoch)
         if self.order is not None:
             order = checked_order(self.order(epoch), len(self.data.train))
         elif self.steps_per_epoch > 1:
             order = self.generator.permutation(len(self.data.train))
-        rates = self.plans[-1].rates(epoch, self.config.epochs, self.steps_per_epoch)
+        rates = self._planned[-1].rates(epoch, self.config.epochs, self.steps_per_epoch)
         if self.unfinished:
             rates[: self.unfinished.steps] = self.unfinished.rates
         return EpochPlan(order, self.batch_size, rates)
 
     def hold(self, unfinished: Unfinished) -> None:
         """Take what is done of the epoch that `plan` began."""
-        self._standing = self._standing._replace(unfinished=unfinished)
+        plans = after_epoch(self._standing.epochs, self._planned, self.plans)
+        self._standing = self._standing._replace(unfinished=unfinished, plans=plans)
 
     def accept(self, plan: EpochPlan, result: EpochResult) -> EpochRecord:
         """Take the result of the epoch that `plan` began; before this nothing of it is kept.
@@ -257,11 +258,9 @@ class Trainer(Described):
         if stopping and validation:
             stopping = stopping.after(epoch + 1, validation.loss, result.state.params)
         history.append(record, result.metrics, plan.learning_rates)
-        generator_state = self.generator.bit_generator.state
-        plans = self._planned
-        if self.plans != plans:  # the rate was set within the epoch
-            plans = (*plans, self.plans[-1]._replace(since=epoch + 1))
-        self._standing = Standing(epoch + 1, result.state, generator_state, stopping, plans)
+        orders = self.generator.bit_generator.state
+        plans = after_epoch(epoch, self._planned, self.plans)
+        self._standing = Standing(epoch + 1, result.state, orders, stopping, plans)
         return record
 
     def evaluate(self, rows: Rows) -> Evaluation:
