@@ -97,6 +97,18 @@ def begun(config, stop):
     return trainer.trainers[0]
 
 
+@pytest.mark.parametrize(("together", "place"), [(True, "within"), (False, "after")])
+def test_where_a_stop_comes_is_said_of_nets_as_they_train(monkeypatch, together, place):
+    """One net alone takes as long as a piece, three together more than two."""
+    monkeypatch.setattr("xpmlp.training.pieces.PIECE_SECONDS", 1e-3)
+    monkeypatch.setattr("xpmlp.training.pieces.CPU_SPEED", 5e6)
+    monkeypatch.setattr(Trainer, "prefers_company", together)
+    members = make_members(
+        CONFIG.replace(seeds=3).members(), make_dataset(dtype="float32"), load_or_skip("numpy")
+    )
+    assert members.stopping_place.startswith(f"{place} this epoch")
+
+
 def test_what_is_done_of_an_epoch_is_apart_from_the_whole_ones(short_pieces):
     trainer = begun(CONFIG, 3)
     assert trainer.place == (1, 2)

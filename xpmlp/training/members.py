@@ -65,11 +65,11 @@ class Members:
     @property
     def stopping_place(self) -> str:
         """Where a training that is to stop does so, in words: after the piece in progress."""
-        trainer = self.trainers[0]
-        steps, together = trainer.steps_per_epoch, len(self.trainers)
-        if not piece_ends(trainer.problem, trainer.batch_size, steps, together):
-            return "after this epoch"
-        return "within this epoch, which is a long one"
+        for group in self._groups(list(range(len(self.trainers)))):
+            one = self.trainers[group[0]]
+            if piece_ends(one.problem, one.batch_size, one.steps_per_epoch, len(group)):
+                return "within this epoch, which is a long one"
+        return "after this epoch"
 
     @property
     def finished(self) -> bool:
