@@ -110,7 +110,8 @@ def test_a_first_epoch_that_diverges_has_steps_and_no_figures(capsys, tmp_path):
     wild = ["--learning-rate", "1e30", "--optimizer", "sgd", "--out", "wild"]
     code, out, err = run(capsys, *QUICK, *wild)
     assert code == 1
-    assert "of epoch 1; try a smaller learning_rate than 1e+30" in err
+    assert "of epoch 1: all gradients were finite until then" in err
+    assert "; try a smaller learning_rate than 1e+30" in err
     assert "loss   accuracy" not in out
     summary = json.loads((tmp_path / "wild/summary.json").read_text())
     assert summary["test_loss"] is summary["test_accuracy"] is None

@@ -121,7 +121,7 @@ def test_variables_are_added(runner):
 )
 def test_a_program_is_asked_to_stop_before_its_limit(runner, clock, code, expected):
     def tick():
-        clock.now = 85.0 if has_printed(runner, "begun") else 0.0
+        clock.now = 85.0 if has_printed(runner, "begun\n") else 0.0
 
     clock.tick = tick
     (ended,) = runner.run([program(code)], 100.0)
@@ -160,7 +160,7 @@ def is_running(number):
 def test_a_wish_to_stop_is_passed_on(runner, stop, clock):
     def tick():
         clock.now = 1.0 if stop.requested else 0.0
-        stop.requested = has_printed(runner, "begun")
+        stop.requested = has_printed(runner, "begun\n")
 
     clock.tick = tick
     (ended,) = runner.run([program(HEEDS)], 1000)

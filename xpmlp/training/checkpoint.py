@@ -191,6 +191,8 @@ def _plan(plan: dict[str, Any]) -> RatePlan:
 
 def _check_states(tensors: Tensors, layers: int, trained: int, moments: int) -> None:
     """Raise ValueError or KeyError where tensors are not those of one net and its moments."""
+    if not 1 <= trained <= layers <= len(tensors) or not 0 <= moments <= len(tensors):
+        raise ValueError(f"it says {layers} layers, {trained} of them trained, {moments} moments")
     pairs = [
         [tensors[f"params.{i}.{leaf}"].shape for leaf in Affine._fields] for i in range(layers)
     ]

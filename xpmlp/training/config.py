@@ -107,7 +107,7 @@ class Config:
     max_unpacked: float = option(
         USUAL_GIB,
         "table",
-        "GiB that a file may unpack to, where that is more than 20 times its size",
+        "GiB to unpack at most, above 20 times the size",
         metavar="GIB",
     )
 

@@ -121,6 +121,11 @@ def _compare_run(folder: Path) -> object:
     return _read_run(folder), compare_runs([folder, folder / "other"]).text()
 
 
+def _write_checkpoint(folder: Path, data: bytes) -> None:
+    (folder / "checkpoint.safetensors").write_bytes(data)
+    (folder / "checkpoint.history").write_bytes(samples.run_files()["checkpoint.history"])
+
+
 def _write_summary(folder: Path, data: bytes) -> None:
     samples.put_run(folder)
     (folder / "summary.json").write_bytes(data)
@@ -174,7 +179,11 @@ FORMATS = {
     "npy": Format("rows.npy", samples.npy, _stream("rows.npy"), mutations.of_array),
     "model": Format("model.safetensors", samples.models, _read_model, mutations.of_tensors),
     "checkpoint": Format(
-        "checkpoint.safetensors", samples.checkpoints, _read_checkpoint, mutations.of_tensors
+        "checkpoint.safetensors",
+        samples.checkpoints,
+        _read_checkpoint,
+        mutations.of_tensors,
+        _write_checkpoint,
     ),
     "toml": Format("config.toml", samples.configs, _read_config, mutations.of_text),
     "summary": Format(

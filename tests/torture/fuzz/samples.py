@@ -13,6 +13,7 @@ import numpy as np
 ROWS = 6
 X = np.arange(3.0 * ROWS).reshape(ROWS, 3) % 5
 Y = np.arange(ROWS) % 2
+ALONE = "alone.safetensors"  # a checkpoint with its history in it
 
 
 def shared() -> str | None:
@@ -159,6 +160,7 @@ def _files_of(run: Any) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory(dir=shared()) as name:
         folder = Path(name) / "run"
         run.save(folder, pictures=False)
+        run.trainer.checkpoint().save(folder / ALONE)
         return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
@@ -175,8 +177,9 @@ def models() -> list[bytes]:
 
 
 def checkpoints() -> list[bytes]:
-    """Return checkpoints of points and of a table."""
-    return [files["checkpoint.safetensors"] for files in (run_files(), _table_files())]
+    """Return checkpoints of points and of a table, and one whose history is apart."""
+    alone = [files[ALONE] for files in (run_files(), _table_files())]
+    return [*alone, run_files()["checkpoint.safetensors"]]
 
 
 def configs() -> list[bytes]:
