@@ -221,3 +221,14 @@ run_as_program(lambda arguments: guarded("program", run))
         text=True,
     )
     assert (done.returncode, done.stderr) == (130, "program: interrupted\n")
+
+
+def test_a_ctrl_c_before_the_command_has_begun_is_told_too(capsys):
+    from xpmlp.commands import run_as_program
+
+    def begins(arguments):
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as end:
+        run_as_program(begins)
+    assert (end.value.code, capsys.readouterr().err) == (130, "xpmlp: interrupted\n")

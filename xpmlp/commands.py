@@ -126,7 +126,8 @@ def run_as_program(main: Callable[[Sequence[str] | None], int]) -> NoReturn:
         code = main(None)
     except BrokenPipeError:
         code = 0
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before the command has begun
+        warn("xpmlp: interrupted")
         code = EXIT_INTERRUPTED
     try:
         sys.stdout.flush()

@@ -10,6 +10,7 @@ from tests.torture.shop import Shop, Whole
 from tests.torture.warm import Ended
 
 PROGRAM = "xpmlp train: "
+EARLY = "xpmlp: interrupted"  # before the command has begun
 NOTES = ("note: ", "warning: ")
 ANSWERS = (
     "stopping after this epoch",
@@ -54,8 +55,8 @@ def wrong_words(ended: Ended, program: str = PROGRAM) -> list[str]:
     if ended.hung:
         return ["it hung"]
     lines = [line for line in ended.err.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith(program)]
-    others = [line for line in lines if not line.startswith((*NOTES, *ANSWERS, program))]
+    errors = [line for line in lines if line.startswith((program, EARLY))]
+    others = [line for line in lines if not line.startswith((*NOTES, *ANSWERS, program, EARLY))]
     wrong = []
     if "Traceback" in ended.err:
         wrong.append(f"a traceback, ending with {lines[-1]!r}")

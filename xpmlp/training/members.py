@@ -34,9 +34,10 @@ class Members:
     def epochs(self) -> Generator[list[EpochRecord], None, None]:
         """Train all that have epochs to do, those that lag behind first, until none has.
 
-        Yields the records of the members that ended an epoch, and none after each piece of a long
-        one, where every trainer can be saved as it stands. Close it where you leave it early
-        (`contextlib.closing`), so that callbacks hear of the end.
+        Yields the records of the members that ended an epoch; and none after each piece of a long
+        epoch, and between those that train one by one: there every trainer can be saved as it
+        stands. Close it where you leave it early (`contextlib.closing`), so that callbacks hear of
+        the end.
         """
         with ExitStack() as told:
             for listeners in self.listeners:
@@ -45,7 +46,9 @@ class Members:
                 places = {i: self.trainers[i].place for i in waiting}
                 behind = [i for i in waiting if places[i] == min(places.values())]
                 records: list[EpochRecord] = []
-                for group in self._groups(behind):
+                for i, group in enumerate(self._groups(behind)):
+                    if i:
+                        yield []
                     records += yield from self._epoch(group)
                 yield records
 
