@@ -1,7 +1,6 @@
 """What all commands share: one-line errors, exit codes, and flags made from the config."""
 
 import argparse
-import errno
 import os
 import sys
 import warnings
@@ -18,6 +17,7 @@ from xpmlp.errors import (
     EXIT_RUN_FAILED,
     InputError,
     XpmlpError,
+    is_fault_of_the_machine,
 )
 from xpmlp.training.config import OF_COMPILED_STEPS, Config
 from xpmlp.training.options import read_toml
@@ -48,7 +48,7 @@ def guarded(program: str, run: Callable[[], int]) -> int:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         warn(f"{program}: {place}{error.strerror or error}")
-        return EXIT_RUN_FAILED if error.errno in (errno.ENOSPC, errno.EIO) else EXIT_BAD_INPUT
+        return EXIT_RUN_FAILED if is_fault_of_the_machine(error) else EXIT_BAD_INPUT
     except Exception as error:
         if os.environ.get("XPMLP_TRACEBACK"):
             raise

@@ -4,6 +4,7 @@ The commands turn them into one line on stderr and an exit code: `InputError` in
 `RunError` into 1. Python code may catch `XpmlpError` for both.
 """
 
+import errno
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,15 @@ from xpmlp.suggesting import closest
 EXIT_RUN_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+FAULTS_OF_THE_MACHINE = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.EFBIG,
+)
 
 
 class XpmlpError(Exception):
@@ -46,6 +56,11 @@ class RunError(XpmlpError, RuntimeError):
 
 class DivergenceError(RunError):
     """A run whose loss is no longer a finite number."""
+
+
+def is_fault_of_the_machine(error: OSError) -> bool:
+    """Tell whether the machine, its disk or its limits failed, and not what was asked for."""
+    return error.errno in FAULTS_OF_THE_MACHINE
 
 
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> InputError:

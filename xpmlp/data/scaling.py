@@ -11,9 +11,7 @@ from xpmlp.errors import InputError, unknown_name
 QUANTILES = 100
 DEVIATION = 1 / math.sqrt(12)  # of ranks from 0 to 1
 LONG_TAIL = 6.0
-NEGLIGIBLE = (
-    1e-290  # below it differences have lost their digits, or nothing can be divided by them
-)
+NEGLIGIBLE = 1e-290  # smaller differences have lost digits, or nothing can be divided by them
 FAR = 400  # powers of 2, of which the square, times the rows, is well within float64
 
 

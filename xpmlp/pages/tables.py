@@ -112,7 +112,7 @@ def class_table(run: FinishedRun) -> str:
         return box
     note = (
         f"The {SHOWN_CLASSES} classes with the most rows, of {len(names):,}; the mean is of all of "
-        "them, and xpmlp.evaluate --json has the figures of each."
+        "them, and xpmlp evaluate --json has the figures of each."
     )
     return joined([box, element("p", note, "soft")])
 

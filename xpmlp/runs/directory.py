@@ -1,6 +1,5 @@
 """The folder of a run: what is in it, and how it is kept from being overwritten."""
 
-import errno
 import json
 import os
 import re
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from xpmlp.console import warn
-from xpmlp.errors import InputError, RunError
+from xpmlp.errors import InputError, RunError, is_fault_of_the_machine
 from xpmlp.files import clear_partials, flush_folder, write_whole
 from xpmlp.runs.lock import FolderInUseError, FolderLock
 from xpmlp.training.checkpoint import OLDER
@@ -31,15 +30,6 @@ CHECKPOINT, NEXT = "checkpoint.safetensors", "checkpoint.next.safetensors"
 JOURNAL = "checkpoint.history"
 MODEL = "model.safetensors"
 SUMMARY = "summary.json"
-FAULTS_OF_THE_MACHINE = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EIO,
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.ENOMEM,
-    errno.EFBIG,
-)
 TABLES = (EPOCHS, STEPS)
 WRITTEN = (CONFIG, CHECKPOINT, NEXT, JOURNAL, MODEL, SUMMARY, *TABLES)
 
@@ -336,7 +326,7 @@ def lock_run(lock: FolderLock, path: Path) -> None:
 def _no_place(path: Path, error: OSError) -> InputError | RunError:
     """Return the error for a folder that can't be written: whose fault it is decides its kind."""
     text = f"can't write results to {error.filename or path}: {error.strerror}"
-    if error.errno in FAULTS_OF_THE_MACHINE:
+    if is_fault_of_the_machine(error):
         return RunError(text)
     return InputError(f"{text}; choose another --out")
 
