@@ -47,6 +47,11 @@ def sum_of_squares(xp: Namespace, leaf: Array, n_axes: int) -> Array:
     return xp.vecdot(flat, flat)
 
 
+def is_zero(value: Array | float) -> bool:
+    """Tell whether a number is 0 that all members share, and the step is compiled with."""
+    return isinstance(value, float | int) and value == 0
+
+
 def per_leaf(xp: Namespace, value: Array, leaf: Array) -> Array:
     """Reshape a scalar, or one number per member (K,), to broadcast against a leaf (K, ...)."""
     if isinstance(value, float | int):

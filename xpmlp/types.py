@@ -32,6 +32,7 @@ class Hyper(NamedTuple):
     """The numbers of one step, each a scalar or one per ensemble member `(K,)`.
 
     seed: an integer of 32 bits, of the masks of dropout; None without dropout.
+    own: a tuple of further numbers in which members differ, in the order of `Objective.own`.
     """
 
     learning_rate: Array
@@ -39,6 +40,7 @@ class Hyper(NamedTuple):
     l1: Array
     momentum: Array
     seed: Array | None = None
+    own: Any = ()
 
 
 class Generator(Protocol):

@@ -20,7 +20,7 @@ def parts(tmp_path_factory):
     trainer = Trainer(config, make_dataset(dtype="float32"), load_or_skip("numpy"))
     list(trainer.epochs())
     metrics, rates = trainer.history.steps[:2], trainer.history.learning_rates[:2]
-    trainer.hold(Unfinished(trainer.state, metrics, rates, 1.0))
+    trainer.hold(Unfinished(trainer.seat, metrics, rates, 1.0))
     path = tmp_path_factory.mktemp("saved") / "checkpoint"
     trainer.checkpoint().save(path)
     return read_tensors(path, FORMAT, lambda tensors, about: (tensors, about))

@@ -8,13 +8,28 @@ multiplies unsigned ones. Equation: DERIVATION.md, "dropout".
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from xpmlp.errors import InputError
+from xpmlp.leaves import per_leaf
 from xpmlp.types import Array, Namespace, Params
 
 SMALLEST, LARGEST = -(2**31), 2**31 - 1
 GOLDEN = 0x9E3779B9 - 2**32  # 2³² / golden ratio, odd: multiples of it lie far apart
 ROUNDS = ((16, 0x7FEB352D), (15, 0x846CA68B - 2**32))
+
+
+class Threshold(NamedTuple):
+    """Which draws a rate keeps, those below, and by what it multiplies: numbers, or (K,) each.
+
+    below: an integer of 32 bits.
+    """
+
+    below: Array | int
+    factor: Array | float
+
+
+Rate = float | Threshold
 
 
 def dropout_rates(dropout: Sequence[float], n_hidden: int) -> tuple[float, ...]:
@@ -32,12 +47,13 @@ def dropout_rates(dropout: Sequence[float], n_hidden: int) -> tuple[float, ...]:
 
 
 def masks(
-    xp: Namespace, rates: Sequence[float], params: Params, x: Array, step: Array, seed: Array | None
+    xp: Namespace, rates: Sequence[Rate], params: Params, x: Array, step: Array, seed: Array | None
 ) -> tuple[Array | None, ...]:
     """Return the mask m / (1 - p) of each hidden layer, None where p is 0; () without rates.
 
-    rates: p in [0, 1) of each hidden layer; x: the batch (..., N, D); step: (), an integer; seed:
-    an integer, () or (K,). A mask is (N, H), or (K, N, H), in the dtype of x.
+    rates: of each hidden layer p in [0, 1), or where members differ their thresholds. x: the batch
+    (..., N, D); step: (), an integer; seed: an integer, () or (K,). A mask is (N, H), or
+    (K, N, H), in the dtype of x.
     Equation: DERIVATION.md, "dropout".
     """
     if not rates:
@@ -46,22 +62,28 @@ def masks(
     rows = row_hashes(xp, x.shape[-2], step, seed, device)
     made: list[Array | None] = []
     first = 0
-    for p, layer in zip(rates, params[:-1], strict=True):
+    for rate, layer in zip(rates, params[:-1], strict=True):
         last = first + layer.b.shape[-1]
         units = mix(xp.arange(first, last, dtype=xp.int32, device=device))
-        made.append(mask(xp, rows, units, p, x.dtype) if p else None)
+        made.append(mask(xp, rows, units, rate, x.dtype) if rate else None)
         first = last
     return tuple(made)
 
 
-def mask(xp: Namespace, rows: Array, units: Array, p: float, dtype: object) -> Array:
+def threshold(p: float) -> Threshold:
+    """Return what a rate means."""
+    return Threshold(min(round((1.0 - p) * 2**32) + SMALLEST, LARGEST), 1.0 / (1.0 - p))
+
+
+def mask(xp: Namespace, rows: Array, units: Array, rate: Rate, dtype: object) -> Array:
     """Return 0 with probability p, else 1 / (1 - p), as (..., N, H).
 
-    rows: hashes (..., N, 1); units: hashes (H,), both int32.
+    rows: hashes (..., N, 1); units: hashes (H,), both int32. rate: p, or its threshold.
     """
-    limit = min(round((1.0 - p) * 2**32) + SMALLEST, LARGEST)
+    below, factor = rate if isinstance(rate, Threshold) else threshold(rate)
     draws = (rows ^ units) * (2 * rows + 1)
-    return xp.astype(draws < limit, dtype) * (1.0 / (1.0 - p))
+    kept = xp.astype(draws < per_leaf(xp, below, draws), dtype)
+    return kept * per_leaf(xp, factor, kept)
 
 
 def row_hashes(xp: Namespace, n_rows: int, step: Array, seed: Array, device: object) -> Array:

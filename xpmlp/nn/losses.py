@@ -9,6 +9,7 @@ whoever loads data checks them. Row weights: DERIVATION.md, "row-weights".
 from collections.abc import Callable
 from typing import NamedTuple
 
+from xpmlp.leaves import is_zero, per_leaf
 from xpmlp.nn.activations import sigmoid
 from xpmlp.types import Array, Namespace
 
@@ -36,20 +37,21 @@ def softmax_cross_entropy(
     z: Array,
     t: Array,
     weights: Array | None = None,
-    label_smoothing: float = 0.0,
+    label_smoothing: Array | float = 0.0,
 ) -> tuple[Array, Array]:
     """Return the mean over rows of ℓ = -Σ_c t_c ln p_c with p = softmax(z), and dz = ω(p - t).
 
     t: class indices (..., N) of an integer dtype, or rows of probabilities (..., N, C), each
-    summing to one. With label smoothing s, t becomes (1 - s)t + s/C. ln p comes by
-    log-sum-exp. Equations: DERIVATION.md, "softmax-cross-entropy", "softmax-gradient",
+    summing to one. With label smoothing s, a float or (K,), t becomes (1 - s)t + s/C. ln p comes
+    by log-sum-exp. Equations: DERIVATION.md, "softmax-cross-entropy", "softmax-gradient",
     "log-sum-exp", "label-smoothing".
     """
     n_classes = z.shape[-1]
     if not xp.isdtype(t.dtype, "real floating"):
         t = one_hot(xp, t, n_classes, like=z)
-    if label_smoothing:
-        t = (1.0 - label_smoothing) * t + label_smoothing / n_classes
+    if not is_zero(label_smoothing):
+        s = per_leaf(xp, label_smoothing, z)
+        t = (1.0 - s) * t + s / n_classes
     shifted = z - xp.max(z, axis=-1, keepdims=True)
     e = xp.exp(shifted)
     total = xp.sum(e, axis=-1, keepdims=True)

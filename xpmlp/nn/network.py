@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from xpmlp.errors import InputError, unknown_name
+from xpmlp.leaves import is_zero
 from xpmlp.nn import affine
 from xpmlp.nn.activations import ACTIVATIONS, Activation
 from xpmlp.nn.checking import checked_inputs, checked_targets
@@ -188,12 +189,12 @@ def backpropagate(
     loss: str,
     l2: Array | None = None,
     l1: Array | None = None,
-    label_smoothing: float = 0.0,
+    label_smoothing: Array | float = 0.0,
     masks: Sequence[Array | None] = (),
 ) -> Gradients:
     """Return what `loss_and_grads` does, of arguments that are trusted, as `propagate`."""
     logits, kept = propagate(xp, params, batch.x, activations, masks)
-    options = {"label_smoothing": label_smoothing} if label_smoothing else {}
+    options = {} if is_zero(label_smoothing) else {"label_smoothing": label_smoothing}
     value, dz = LOSSES[loss].function(xp, logits, batch.t, batch.weights, **options)
     grads = backward(xp, params, batch.x, kept, dz, activations)
     if l2 is None and l1 is None:

@@ -11,13 +11,18 @@ RHO = 0.99
 BETA1 = 0.9
 BETA2 = 0.999
 EPSILON = 1e-8
+ALMOST_NONE = 1e-30  # of a β of 0, which has no logarithm
 OPTIONS = ("beta1", "beta2", "epsilon")
 
 Moments = tuple[Params, ...]
 
 
-def _average(decay: float, old: Params, new: Params) -> Params:
-    return map_leaves(lambda o, n: decay * o + (1.0 - decay) * n, old, new)
+def _average(xp: Namespace, decay: Array | float, old: Params, new: Params) -> Params:
+    def average(o: Array, n: Array) -> Array:
+        d = per_leaf(xp, decay, o)
+        return d * o + (1.0 - d) * n
+
+    return map_leaves(average, old, new)
 
 
 def _squares(grads: Params) -> Params:
@@ -42,7 +47,7 @@ def update_rmsprop(
     Source: Tieleman & Hinton 2012, lecture 6.5, which has ρ = 0.9 and no ε.
     Equation: DERIVATION.md, "rmsprop".
     """
-    v = _average(RHO, moments[0], _squares(grads))
+    v = _average(xp, RHO, moments[0], _squares(grads))
     direction = map_leaves(lambda g, v: g / (xp.sqrt(v) + EPSILON), grads, v)
     return descend(xp, params, direction, hyper.learning_rate), (v,)
 
@@ -59,12 +64,12 @@ def update_adam(
     moments: Moments,
     step: Array,
     hyper: Hyper,
-    beta1: float = BETA1,
-    beta2: float = BETA2,
-    epsilon: float = EPSILON,
+    beta1: Array | float = BETA1,
+    beta2: Array | float = BETA2,
+    epsilon: Array | float = EPSILON,
     corrected: bool = True,
 ) -> tuple[Params, Moments]:
-    """Return W - η m̂/(√v̂ + ε), with β₁, β₂ in [0, 1) and ε > 0.
+    """Return W - η m̂/(√v̂ + ε), with β₁, β₂ in [0, 1) and ε > 0, floats or (K,).
 
     m ← β₁m + (1 - β₁)g, m̂ = m/c₁, c₁ = 1 - β₁ᵗ; v ← β₂v + (1 - β₂)g², v̂ = v/c₂,
     c₂ = 1 - β₂ᵗ, t from 1. The same with fewer divisions is W - (η√c₂/c₁) m/(√v + ε√c₂); there
@@ -73,13 +78,13 @@ def update_adam(
     Source: Kingma & Ba 2014 (arXiv:1412.6980), whose section 2 has both orders, the second
     with an ε of its own. Equation: DERIVATION.md, "adam".
     """
-    m = _average(beta1, moments[0], grads)
-    v = _average(beta2, moments[1], _squares(grads))
+    m = _average(xp, beta1, moments[0], grads)
+    v = _average(xp, beta2, moments[1], _squares(grads))
     t = xp.astype(step + 1, params[0].W.dtype)
     root = xp.sqrt(_correction(xp, beta2, t))
     smallest = epsilon * root if corrected else epsilon
     rate = hyper.learning_rate * root / _correction(xp, beta1, t)
-    direction = map_leaves(lambda m, v: m / (xp.sqrt(v) + smallest), m, v)
+    direction = map_leaves(lambda m, v: m / (xp.sqrt(v) + _over(xp, smallest, v)), m, v)
     return descend(xp, params, direction, rate), (m, v)
 
 
@@ -121,6 +126,13 @@ def update_adamw(
     return update_adam(xp, shrunk, grads, moments, step, hyper, **options)
 
 
-def _correction(xp: Namespace, beta: float, t: Array) -> Array:
-    """Return 1 - βᵗ, in full precision also where β is near 1."""
-    return -xp.expm1(t * math.log(beta)) if beta else xp.ones_like(t)
+def _correction(xp: Namespace, beta: Array | float, t: Array) -> Array:
+    """Return 1 - βᵗ, () or (K,), in full precision also where β is near 1."""
+    if isinstance(beta, float | int):
+        return -xp.expm1(t * math.log(beta)) if beta else xp.ones_like(t)
+    return -xp.expm1(t * xp.log(xp.maximum(beta, ALMOST_NONE)))
+
+
+def _over(xp: Namespace, value: Array | float, leaf: Array) -> Array:
+    """Return a number that broadcasts against a leaf, as it is where all members share it."""
+    return per_leaf(xp, value, leaf) if getattr(value, "ndim", 0) else value

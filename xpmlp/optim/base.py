@@ -15,7 +15,8 @@ class Optimizer(NamedTuple):
     update(xp, params, grads, moments, step, hyper) -> (params, moments): one step; `step` is
         the number of steps taken before it, a 0-d integer array.
     decoupled_l2: the update applies l2 itself, so that it must stay out of the gradients.
-    options: names of further numbers that the update takes by keyword, Python floats.
+    options: names of further numbers that the update takes by keyword: Python floats, or arrays
+        (K,) where members have their own.
     """
 
     init: Callable[[Namespace, Params], tuple[Params, ...]]

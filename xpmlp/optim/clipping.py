@@ -9,9 +9,10 @@ def global_norm(xp: Namespace, grads: Params) -> Array:
     return xp.sqrt(sum(sum_of_squares(xp, g.W, 2) + sum_of_squares(xp, g.b, 1) for g in grads))
 
 
-def clip_by_global_norm(xp: Namespace, grads: Params, max_norm: float) -> Params:
+def clip_by_global_norm(xp: Namespace, grads: Params, max_norm: Array | float) -> Params:
     """Return the gradients scaled by min(1, max_norm / norm), each member by its own norm.
 
+    max_norm: a float, or (K,).
     Equation: DERIVATION.md, "clipping".
     """
     norm = global_norm(xp, grads)

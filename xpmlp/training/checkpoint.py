@@ -16,11 +16,12 @@ import numpy as np
 from xpmlp.data.kinds import check_kinds
 from xpmlp.errors import InputError, unknown_name
 from xpmlp.optim.schedules import SCHEDULES
-from xpmlp.training.config import Config
+from xpmlp.training.config import RESUMABLE, Config
 from xpmlp.training.history import EPOCH_COLUMNS, EpochRecord
 from xpmlp.training.journal import Mark, read_journal
 from xpmlp.training.pieces import Unfinished
 from xpmlp.training.rates import RatePlan
+from xpmlp.training.seats import Seat
 from xpmlp.training.step import TrainState
 from xpmlp.training.tensors import (
     Tensors,
@@ -95,6 +96,13 @@ class Checkpoint:
     def place(self) -> tuple[int, int]:
         """How many epochs are done, and how many steps of the next one."""
         return len(self.epochs), self.unfinished.steps if self.unfinished else 0
+
+    def check_config(self, config: Config) -> None:
+        """Raise InputError where an option differs that can't change within a run."""
+        fixed = [name for name in Config.names() if name not in RESUMABLE]
+        other = [name for name in fixed if getattr(config, name) != getattr(self.config, name)]
+        if other:
+            raise InputError(f"the checkpoint is of a run with another {', '.join(other)}")
 
     def check_history(self, steps: int, metrics: int) -> None:
         """Raise InputError where epochs have not so many steps, or steps not so many metrics."""
@@ -244,7 +252,7 @@ def _unpack_unfinished(
     if not len(metrics) == len(rates) > 0:
         raise ValueError(f"its unfinished epoch has {len(metrics)} steps and {len(rates)} rates")
     state = _unpack_state(UNFINISHED, tensors, *form)
-    return Unfinished(state, metrics, rates, float(about["unfinished_seconds"]))
+    return Unfinished(Seat(np, state), metrics, rates, float(about["unfinished_seconds"]))
 
 
 def require_checkpoint(saved: Any) -> Checkpoint:

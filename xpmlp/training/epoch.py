@@ -1,32 +1,32 @@
 """One epoch of one net, or of several at once as the members of an ensemble.
 
 Members share a problem and stand at the same epoch; their states are joined over a leading
-axis, trained by the same compiled step, and parted again.
+axis, and trained by the same compiled step.
 """
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from xpmlp.backends.base import Backend, EpochPlan
 from xpmlp.errors import InputError, RunError
-from xpmlp.leaves import map_tree
 from xpmlp.training.evaluation import Score
 from xpmlp.training.history import EpochRecord
 from xpmlp.training.pieces import Unfinished, piece_ends
 from xpmlp.training.problem import Problem
-from xpmlp.training.step import TrainState
+from xpmlp.training.seats import Seat, joined, seats, stacked
+from xpmlp.training.step import TrainState, metric_names
 from xpmlp.types import Hyper, Namespace, Params
 
 
 class EpochResult(NamedTuple):
     """What one member's epoch gave: its state, metrics (S, M), scores, and its share of time."""
 
-    state: TrainState
+    seat: Seat
     metrics: np.ndarray
     train: Score | None
     validation: Score | None
@@ -36,14 +36,19 @@ class EpochResult(NamedTuple):
 class Member(Protocol):
     """What takes part in an epoch: a net's state, and who says what comes next and takes it.
 
-    score_train: whether to look at all training rows after the epoch.
+    score_train: whether to look at all training rows after the epoch. columns: which metrics of
+    the problem's steps are its own; None: all.
     """
 
     problem: Problem
     backend: Backend
-    state: TrainState
     hyper: Hyper
     score_train: bool
+    columns: list[int] | None
+
+    @property
+    def seat(self) -> Seat:
+        """Return where its state lies."""
 
     @property
     def unfinished(self) -> Unfinished | None:
@@ -121,12 +126,13 @@ def epoch_in_pieces(
     with problem.running():
         train = problem.train if members[0].score_train else problem.nothing
         scores = problem.evaluator.scores(state.params, (train, problem.validation))
-        states = _parted(backend.xp, state, len(members))
+    places = seats(backend.xp, state, len(members))
     outcomes: list[EpochRecord | RunError] = []
     for k, member in enumerate(members):
         on_train, on_validation = scores[k]
         took = before[k] + seconds
-        result = EpochResult(states[k], metrics[..., k], on_train, on_validation, took)
+        own = own_columns(metrics[..., k], members[k].columns)
+        result = EpochResult(places[k], own, on_train, on_validation, took)
         try:
             outcomes.append(member.accept(plans[k], result))
         except RunError as error:
@@ -149,7 +155,7 @@ def _run(
     """
     problem, backend, steps = members[0].problem, members[0].backend, len(plan.learning_rates)
     done = [member.unfinished for member in members]
-    metrics = [np.stack([part.metrics for part in done if part], axis=-1)] if done[0] else []
+    metrics = [_metrics_of(members)] if done[0] else []
     begin = done[0].steps if done[0] else 0
     ends = set(piece_ends(problem, plan.batch_size, steps, len(members)))
     pauses = set[int]().union(*(listener.pauses() for listener in listeners))
@@ -162,8 +168,9 @@ def _run(
         metrics.append(made.reshape(*made.shape[:2], len(members)))
         with clock.stopped():
             for k, listener in enumerate(listeners if end in pauses else ()):
-                params = partial(_part, backend.xp, state.params, k, len(members))
-                listener.pause(end, float(rates[end - 1, k]), metrics[-1][-1, :, k], params)
+                params = partial(_params_of, backend.xp, state, k, len(members))
+                last = own_columns(metrics[-1][-1, :, k], members[k].columns)
+                listener.pause(end, float(rates[end - 1, k]), last, params)
             if len(members) == 1 and not np.isfinite(metrics[-1][:, 0]).all():
                 break
             if end in ends:
@@ -184,11 +191,11 @@ def _hold(
 ) -> None:
     """Let each member have what is done of its epoch; before: what it had when this one began."""
     seconds = clock.seconds() / len(members)
-    with members[0].problem.running():
-        states = _parted(members[0].backend.xp, state, len(members))
+    places = seats(members[0].backend.xp, state, len(members))
     for k, (member, part) in enumerate(zip(members, before, strict=True)):
         took = seconds + (part.seconds if part else 0.0)
-        member.hold(Unfinished(states[k], metrics[..., k], rates[:, k], took))
+        own = own_columns(metrics[..., k], member.columns)
+        member.hold(Unfinished(places[k], own, rates[:, k], took))
 
 
 def _piece(plan: EpochPlan, begin: int, end: int) -> EpochPlan:
@@ -213,38 +220,34 @@ def _joined(
     xp: Namespace, members: Sequence[Member], plans: Sequence[EpochPlan]
 ) -> tuple[TrainState, EpochPlan, Hyper]:
     """Return states, plans and numbers of K members over a leading axis; of one, as they are."""
-    states = [m.unfinished.state if m.unfinished else m.state for m in members]
-    hypers = [member.hyper for member in members]
+    state = joined(xp, [m.unfinished.seat if m.unfinished else m.seat for m in members])
     if len(members) == 1:
-        return states[0], plans[0], hypers[0]
-    params = _stacked(xp, [state.params for state in states])
-    moments = _stacked(xp, [state.moments for state in states])
+        return state, plans[0], members[0].hyper
     orders = [plan.order for plan in plans if plan.order is not None]
     plan = EpochPlan(
         np.stack(orders) if orders else None,
         plans[0].batch_size,
         np.stack([plan.learning_rates for plan in plans], axis=1),
     )
-    return TrainState(params, moments, states[0].step), plan, _stacked(xp, hypers)
+    return state, plan, stacked(xp, [member.hyper for member in members])
 
 
-def _stacked(xp: Namespace, trees: Sequence[Any]) -> Any:
-    """Return one tree of arrays (K, ...) from K trees of arrays (...)."""
-    return map_tree(lambda *leaves: xp.stack(list(leaves)), *trees)
+def own_columns(metrics: np.ndarray, columns: list[int] | None) -> np.ndarray:
+    """Return the metrics (..., M) of a net; columns: which these are, None for all."""
+    return metrics if columns is None else metrics[..., columns]
 
 
-def _parted(xp: Namespace, state: TrainState, members: int) -> list[TrainState]:
-    """Return each member's own state, in memory of its own."""
+def _metrics_of(members: Sequence[Member]) -> np.ndarray:
+    """Return the metrics (S, M, K) of what is done of an epoch; 0 where one has no such metric."""
+    problem = members[0].problem
+    names = metric_names(problem.objective, len(problem.sizes) - 1)
+    done = [member.unfinished.metrics for member in members if member.unfinished]
+    metrics = np.zeros((len(done[0]), len(names), len(members)), done[0].dtype)
+    for k, (member, own) in enumerate(zip(members, done, strict=True)):
+        metrics[:, slice(None) if member.columns is None else member.columns, k] = own
+    return metrics
 
-    def own(k: int) -> TrainState:
-        params, moments = _part(xp, (state.params, state.moments), k, members)
-        return TrainState(params, moments, state.step)
 
-    return list(map(own, range(members)))
-
-
-def _part(xp: Namespace, tree: Any, k: int, members: int) -> Any:
-    """Return what member k has of a tree of arrays (K, ...), in memory of its own."""
-    if members == 1:
-        return tree
-    return map_tree(lambda leaf: xp.asarray(leaf[k, ...], copy=True), tree)
+def _params_of(xp: Namespace, state: TrainState, k: int, members: int) -> Params:
+    """Return what member k has of the parameters (K, ...), in memory of its own."""
+    return seats(xp, state, members)[k].params

@@ -9,6 +9,7 @@ import numpy as np
 
 from xpmlp.data.dataset import Dataset, Scaling
 from xpmlp.errors import InputError
+from xpmlp.leaves import map_leaves
 from xpmlp.nn.initializers import initialize
 from xpmlp.training.config import Config
 from xpmlp.training.model import Model
@@ -151,6 +152,11 @@ def drawn_params(config: Config, problem: Problem, rng: np.random.Generator) -> 
         std=config.init_std,
         bias_std=config.init_bias_std,
     )
+
+
+def first_moments(velocity: float, params: Params) -> tuple[Params, ...]:
+    """Return the moments of an optimiser whose velocities begin with a number."""
+    return (map_leaves(lambda leaf: np.full(leaf.shape, velocity), params),)
 
 
 def check_shapes(params: Params, sizes: Sequence[int]) -> None:

@@ -63,6 +63,8 @@ class Members:
             else:
                 records.append(outcome)
                 self.listeners[i].after_epoch(outcome)
+            if not self.is_waiting(i):
+                self.trainers[i].seat.leave()
         return records
 
     @property

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xpmlp.training.problem import Problem
+from xpmlp.training.seats import Seat
 from xpmlp.training.step import TrainState
 
 PIECE_SECONDS = 5.0  # about, by the figures below
@@ -24,10 +25,15 @@ class Unfinished:
     metrics: (s, M), of these s steps. rates: (s,), theirs. seconds: that they took.
     """
 
-    state: TrainState
+    seat: Seat
     metrics: np.ndarray
     rates: np.ndarray
     seconds: float
+
+    @property
+    def state(self) -> TrainState:
+        """The state after these steps."""
+        return self.seat.state
 
     @property
     def steps(self) -> int:

@@ -39,6 +39,7 @@ class Problem:
 
     objective, sizes and the decision whether to compile come from the config; nothing else of it
     counts here, so that trainers with other seeds, rates, penalties' sizes or batches share it.
+    objective: in place of the config's, where nets that differ in further numbers share it.
     like: another problem, on other rows, whose compiled steps this one takes where backend, task,
     objective and that decision are the same.
     Raises InputError where config and data don't fit together.
@@ -49,12 +50,18 @@ class Problem:
     evaluator: Evaluator
 
     def __init__(
-        self, config: Config, data: Dataset, backend: Backend, like: "Problem | None" = None
+        self,
+        config: Config,
+        data: Dataset,
+        backend: Backend,
+        like: "Problem | None" = None,
+        objective: Objective | None = None,
     ) -> None:
         self.data, self.backend = data, require_backend(backend)
         with backend.running():
             check_dataset(data)
-        self.objective, self.sizes = net_of(config, data)
+        own, self.sizes = net_of(config, data)
+        self.objective = objective or own
         with backend.running():
             check_activations(backend, self.objective.activations)
         self.classify = data.task == "classification"

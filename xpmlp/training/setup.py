@@ -13,6 +13,7 @@ from xpmlp.errors import InputError
 from xpmlp.training.callbacks import callbacks_of
 from xpmlp.training.config import Config
 from xpmlp.training.members import Members
+from xpmlp.training.own import kind_of, shared_by
 from xpmlp.training.problem import Problem, net_of
 from xpmlp.training.targets import LOSSES_OF, require_config
 from xpmlp.training.trainer import Trainer
@@ -68,20 +69,39 @@ def make_members(
     callbacks: Any = (),
     kind: type[Trainer] = Trainer,
 ) -> Members:
-    """Return a trainer for each config; those with the same net share one problem.
+    """Return a trainer for each config; those that differ in numbers alone share one problem.
 
     initials: for each the weights that it begins with, as for `Trainer`, or None. kind: of
     trainer. Raises InputError where config, data and callbacks can't be used.
     """
-    problems: dict[Any, Problem] = {}
-    trainers, told = [], callbacks_of(callbacks)
-    for config, initial in zip_longest(configs, initials):
+    told = callbacks_of(callbacks)
+    for config in configs:
         refuse_seeds(config)
-        net = (*net_of(config, data), config.compile, config.threads, config.tiles)
-        if net not in problems:
-            problems[net] = Problem(config, data, backend)
-        trainers.append(kind(config, data, backend, initial=initial, problem=problems[net]))
+    trainers = [
+        kind(config, data, backend, initial=initial, problem=problem)
+        for config, initial, problem in zip_longest(
+            configs, initials, problems_for(configs, data, backend)
+        )
+    ]
     return Members(trainers, told)
+
+
+def problems_for(configs: Sequence[Config], data: Dataset, backend: Backend) -> list[Problem]:
+    """Return the problem of each config; those that differ in numbers alone share one.
+
+    Raises InputError as `Problem` does.
+    """
+    objectives, kinds = [], []
+    for config in configs:
+        objective, sizes = net_of(config, data)
+        objectives.append(objective)
+        kinds.append((kind_of(objective), sizes, config.compile, config.threads, config.tiles))
+    problems: dict[Any, Problem] = {}
+    for config, kind in zip(configs, kinds, strict=True):
+        if kind not in problems:
+            alike = [objectives[i] for i, other in enumerate(kinds) if other == kind]
+            problems[kind] = Problem(config, data, backend, objective=shared_by(alike))
+    return [problems[kind] for kind in kinds]
 
 
 def refuse_seeds(config: Config) -> None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from xpmlp.training.early_stopping import EarlyStopping
 from xpmlp.training.pieces import Unfinished
 from xpmlp.training.rates import RatePlan
-from xpmlp.training.step import TrainState
+from xpmlp.training.seats import Seat
 
 
 class Standing(NamedTuple):
@@ -17,7 +17,7 @@ class Standing(NamedTuple):
     """
 
     epochs: int
-    state: TrainState
+    seat: Seat
     generator_state: Mapping[str, Any]
     stopping: EarlyStopping | None
     plans: tuple[RatePlan, ...]

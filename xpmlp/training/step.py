@@ -1,7 +1,7 @@
 """One training step and one evaluation, as pure functions for a backend to compile."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from xpmlp.nn import metrics as nn_metrics
 from xpmlp.nn.dropout import masks
@@ -10,6 +10,8 @@ from xpmlp.nn.network import backpropagate, forward_hidden, propagate
 from xpmlp.optim import OPTIMIZERS
 from xpmlp.optim.clipping import clip_by_global_norm
 from xpmlp.types import Array, Batch, Hyper, Namespace, Params
+
+DROPOUT, SMOOTHING, CLIPPING = "dropout", "label_smoothing", "clip_norm"
 
 
 class TrainState(NamedTuple):
@@ -27,7 +29,8 @@ class Objective(NamedTuple):
     `row` where l2 is divided by the count, or the weight, of the batch's rows. dropout: the rate
     of each hidden layer, () for none. frozen: how many layers, from the first on, keep their
     weights; penalty, norms, clipping and the optimiser are those of the others.
-    optimizer_options: numbers of the optimiser's own, by name.
+    optimizer_options: numbers of the optimiser's own, by name. own: names of the numbers in which
+    members differ: they come with each step, and those here are not read.
     """
 
     activations: tuple[str, ...]
@@ -42,6 +45,17 @@ class Objective(NamedTuple):
     dropout: tuple[float, ...] = ()
     optimizer_options: tuple[tuple[str, float], ...] = ()
     frozen: int = 0
+    own: tuple[str, ...] = ()
+
+
+def numbers_of(objective: Objective) -> dict[str, Any]:
+    """Return the numbers with which a step is compiled where all members share them, by name."""
+    return {
+        DROPOUT: objective.dropout,
+        SMOOTHING: objective.label_smoothing,
+        CLIPPING: objective.clip_norm,
+        **dict(objective.optimizer_options),
+    }
 
 
 def initial_state(xp: Namespace, objective: Objective, params: Params, step: Array) -> TrainState:
@@ -60,6 +74,12 @@ def metric_names(objective: Objective, n_layers: int) -> tuple[str, ...]:
     return ("loss", *penalty, *norms)
 
 
+def columns_of(own: Objective, shared: Objective, n_layers: int) -> list[int] | None:
+    """Return which metrics of a shared step a net has of its own; None for all of them."""
+    all_of_them, names = metric_names(shared, n_layers), metric_names(own, n_layers)
+    return None if names == all_of_them else [all_of_them.index(name) for name in names]
+
+
 def make_step(
     xp: Namespace, objective: Objective
 ) -> Callable[[TrainState, Batch, Hyper], tuple[TrainState, Array]]:
@@ -68,15 +88,16 @@ def make_step(
     metrics: (M,), or (M, K) for K members, named by `metric_names`. The loss and the gradients
     are those before the update; the norms include the penalty and come before clipping.
     """
-    optimizer, options = OPTIMIZERS[objective.optimizer], dict(objective.optimizer_options)
+    optimizer = OPTIMIZERS[objective.optimizer]
     coupled_l2 = objective.l2 and not optimizer.decoupled_l2
     n = objective.frozen
 
     def step(state: TrainState, batch: Batch, hyper: Hyper) -> tuple[TrainState, Array]:
         if objective.l2_per == "row":
             hyper = hyper._replace(l2=hyper.l2 / _total_weight(xp, batch))
+        numbers = numbers_of(objective) | dict(zip(objective.own, hyper.own, strict=True))
         names = objective.activations
-        dropped = masks(xp, objective.dropout, state.params, batch.x, state.step, hyper.seed)
+        dropped = masks(xp, numbers[DROPOUT], state.params, batch.x, state.step, hyper.seed)
         frozen, params = state.params[:n], state.params[n:]
         x, _ = forward_hidden(xp, frozen, batch.x, names[:n], dropped[:n])
         result = backpropagate(
@@ -87,7 +108,7 @@ def make_step(
             loss=objective.loss,
             l2=hyper.l2 if coupled_l2 else None,
             l1=hyper.l1 if objective.l1 else None,
-            label_smoothing=objective.label_smoothing,
+            label_smoothing=numbers[SMOOTHING],
             masks=dropped[n:],
         )
         grads = result.grads
@@ -97,7 +118,8 @@ def make_step(
         if objective.gradient_norms:
             metrics += [leaf for pair in nn_metrics.gradient_norms(xp, grads) for leaf in pair]
         if objective.clip_norm is not None:
-            grads = clip_by_global_norm(xp, grads, objective.clip_norm)
+            grads = clip_by_global_norm(xp, grads, numbers[CLIPPING])
+        options = {name: numbers[name] for name, _ in objective.optimizer_options}
         params, moments = optimizer.update(
             xp, params, grads, state.moments, state.step, hyper, **options
         )

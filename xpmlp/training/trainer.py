@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,10 @@ from xpmlp.console import warn_outside
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.described import Described, Lines
 from xpmlp.errors import DivergenceError, InputError, RunError
-from xpmlp.leaves import map_leaves, map_tree
+from xpmlp.leaves import map_tree
 from xpmlp.training.checkpoint import Checkpoint, require_checkpoint
 from xpmlp.training.compiling import decided
-from xpmlp.training.config import LARGEST, RESUMABLE, Config
+from xpmlp.training.config import LARGEST, Config
 from xpmlp.training.defaults import filled
 from xpmlp.training.describing import trainer_lines
 from xpmlp.training.diverging import remedy, what_went_first
@@ -23,15 +24,17 @@ from xpmlp.training.early_stopping import EarlyStopping
 from xpmlp.training.epoch import EpochResult, checked_order, train_epoch
 from xpmlp.training.evaluation import Evaluation, Score
 from xpmlp.training.history import EpochRecord, History
-from xpmlp.training.initial import check_shapes, drawn_params, starting_params
+from xpmlp.training.initial import check_shapes, drawn_params, first_moments, starting_params
 from xpmlp.training.model import Model
+from xpmlp.training.own import step_numbers, trains
 from xpmlp.training.pieces import Unfinished
-from xpmlp.training.problem import Problem
+from xpmlp.training.problem import Problem, net_of
 from xpmlp.training.rates import RatePlan, after_epoch, same_rates
+from xpmlp.training.seats import Seat
 from xpmlp.training.standing import Standing
-from xpmlp.training.step import TrainState, metric_names
+from xpmlp.training.step import TrainState, columns_of, metric_names
 from xpmlp.training.targets import check_rows, target_of
-from xpmlp.types import Hyper, Params
+from xpmlp.types import Params
 
 
 class Trainer(Described):
@@ -67,11 +70,16 @@ class Trainer(Described):
         if config.early_stopping and len(data.validation) == 0:
             raise InputError("early_stopping needs validation rows, and there are none")
         self._wish, self.config = config, decided(config, self.problem.decision)
-        self.data, self.backend, self.objective = data, backend, self.problem.objective
+        self.data, self.backend = data, backend
+        self.objective, sizes = net_of(config, data)
+        if sizes != self.problem.sizes or not trains(self.problem.objective, self.objective):
+            raise InputError("the problem is that of another net, or has no place for its numbers")
+        layers, shared = len(sizes) - 1, self.problem.objective
+        self.columns = columns_of(self.objective, shared, layers)
         weights_seed, order_seed, masks_seed = np.random.SeedSequence(config.seed).spawn(3)
         self.generator = np.random.default_rng(order_seed)
         self.order, self.score_train = order, score_train
-        self._history = History(metric_names(self.objective, len(self.problem.sizes) - 1))
+        self._history = History(metric_names(self.objective, layers))
         initial = config.initial if initial is None else initial
         self.begins_trained = initial is not None
         params = drawn_params(config, self.problem, np.random.default_rng(weights_seed))
@@ -80,15 +88,11 @@ class Trainer(Described):
             for note in notes:
                 warn_outside(note)
         with backend.running():
-            numbers = (config.learning_rate, config.l2, config.l1, config.momentum)
-            self.hyper = backend.put(Hyper(*map(np.float64, numbers)))
-            if self.objective.dropout:
-                (seed,) = masks_seed.generate_state(1).view(np.int32)
-                self.hyper = self.hyper._replace(seed=backend.asarray(seed))
+            self.hyper = backend.put(step_numbers(config, self.objective, shared, masks_seed))
             state = self._initial_state(params, moments)
         stopping = EarlyStopping(config.early_stopping) if config.early_stopping else None
         orders, plans = self.generator.bit_generator.state, (RatePlan.of(config),)
-        self._standing = Standing(0, state, orders, stopping, plans)
+        self._standing = Standing(0, Seat(backend.xp, state), orders, stopping, plans)
 
     def __setattr__(self, name: str, value: Any) -> None:
         made = "_standing" in self.__dict__
@@ -105,10 +109,8 @@ class Trainer(Described):
 
     def _initial_state(self, params: Params, moments: tuple[Params, ...] | None) -> TrainState:
         state: TrainState = self.problem.start(*self.backend.put((params, np.asarray(0))))
-        velocity = self.config.init_velocity
-        if velocity and moments is None:
-            trained = params[self.objective.frozen :]
-            moments = (map_leaves(lambda leaf: np.full(leaf.shape, velocity), trained),)
+        if self.config.init_velocity and moments is None:
+            moments = first_moments(self.config.init_velocity, params[self.objective.frozen :])
         return state if moments is None else state._replace(moments=self.backend.put(moments))
 
     @property
@@ -117,11 +119,17 @@ class Trainer(Described):
 
         They are those of the last whole epoch. Setting it drops what is done of the next one.
         """
-        return self._standing.state
+        return self._standing.seat.state
 
     @state.setter
     def state(self, state: TrainState) -> None:
-        self._standing = self._standing._replace(state=state, unfinished=None)
+        seat = Seat(self.backend.xp, state)
+        self._standing = self._standing._replace(seat=seat, unfinished=None)
+
+    @property
+    def seat(self) -> Seat:
+        """Where the state lies: alone, or beside those of others that train with it."""
+        return self._standing.seat
 
     @property
     def unfinished(self) -> Unfinished | None:
@@ -255,12 +263,12 @@ class Trainer(Described):
             seconds=result.seconds,
             images_per_second=len(self.data.train) / result.seconds,
         )
-        if stopping and validation:
-            stopping = stopping.after(epoch + 1, validation.loss, result.state.params)
+        if stopping and validation and validation.loss < stopping.best_loss:
+            stopping = stopping.after(epoch + 1, validation.loss, result.seat.params)
         history.append(record, result.metrics, plan.learning_rates)
         orders = self.generator.bit_generator.state
         plans = after_epoch(epoch, self._planned, self.plans)
-        self._standing = Standing(epoch + 1, result.state, orders, stopping, plans)
+        self._standing = Standing(epoch + 1, result.seat, orders, stopping, plans)
         return record
 
     def evaluate(self, rows: Rows) -> Evaluation:
@@ -290,19 +298,20 @@ class Trainer(Described):
 
     def model(self) -> Model:
         """Return the network of `params`, on the host, in memory of its own."""
+        data, loss = self.data, self.objective.loss
         return Model(
             params=self._copied(self.params),
             activations=self.objective.activations,
-            loss=self.objective.loss,
-            class_names=self.data.class_names,
-            feature_names=self.data.feature_names,
-            image_shape=self.data.image_shape,
-            dataset=self.data.name,
-            scale=self.data.scale,
-            scaling=self.data.scaling,
-            columns=self.data.columns,
-            target=target_of(self.objective.loss, self.data),
-            label=self.data.label,
+            loss=loss,
+            class_names=data.class_names,
+            feature_names=data.feature_names,
+            image_shape=data.image_shape,
+            dataset=data.name,
+            scale=data.scale,
+            scaling=data.scaling,
+            columns=data.columns,
+            target=target_of(loss, data),
+            label=data.label,
         )
 
     def checkpoint(self) -> Checkpoint:
@@ -332,7 +341,7 @@ class Trainer(Described):
             best_loss=best.best_loss if best.best_epoch else None,
             best_params=self._copied(best.best_params),
             plans=self.plans,
-            unfinished=part and replace(part, state=self._copied(part.state)),
+            unfinished=part and replace(part, seat=Seat(np, self._copied(part.state))),
         )
 
     def _copied(self, tree: Any) -> Any:
@@ -349,13 +358,7 @@ class Trainer(Described):
         a shape.
         """
         require_checkpoint(saved)
-        changed = [
-            name
-            for name in Config.names()
-            if name not in RESUMABLE and getattr(self.config, name) != getattr(saved.config, name)
-        ]
-        if changed:
-            raise InputError(f"the checkpoint is of a run with another {', '.join(changed)}")
+        saved.check_config(self.config)
         if self.problem.fingerprint != saved.fingerprint:
             raise InputError(f"the rows of {self.data.name} are not those that the run began with")
         check_shapes(saved.state.params, self.problem.sizes)
@@ -377,8 +380,9 @@ class Trainer(Described):
             plans = (*(p for p in plans if p.since < epochs), RatePlan.of(self.config, epochs))
         state = self.backend.put(saved.state)
         part = saved.unfinished
-        part = part and replace(part, state=self.backend.put(part.state))
-        self._standing = Standing(epochs, state, saved.generator, stopping, plans, part)
+        seat = partial(Seat, self.backend.xp)
+        part = part and replace(part, seat=seat(self.backend.put(part.state)))
+        self._standing = Standing(epochs, seat(state), saved.generator, stopping, plans, part)
 
     def _refuse_divergence(
         self, losses: list[float], metrics: np.ndarray, rates: np.ndarray
