@@ -71,9 +71,10 @@ def turned(step) -> None:
             program.native.pieces[first:end] = program.native.pieces[first:end][::-1].copy()
             first = end
         given = {*leaves(program.given), *program.rows}
-        for instance in program.instances:
-            held = {leaf.ctypes.data for leaf in leaves((instance.state, instance.hyper))}
-            for node, array in instance.places.items():
+        program.lanes.of(MANY_PROCESSORS)
+        held = {leaf.ctypes.data for leaf in leaves(program.inputs)}
+        for places in program.lanes.kept:
+            for node, array in places.items():
                 own = node.base is None and node not in given and array.ctypes.data not in held
                 if own:
                     array.fill(np.nan if array.dtype.kind == "f" else 77)

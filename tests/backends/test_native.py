@@ -23,7 +23,7 @@ from tests.native import (
 )
 from tests.thorough import examples
 from xpmlp.backends.base import Backend, EpochPlan
-from xpmlp.backends.numpy import native
+from xpmlp.backends.numpy import native, native_jobs
 from xpmlp.backends.numpy.blas import NoBlas
 from xpmlp.compiler import building
 from xpmlp.compiler.building import NoCompiler
@@ -147,7 +147,7 @@ def test_calls_of_few_steps_are_one_of_many(monkeypatch):
     with cut(LARGE), compiled_quickly():
         backend, step, *problem = deep()
         whole = backend.run_epoch(step, *problem)
-        monkeypatch.setattr(native, "SECONDS", 0.0)
+        monkeypatch.setattr(native_jobs, "SECONDS", 0.0)
         assert_same_bits(backend.run_epoch(step, *problem), whole)
 
 

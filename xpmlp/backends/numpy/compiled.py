@@ -46,25 +46,27 @@ class CompiledStep(PlannedStep):
     def run_rows(self, params: Params, rows: Batch, most: int) -> list[tuple[Any, np.ndarray]]:
         """Return outputs and metrics of each block of at most so many rows. Raises NotRecordable.
 
-        params: of one net, or over a leading axis of K, which then give the metrics (m, K), and
-        the outputs of the last block alone.
+        params: of one net; or over a leading axis of K, which give the metrics (m, K), and no
+        outputs.
         """
         params, rows = map_tree(_row_by_row, (params, rows))
-        count = rows.x.shape[0]
-        several = params[0].W.ndim == 3
-        nets = [_of_net(params, k) for k in range(len(params[0].W))] if several else [params]
-        made = []
+        count, several = rows.x.shape[0], params[0].W.ndim == 3
+        if not several:
+            params = map_tree(lambda leaf: leaf[None], params)
+        first, made = map_tree(lambda leaf: leaf[0], params), []
         for begin, end in ((0, count - count % most), (count - count % most, count)):
             if begin == end:
                 continue
             some = map_tree(lambda array: array[begin:end], rows)  # noqa: B023
             size = min(most, end - begin)
-            program = self._rows(nets[0], map_tree(lambda array: array[:size], some))  # noqa: B023
-            outputs, metrics = program.run(nets, some, self.threads)
+            program = self._rows(first, map_tree(lambda array: array[:size], some))  # noqa: B023
+            outputs, metrics = program.run(params, some, self.threads)
             for block in range((end - begin) // size):
                 table = metrics[:, block]
-                out = outputs[0][block * size : (block + 1) * size] if not several else outputs[-1]
-                made.append((out, np.moveaxis(table, 0, -1) if several else table[0]))
+                if outputs is None:
+                    made.append((None, np.moveaxis(table, 0, -1)))
+                else:
+                    made.append((outputs[block * size : (block + 1) * size], table[0]))
         return made
 
     def _rows(self, params: Params, batch: Batch) -> NativeRows:
@@ -78,32 +80,25 @@ class CompiledStep(PlannedStep):
         self, backend: Backend, state: Any, data: Batch, plan: EpochPlan, hyper: Hyper
     ) -> tuple[Any, np.ndarray]:
         """Return the state after an epoch and the metrics of all steps. Raises NotRecordable."""
-        state, data, hyper = map_tree(_row_by_row, (state, data, hyper))
+        data = map_tree(_row_by_row, data)
         rates = np.ascontiguousarray(backend.asarray(plan.learning_rates).T)
         nets = len(rates) if rates.ndim == 2 else None
-        states = [_of_net(state, k) for k in range(nets)] if nets else [state]
-        hypers = [_of_net(hyper, k) for k in range(nets)] if nets else [hyper]
-        rates = rates.reshape(len(states), -1)
+        held = map_tree(lambda leaf: _held(leaf, nets), (state, hyper))
+        rates = rates.reshape(nets or 1, -1)
+        first = map_tree(lambda leaf: leaf[0, ...], held)
         metrics = []
-        for stretch in stretches(plan, len(states), data.x.shape[0]):
-            steps = self._steps(states[0], data, hypers[0], stretch)
-            count = stretch.last - stretch.first
-            kept = np.empty((len(states), count, *steps.metrics.form[0]), steps.metrics.form[1])
+        for stretch in stretches(plan, nets or 1, data.x.shape[0]):
+            steps = self._steps(first[0], data, first[1], stretch)
             some = np.ascontiguousarray(rates[:, stretch.first : stretch.last])
-            jobs = []
-            instances = steps.nets(len(states))
-            for k, net in enumerate(instances):
-                _load((net.state, net.hyper), (states[k], hypers[k]))
-                order = None if stretch.order is None else stretch.order[k]
-                jobs.append(net.job(data, order, some[k], kept[k]))
-            steps.run(jobs, count, self.threads)
-            states = [net.state for net in instances]
+            kept = np.empty((*some.shape, *steps.metrics.form[0]), steps.metrics.form[1])
+            steps.run(held, data, stretch.order, some, kept, self.threads)
             metrics.append(kept)
         joined = np.concatenate(metrics, axis=1)
         self.compiled = f"compiled for the processor, {_count(self.threads)}"
         if nets is None:
-            return map_tree(np.copy, states[0]), joined[0]
-        return map_tree(_join, state, *states), np.moveaxis(joined, 0, -1)
+            return map_tree(lambda leaf: leaf[0, ...], held[0]), joined[0]
+        made = map_tree(lambda leaf, old: leaf if old.ndim else leaf[0, ...], held[0], state)
+        return made, np.moveaxis(joined, 0, -1)
 
     def _steps(self, state: Any, data: Batch, hyper: Hyper, stretch: Stretch) -> NativeSteps:
         """Return the program for batches of so many rows."""
@@ -146,18 +141,11 @@ def _row_by_row(array: np.ndarray) -> np.ndarray:
     return np.asarray(array, order="C")
 
 
-def _of_net(tree: Any, k: int) -> Any:
-    """Return what net k has of arrays (K, ...); those of no axes are the same for all."""
-    return map_tree(lambda leaf: leaf[k, ...] if leaf.ndim else leaf, tree)
-
-
-def _join(before: np.ndarray, *leaves: np.ndarray) -> np.ndarray:
-    return np.stack(leaves) if before.ndim else leaves[0].copy()
-
-
-def _load(targets: Any, sources: Any) -> None:
-    for target, source in zip(leaves(targets), leaves(sources), strict=True):
-        np.copyto(target, source)
+def _held(leaf: np.ndarray, nets: int | None) -> np.ndarray:
+    """Return memory (K, ...) for a leaf of each net; one of no axes is the same for all."""
+    if nets is None:
+        return np.array(leaf, order="C")[None]
+    return np.array(leaf, order="C") if leaf.ndim else np.repeat(leaf, nets)
 
 
 def _count(threads: int) -> str:

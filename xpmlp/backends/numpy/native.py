@@ -4,8 +4,6 @@ The program comes from `xpmlp.compiler`, the products from the BLAS library that
 each call of which uses one thread: the threads are those of the program.
 """
 
-import ctypes
-import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -14,6 +12,7 @@ import numpy as np
 
 from xpmlp.backends.numpy.blas import Blas, NoBlas, numpy_blas
 from xpmlp.backends.numpy.kernels import NumpyKernels
+from xpmlp.backends.numpy.native_jobs import JOB, Lanes, Nets, Pace, address, each, run_jobs
 from xpmlp.compiler.building import NoCompiler, load
 from xpmlp.compiler.cpu_source import Program, Source
 from xpmlp.compiler.cpu_tasks import PARTIAL
@@ -39,35 +38,8 @@ from xpmlp.leaves import leaves, map_tree
 from xpmlp.types import Array, Batch, Hyper, Namespace
 
 RULES = (descend_decayed, descend, accumulate_scaled)
-SECONDS = 0.25  # of work in one call, so that a program stays open to signals
-FASTER = 8  # times as many steps in the next call, until it takes so long
 KERNELS = NumpyKernels()
 PROBE = "int xpmlp_probe(void) { return 1; }\n"
-
-
-class Job(ctypes.Structure):
-    """Some steps, as `head.h` has it."""
-
-    _fields_ = (
-        ("a", ctypes.c_void_p),
-        ("n", ctypes.c_void_p),
-        ("c", ctypes.c_void_p),
-        ("sgemm", ctypes.c_void_p),
-        ("dgemm", ctypes.c_void_p),
-        ("pieces", ctypes.c_void_p),
-        ("ends", ctypes.c_void_p),
-        ("phases", ctypes.c_longlong),
-        ("order", ctypes.c_void_p),
-        ("batch_size", ctypes.c_longlong),
-        ("rates", ctypes.c_void_p),
-        ("rate_bytes", ctypes.c_longlong),
-        ("metrics", ctypes.c_void_p),
-        ("metrics_bytes", ctypes.c_longlong),
-        ("step", ctypes.c_longlong),
-        ("last", ctypes.c_longlong),
-        ("moving", ctypes.c_longlong),
-        ("moved", ctypes.c_void_p),
-    )
 
 
 def record(
@@ -127,6 +99,7 @@ class Native:
         self.ends = np.cumsum([len(phase) for phase in program.tiles], dtype=np.int64)
         self.sizes = np.asarray(program.tables.sizes, np.int64)
         self.numbers = np.asarray(program.tables.numbers, np.float64)
+        self.pace = Pace()
 
     def memory(self, inputs: dict[Node, Array]) -> dict[Node, Array]:
         """Return where all nodes lie: inputs where they are, results in memory of their own."""
@@ -153,35 +126,26 @@ class Native:
     def pointers(self, places: dict[Node, Array]) -> np.ndarray:
         """Return the addresses that the program takes, of one memory; constants are shared."""
         arrays = [places[node] if node in places else self.places[node] for node in self.nodes]
-        return np.asarray([array.ctypes.data for array in arrays], np.uintp)
+        return np.asarray([address(array) for array in arrays], np.int64)
 
-    def job(self, pointers: np.ndarray) -> Job:
-        """Return a job on these addresses, without steps."""
-        return Job(
-            a=pointers.ctypes.data,
-            n=self.sizes.ctypes.data,
-            c=self.numbers.ctypes.data,
-            sgemm=self.blas.sgemm,
-            dgemm=self.blas.dgemm,
-            pieces=self.pieces.ctypes.data,
-            ends=self.ends.ctypes.data,
-            phases=len(self.ends),
-        )
+    def jobs(self, nets: Nets, metrics: np.ndarray) -> np.ndarray:
+        """Return a job for each of K nets, without steps; metrics: (K, S, M), written."""
+        jobs = np.zeros(len(nets.table), JOB)
+        jobs["a"] = each(nets.table)
+        jobs["n"], jobs["c"] = address(self.sizes), address(self.numbers)
+        jobs["sgemm"], jobs["dgemm"] = self.blas.sgemm, self.blas.dgemm
+        jobs["pieces"], jobs["ends"] = address(self.pieces), address(self.ends)
+        jobs["phases"] = len(self.ends)
+        jobs["metrics"], jobs["metrics_bytes"] = each(metrics), metrics.strides[1]
+        return jobs
 
-    def run(self, job: Job, threads: int) -> None:
-        """Take the steps of a job."""
-        with self.blas.one_thread():
-            self.library.run(ctypes.byref(job), ctypes.c_int(threads))
-
-    def run_each(self, jobs: Sequence[Job], threads: int) -> None:
-        """Take the steps of jobs that have nothing to do with each other, a thread for each."""
+    def run(self, jobs: np.ndarray, nets: Nets, lanes: Lanes, threads: int, steps: int) -> None:
+        """Take so many steps of each job."""
+        tables = lanes.of(threads)
         if len(jobs) < threads:
-            for job in jobs:
-                self.run(job, threads)
-            return
-        addresses = (ctypes.c_void_p * len(jobs))(*map(ctypes.addressof, jobs))
+            np.copyto(nets.table, tables[0], where=nets.table == 0)
         with self.blas.one_thread():
-            self.library.run_each(addresses, ctypes.c_longlong(len(jobs)), ctypes.c_int(threads))
+            self.pace.run(lambda: run_jobs(self.library, jobs, tables, threads), jobs, steps)
 
 
 @cache
@@ -200,25 +164,6 @@ def _blas() -> Blas:
         return numpy_blas()
     except NoBlas as reason:
         raise NotRecordable(str(reason)) from reason
-
-
-class Pace:
-    """How many steps fit into SECONDS, by what the last call took."""
-
-    def __init__(self) -> None:
-        self.each = 1
-
-    def run(self, native: Native, jobs: Sequence[Job], steps: int, threads: int) -> None:
-        """Take so many steps of each job, in calls that each take about SECONDS."""
-        done = 0
-        while done < steps:
-            began, last = time.perf_counter(), min(steps, done + self.each)
-            for job in jobs:
-                job.last = last
-            native.run_each(jobs, threads)
-            seconds = time.perf_counter() - began
-            fitting = int((last - done) * SECONDS / max(seconds, 1e-9))
-            self.each, done = max(1, min(fitting, FASTER * self.each)), last
 
 
 class NativeSteps:
@@ -258,47 +203,44 @@ class NativeSteps:
             metrics=self.metrics,
         )
         self.batch_size = int(batch.x.shape[-2])
-        self.instances = [Instance(self, state, batch, hyper)]
-        self.pace = Pace()
+        self.inputs = state, batch, hyper
+        nodes = self.native.nodes
+        self.gathered = [nodes.index(node) for node in self.rows if node in nodes]
+        self.first = self.native.pointers(self.native.places)
+        self.lanes = Lanes(self._lane)
 
-    def nets(self, count: int) -> "list[Instance]":
-        """Return memory for so many nets."""
-        first = self.instances[0]
-        while len(self.instances) < count:
-            batch = map_tree(np.empty_like, first.batch) if self.rows else first.batch
-            state, hyper = map_tree(np.copy, (first.state, first.hyper))
-            self.instances.append(Instance(self, state, batch, hyper))
-        return self.instances[:count]
+    def _lane(self) -> tuple[np.ndarray, dict[Node, Array]]:
+        """Return memory for what a step computes."""
+        state, batch, hyper = self.inputs
+        if self.rows:
+            batch = map_tree(np.empty_like, batch)
+        inputs = dict(zip(leaves(self.given), leaves((state, batch, hyper)), strict=True))
+        places = self.native.memory(inputs)
+        return self.native.pointers(places), places
 
-    def run(self, jobs: Sequence[Job], steps: int, threads: int) -> None:
-        """Take so many steps of each job."""
-        self.pace.run(self.native, jobs, steps, threads)
+    def run(
+        self,
+        held: tuple[Any, Hyper],
+        data: Batch,
+        order: np.ndarray | None,
+        rates: np.ndarray,
+        metrics: np.ndarray,
+        threads: int,
+    ) -> None:
+        """Take the steps of K nets, which read and overwrite their states and numbers.
 
-
-class Instance:
-    """The memory in which one net takes its steps: they read and overwrite its state."""
-
-    def __init__(self, steps: NativeSteps, state: Any, batch: Batch, hyper: Hyper) -> None:
-        self.steps, self.state, self.batch, self.hyper = steps, state, batch, hyper
-        inputs = dict(zip(leaves(steps.given), leaves((state, batch, hyper)), strict=True))
-        self.places = steps.native.memory(inputs)
-        nodes = steps.native.nodes
-        self.gathered = [nodes.index(node) for node in steps.rows if node in nodes]
-        self.pointers = steps.native.pointers(self.places)
-
-    def job(
-        self, data: Batch, order: np.ndarray | None, rates: np.ndarray, metrics: np.ndarray
-    ) -> Job:
-        """Return a job of as many steps as there are rates; all arrays must live as long.
-
-        order: int64 row indices, one step after the other. rates: (S,). metrics: (S, M), written.
+        held: both, over a leading axis (K, ...). order: int64 row indices (K, n), one step after
+        the other. rates: (K, S). metrics: (K, S, M), written.
         """
-        steps = self.steps
-        for place, rows in zip(self.gathered, leaves(data), strict=bool(self.gathered)):
-            self.pointers[place] = rows.ctypes.data
-        job = steps.native.job(self.pointers)
-        job.order = None if order is None else order.ctypes.data
-        job.batch_size = steps.batch_size
-        job.rates, job.rate_bytes = rates.ctypes.data, rates.itemsize
-        job.metrics, job.metrics_bytes = metrics.ctypes.data, metrics[0].nbytes
-        return job
+        nets = Nets(self.first, len(rates))
+        state, _, hyper = self.inputs
+        for template, array in zip(leaves((state, hyper)), leaves(held), strict=True):
+            nets.put(template, array, each(array))
+        for column, rows in zip(self.gathered, leaves(data), strict=bool(self.gathered)):
+            nets.table[:, column] = address(rows)
+        jobs = self.native.jobs(nets, metrics)
+        jobs["batch_size"] = self.batch_size
+        jobs["rates"], jobs["rate_bytes"] = each(rates), rates.itemsize
+        if order is not None:
+            jobs["order"] = each(order)
+        self.native.run(jobs, nets, self.lanes, threads, rates.shape[1])

@@ -167,25 +167,40 @@ void run(Job* job, int threads) {
     put_back(before);
 }
 
-/* Jobs that have nothing to do with each other, each on one thread. */
+/* Jobs that have nothing to do with each other, each on one thread: what a job does not have of
+   its own, where its address is none, lies in the lane of the thread. */
 
 typedef struct {
-    Job** jobs;
+    Job* jobs;
     Size count;
+    void** lanes;
+    Size nodes;
     _Atomic Size next;
+    _Atomic int joined;
 } Jobs;
 
+static void run_in_lane(Job* job, void** lane, Size nodes) {
+    void *a[nodes], **own = job->a;
+    for (Size i = 0; i < nodes; ++i) a[i] = own[i] ? own[i] : lane[i];
+    job->a = a;
+    run_alone(job);
+    job->a = own;
+    for (Size i = 0; i < nodes; ++i)
+        if (own[i]) own[i] = a[i];
+}
+
 static void* take_jobs(void* of) {
-    Jobs* jobs = of;
+    Jobs* all = of;
+    void** lane = all->lanes + atomic_fetch_add(&all->joined, 1) * all->nodes;
     flush_to_zero();
-    for (Size next; (next = atomic_fetch_add(&jobs->next, 1)) < jobs->count;)
-        run_alone(jobs->jobs[next]);
+    for (Size next; (next = atomic_fetch_add(&all->next, 1)) < all->count;)
+        run_in_lane(all->jobs + next, lane, all->nodes);
     return NULL;
 }
 
-void run_each(Job** jobs, Size count, int threads) {
+void run_each(Job* jobs, Size count, int threads, void** lanes, Size nodes) {
     const __typeof__(flush_to_zero()) before = flush_to_zero();
-    Jobs all = {.jobs = jobs, .count = count};
+    Jobs all = {.jobs = jobs, .count = count, .lanes = lanes, .nodes = nodes};
     with_threads(threads < count ? threads : (int)count, take_jobs, &all);
     put_back(before);
 }
