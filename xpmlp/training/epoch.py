@@ -1,7 +1,7 @@
 """One epoch of one net, or of several at once as the members of an ensemble.
 
-Members share a problem and stand at the same epoch; their states are joined over a leading
-axis, and trained by the same compiled step.
+Members share a problem, or the steps of several, and stand at the same epoch; their states are
+joined over a leading axis, and trained by the same compiled step.
 """
 
 import time
@@ -17,10 +17,11 @@ from xpmlp.errors import InputError, RunError
 from xpmlp.training.evaluation import Score
 from xpmlp.training.history import EpochRecord
 from xpmlp.training.pieces import Unfinished, piece_ends
+from xpmlp.training.pool import order_of
 from xpmlp.training.problem import Problem
 from xpmlp.training.seats import Seat, joined, seats, stacked
 from xpmlp.training.step import TrainState, metric_names
-from xpmlp.types import Hyper, Namespace, Params
+from xpmlp.types import Batch, Hyper, Namespace, Params
 
 
 class EpochResult(NamedTuple):
@@ -110,7 +111,7 @@ def train_epoch(
 def epoch_in_pieces(
     members: Sequence[Member], listeners: Sequence[Listener] = ()
 ) -> Generator[list[EpochRecord], None, list[EpochRecord | RunError]]:
-    """Train one epoch, or what is left of it, of members that share problem, place, batch size.
+    """Train one epoch, or what is left of it, of members that share steps, place, batch size.
 
     listeners: one per member, or none. Of a long epoch it yields, without a record, after each
     piece but the last; each member then has what is done, and may go on from there.
@@ -121,12 +122,12 @@ def epoch_in_pieces(
     with problem.running():
         plans = [member.plan() for member in members]
         state, plan, hyper = _joined(backend.xp, members, plans)
-    state, metrics = yield from _run(members, listeners, state, plan, hyper, clock)
+        rows = _rows_of(members)
+    state, metrics = yield from _run(members, listeners, state, rows, plan, hyper, clock)
     seconds = clock.seconds() / len(members)
-    with problem.running():
-        train = problem.train if members[0].score_train else problem.nothing
-        scores = problem.evaluator.scores(state.params, (train, problem.validation))
     places = seats(backend.xp, state, len(members))
+    with problem.running():
+        scores = _scores(members, places)
     outcomes: list[EpochRecord | RunError] = []
     for k, member in enumerate(members):
         on_train, on_validation = scores[k]
@@ -144,6 +145,7 @@ def _run(
     members: Sequence[Member],
     listeners: Sequence[Listener],
     state: TrainState,
+    rows: Batch,
     plan: EpochPlan,
     hyper: Hyper,
     clock: Clock,
@@ -163,7 +165,7 @@ def _run(
     for end in sorted(step for step in pauses | ends | {steps} if step > begin):
         with problem.running():
             piece = _piece(plan, begin, end)
-            state, made = backend.run_epoch(problem.step, state, problem.train, piece, hyper)
+            state, made = backend.run_epoch(problem.step, state, rows, piece, hyper)
             backend.synchronize(state)
         metrics.append(made.reshape(*made.shape[:2], len(members)))
         with clock.stopped():
@@ -223,13 +225,48 @@ def _joined(
     state = joined(xp, [m.unfinished.seat if m.unfinished else m.seat for m in members])
     if len(members) == 1:
         return state, plans[0], members[0].hyper
-    orders = [plan.order for plan in plans if plan.order is not None]
     plan = EpochPlan(
-        np.stack(orders) if orders else None,
+        _orders(members, [plan.order for plan in plans]),
         plans[0].batch_size,
         np.stack([plan.learning_rates for plan in plans], axis=1),
     )
     return state, plan, stacked(xp, [member.hyper for member in members])
+
+
+def _orders(members: Sequence[Member], orders: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """Return the row orders (K, N) of K members; None where all take all rows in place."""
+    if _are_of_one(members):
+        known = [order for order in orders if order is not None]
+        return np.stack(known) if known else None
+    counts = [int(member.problem.train.x.shape[0]) for member in members]
+    shares = [member.problem.share for member in members]
+    given = zip(shares, orders, counts, strict=True)
+    return np.stack([order_of(s, order, n, max(counts)) for s, order, n in given if s])
+
+
+def _rows_of(members: Sequence[Member]) -> Batch:
+    """Return the rows that members train on: of one problem its own, else those of all."""
+    problem = members[0].problem
+    return problem.train if _are_of_one(members) or not problem.share else problem.share.rows
+
+
+def _are_of_one(members: Sequence[Member]) -> bool:
+    return all(member.problem is members[0].problem for member in members)
+
+
+def _scores(members: Sequence[Member], places: Sequence[Seat]) -> list[list[Score | None]]:
+    """Return the scores of each member over its training rows, where wished, and to validate."""
+    found: dict[int, list[Score | None]] = {}
+    for k, member in enumerate(members):
+        if k in found:
+            continue
+        problem = member.problem
+        of_it = [i for i, other in enumerate(members) if other.problem is problem]
+        params = joined(member.backend.xp, [places[i] for i in of_it]).params
+        train = problem.train if member.score_train else problem.nothing
+        scores = problem.evaluator.scores(params, (train, problem.validation))
+        found.update(zip(of_it, scores, strict=True))
+    return [found[k] for k in range(len(members))]
 
 
 def own_columns(metrics: np.ndarray, columns: list[int] | None) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Several nets trained at once: seeds, learning rates, penalties side by side.
 
 Each net has a trainer of its own, with its own history, order of rows, early stopping and
-checkpoint, as if it were alone. Those that share a problem and stand at the same epoch run it
+checkpoint, as if it were alone. Those that share steps and stand at the same epoch run it
 as the members of one ensemble, over a leading axis, wherever that is faster than one by one;
 the answers differ by rounding alone.
 """
@@ -92,8 +92,11 @@ class Members:
     def _groups(self, members: list[int]) -> list[list[int]]:
         """Return the members that run at once, in groups; a group of one runs alone."""
 
-        def kind(i: int) -> tuple[int, int]:
-            return id(self.trainers[i].problem), self.trainers[i].batch_size
+        def kind(i: int) -> tuple[int, int, int]:
+            trainer = self.trainers[i]
+            share = trainer.problem.share
+            rows = id(share.rows) if share else id(trainer.problem)
+            return rows, trainer.batch_size, trainer.steps_per_epoch
 
         groups: list[list[int]] = []
         for _, same in groupby(sorted(members, key=kind), kind):

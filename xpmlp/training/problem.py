@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from copy import copy
 from functools import cached_property, partial
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,6 +33,9 @@ from xpmlp.training.targets import (
 )
 from xpmlp.types import Batch
 
+if TYPE_CHECKING:
+    from xpmlp.training.pool import Share
+
 
 class Problem:
     """Data, backend and net, with the steps that are compiled for them.
@@ -40,6 +43,7 @@ class Problem:
     objective, sizes and the decision whether to compile come from the config; nothing else of it
     counts here, so that trainers with other seeds, rates, penalties' sizes or batches share it.
     objective: in place of the config's, where nets that differ in further numbers share it.
+    share: where its nets train in one step with those of other problems, on other rows.
     like: another problem, on other rows, whose compiled steps this one takes where backend, task,
     objective and that decision are the same.
     Raises InputError where config and data don't fit together.
@@ -48,6 +52,7 @@ class Problem:
     step: Any
     start: Any
     evaluator: Evaluator
+    share: "Share | None" = None
 
     def __init__(
         self,
@@ -69,7 +74,7 @@ class Problem:
         self._otherwise: dict[Decision, Problem] = {}
         with self.running():
             if like is not None and like.kind == self.kind:
-                self.step, self.start, self.evaluator = like.step, like.start, like.evaluator
+                self.take_steps_of(like)
             else:
                 self._compile()
             self.train = self.upload(data.train)
@@ -114,7 +119,7 @@ class Problem:
             return self
         if decision not in self._otherwise:
             other = copy(self)
-            other.decision = decision
+            other.decision, other.share = decision, None
             with other.running():
                 other._compile()
             self._otherwise[decision] = other
@@ -124,6 +129,10 @@ class Problem:
     def kind(self) -> tuple[Any, ...]:
         """What the compiled steps are made for."""
         return self.backend, self.classify, self.objective, self.compilation
+
+    def take_steps_of(self, other: "Problem") -> None:
+        """Use the compiled steps of another problem, of the same kind."""
+        self.step, self.start, self.evaluator = other.step, other.start, other.evaluator
 
     def _compile(self) -> None:
         backend, objective, wish = self.backend, self.objective, self.compilation
