@@ -76,6 +76,12 @@ def test_texts_of_codes_that_are_no_characters(tmp_path, code, order):
         read_archive(tmp_path / "a.npz")
 
 
+def test_a_name_of_several_lines(tmp_path):
+    np.savez(tmp_path / "a.npz", **{"a\nb": np.zeros(2)})
+    with pytest.raises(InputError, match=r"an array is called 'a\\nb'"):
+        read_archive(tmp_path / "a.npz")
+
+
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_two_arrays_of_one_name(tmp_path):
     import zipfile

@@ -253,6 +253,7 @@ def test_what_is_no_run(folder, tmp_path):
         ('{"learning_rates": [{"since": 0}]}', "a learning rate lacks 'learning_rate'"),
         ('{"failure": 1}', "its failure is 1, expected a text or null"),
         ('{"a": ' + "[" * 100_000, "nested too deeply"),
+        ('{"dataset": "\\ud800"}', "half a character"),
     ],
 )
 def test_figures_of_another_type_are_refused(folder, summary, says):

@@ -1,6 +1,7 @@
 """Which types the values of a JSON object have, checked at once before any of them is used."""
 
 import json
+import re
 import reprlib
 import sys
 from collections.abc import Collection, Mapping
@@ -8,18 +9,32 @@ from typing import Any
 
 Kind = Any  # what `check_kinds` says
 
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _WORDS = {str: "a text", bool: "true or false", int: "a whole number", float: "a finite number"}
 
 
 def read_json(text: str) -> dict[str, Any]:
-    """Return the object in a JSON text. Raises ValueError for anything else, also NaN."""
+    """Return the object in a JSON text.
+
+    Raises ValueError for anything else, also NaN, and for texts that are no characters.
+    """
     try:
         found = json.loads(text, parse_constant=_refuse)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     if not isinstance(found, dict):
         raise ValueError(f"expected one JSON object, got {reprlib.repr(found)}")
+    if _HALF.search(text) and not _can_be_written(found):
+        raise ValueError("a text in it holds half a character, a surrogate")
     return found
+
+
+def _can_be_written(found: dict[str, Any]) -> bool:
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_kinds(

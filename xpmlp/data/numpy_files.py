@@ -51,6 +51,8 @@ class Archive:
             name = about.filename.removesuffix(".npy")
             if name == about.filename:
                 continue
+            if not name.isprintable():
+                raise ValueError(f"an array is called {name!r}")
             if name in self.headers:
                 raise InputError(f"{path}: holds two arrays that are called {name}")
             if about.compress_type not in _METHODS:
