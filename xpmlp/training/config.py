@@ -1,7 +1,7 @@
 """One frozen object with every choice of a run; its TOML form reproduces the run."""
 
 import sys
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -270,7 +270,8 @@ class Config:
 
     def given(self) -> dict[str, Any]:
         """Return the options that are not None, by name."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        values = {name: getattr(self, name) for name in self.names()}
+        return {name: value for name, value in values.items() if value is not None}
 
     def __repr__(self) -> str:
         chosen = [

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, islice
 from typing import TypeVar
 
 import pyarrow as pa
@@ -14,10 +15,12 @@ Answer = TypeVar("Answer")
 def answers(work: Callable[[Piece], Answer], pieces: Iterable[Piece]) -> Iterator[Answer]:
     """Yield what becomes of each piece, in their order; few more than there are threads are held.
 
-    Raises what the work raises, at the piece in question.
+    A single piece needs no thread. Raises what the work raises, at the piece in question.
     """
-    threads = pa.cpu_count()
-    if threads == 1:
+    threads, rest = pa.cpu_count(), iter(pieces)
+    first = [*islice(rest, 2)]
+    pieces = chain(first, rest)
+    if threads == 1 or len(first) == 1:
         yield from map(work, pieces)
         return
     with ThreadPoolExecutor(threads) as pool:

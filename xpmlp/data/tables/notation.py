@@ -14,9 +14,7 @@ MISSING = (
     *("", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN"),
     *("null", "NULL", "Null", "None", "-", "."),
 )
-
-
-SAMPLE = 100
+_SAMPLE = 100
 
 
 class Signs(NamedTuple):
@@ -50,11 +48,16 @@ _PAIRS = (("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"))
 _LIKE_A_NUMBER = "^[+-]?[0-9.,' \u00a0\u202f]+(?:[eE][+-]?[0-9]+)?$"
 
 
+def first_few_then_all(texts: Any) -> tuple[Any, ...]:
+    """Return the parts of some texts, an Arrow array, at which to look in turn."""
+    return (texts.slice(0, _SAMPLE), texts) if len(texts) > _SAMPLE else (texts,)
+
+
 def all_match(texts: Any, pattern: str) -> bool:
     """Tell whether all of some texts, an Arrow array, match; most that don't show it early."""
     return all(
         pc.all(pc.match_substring_regex(part, pattern), min_count=0).as_py()
-        for part in (texts.slice(0, SAMPLE), texts)
+        for part in first_few_then_all(texts)
     )
 
 
