@@ -78,7 +78,7 @@ class OpenedRun(Shown):
         _refuse_unfinished(path)
         model = Model.load(path / MODEL)
         try:
-            return cls(path, config, model, History.read(path), _summary(path))
+            return cls(path, config, model, History.read(path), read_summary(path))
         except InputError as error:
             if not (path / CHECKPOINT).is_file():
                 raise
@@ -225,7 +225,11 @@ def _are_equal(a: np.ndarray | None, b: np.ndarray | None) -> bool:
     return a.shape == b.shape and np.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True)
 
 
-def _summary(path: Path) -> dict[str, Any]:
+def read_summary(path: Path) -> dict[str, Any]:
+    """Return the figures of a run from its folder, {} where there are none.
+
+    Raises InputError for a file that is damaged.
+    """
     try:
         summary = read_json((path / SUMMARY).read_text(encoding="utf-8"))
         check_kinds(summary, _FIGURES, optional=_FIGURES)

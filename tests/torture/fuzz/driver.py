@@ -1,7 +1,7 @@
 """Runs a reader on one input after another, and tells what is a find."""
 
 import random
-import re
+import sys
 import time
 import traceback
 import warnings
@@ -19,6 +19,7 @@ from tests.torture.fuzz.samples import shared
 
 LONGEST = 2.0  # seconds of the processor
 MEMORY = 64 << 20
+SPARE = 8 << 20  # to within which growth is known
 TIMES_UNPACKED = 10
 DEEPEST = 8  # changes on top of each other
 KEPT = 500
@@ -34,6 +35,7 @@ class Trial:
     runs: int = 0
     answered: int = 0
     warm: bool = False
+    before: int = 0  # bytes in use, lately
     finds: dict[str, bytes] = field(default_factory=dict)
 
     def run(self, data: bytes) -> bool:
@@ -42,7 +44,7 @@ class Trial:
 
         self.runs += 1
         self.kind.put(self.folder, data)
-        before, began, taken = resident(), time.process_time(), False
+        began, taken = time.process_time(), False
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             warnings.simplefilter("ignore", UserWarning)
@@ -58,7 +60,7 @@ class Trial:
                 self._find(_where(error), data)
         self.answered += taken
         if self.warm:
-            self._weigh(data, time.process_time() - began, peak() - before)
+            self._weigh(data, time.process_time() - began)
         return taken
 
     def warm_up(self) -> list[bytes]:
@@ -67,15 +69,21 @@ class Trial:
         for data in samples:
             self.run(data)
         self.warm = True
-        forget_peak()
+        self._forget_peak()
         return samples
 
-    def _weigh(self, data: bytes, seconds: float, grown: int) -> None:
+    def _weigh(self, data: bytes, seconds: float) -> None:
         if seconds > LONGEST:
             self._find(f"more than {LONGEST:g} seconds", data)
+        grown = peak() - self.before
         if grown > MEMORY and grown > MEMORY + TIMES_UNPACKED * self.kind.unpacked(data):
             self._find(f"{2 ** (grown >> 20).bit_length() // 2} MB or more", data)
-            forget_peak()
+        if grown > SPARE:
+            self._forget_peak()
+
+    def _forget_peak(self) -> None:
+        forget_peak()
+        self.before = resident()
 
     def _find(self, line: str, data: bytes) -> None:
         if line not in self.finds:
@@ -93,11 +101,11 @@ def _where(error: BaseException) -> str:
 
 def peak() -> int:
     """Return the most bytes since the start, or `forget_peak`, 0 where the system doesn't tell."""
-    try:
-        found = re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())
-    except OSError:
+    if sys.platform != "linux":
         return 0
-    return int(found[1]) << 10 if found else 0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
 
 def forget_peak() -> None:

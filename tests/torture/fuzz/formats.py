@@ -1,9 +1,15 @@
-"""The formats: small valid files to begin with, how they are changed, and who reads them."""
+"""The formats: small valid files to begin with, how they are changed, and who reads them.
+
+Each is read by what all commands read it through. `data set` and `run` are slower: what is made
+of a table, and of a run with other figures.
+"""
 
 import gzip
 import io
+import re
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +53,34 @@ def _read_idx(name: str) -> Callable[[Path], object]:
     return read
 
 
+def _read_texts(name: str) -> Callable[[Path], object]:
+    def read(folder: Path) -> object:
+        from xpmlp.data.tables.reading import read_raw
+
+        return read_raw(folder / name)
+
+    return read
+
+
+def _read_table(name: str) -> Callable[[Path], object]:
+    def read(folder: Path) -> object:
+        from xpmlp.data.tables.loading import load_table
+        from xpmlp.data.wishes import Wishes
+
+        return load_table(folder / name, Wishes())
+
+    return read
+
+
+def _read_svmlight(name: str) -> Callable[[Path], object]:
+    def read(folder: Path) -> object:
+        from xpmlp.data.svmlight import read_svmlight
+
+        return read_svmlight(folder / name)
+
+    return read
+
+
 def _load(name: str) -> Callable[[Path], object]:
     def read(folder: Path) -> object:
         from xpmlp.data.registry import load_dataset
@@ -84,7 +118,7 @@ def _read_model(folder: Path) -> object:
     from xpmlp.training.model import Model
 
     model = Model.load(folder / "model.safetensors")
-    parts = [str(model), model.task, model.n_parameters]
+    parts = [str(model).encode(), model.task, model.n_parameters]
     if not model.columns and (model.scaling is not None or model.scale == "none"):
         with np.errstate(all="ignore"):
             parts += [model.predict(np.zeros((2, model.sizes[0])))]
@@ -106,19 +140,26 @@ def _read_config(folder: Path) -> object:
     return repr(config), config.filled().to_toml()
 
 
-def _read_run(folder: Path) -> object:
-    from xpmlp.runs.opened import OpenedRun
+def _read_summary(folder: Path) -> object:
+    from xpmlp.runs.opened import read_summary
 
-    run = OpenedRun.open(folder)
-    shown = str(run), run.best_epoch, run.interrupted, run.record, run.plans, run.test_score
-    return shown, run.history.steps, run.history.learning_rates
+    run = replace(samples.opened_run(), summary=read_summary(folder))
+    shown = str(run).encode()
+    return shown, run.best_epoch, run.interrupted, run.record, run.plans, run.test_score
 
 
-def _compare_run(folder: Path) -> object:
+def _read_history(folder: Path) -> object:
+    from xpmlp.training.history import History
+
+    history = History.read(folder)
+    return str(history), history.steps, history.learning_rates
+
+
+def _show_run(folder: Path) -> object:
     from xpmlp.runs.comparing import compare_runs
 
     samples.put_run(folder / "other")
-    return _read_run(folder), compare_runs([folder, folder / "other"]).text()
+    return compare_runs([folder, folder / "other"]).text().encode()
 
 
 def _write_checkpoint(folder: Path, data: bytes) -> None:
@@ -126,16 +167,21 @@ def _write_checkpoint(folder: Path, data: bytes) -> None:
     (folder / "checkpoint.history").write_bytes(samples.run_files()["checkpoint.history"])
 
 
-def _write_summary(folder: Path, data: bytes) -> None:
+def _write_run(folder: Path, data: bytes) -> None:
     samples.put_run(folder)
     (folder / "summary.json").write_bytes(data)
 
 
 def _write_history(folder: Path, data: bytes) -> None:
-    samples.put_run(folder)
     epochs, _, steps = data.partition(HISTORY_END)
     (folder / "history.csv").write_bytes(epochs)
     (folder / "steps.csv").write_bytes(steps)
+
+
+def _dense(data: bytes) -> int:
+    """Return the bytes of the whole table that places and values stand for."""
+    places = [int(place) for place in re.findall(rb"(\d{1,18}):", data)]
+    return 8 * data.count(b"\n") * max(places, default=0)
 
 
 def _unzipped(data: bytes) -> int:
@@ -162,17 +208,19 @@ FORMATS = {
         mutations.of_gzip,
         unpacked=_gunzipped,
     ),
-    "table": Format("rows.csv", samples.texts, _load("rows.csv"), mutations.of_text),
+    "table": Format("rows.csv", samples.texts, _read_table("rows.csv"), mutations.of_text),
     "packed table": Format(
         "rows.csv.gz",
         lambda: [gzip.compress(data, 1, mtime=0) for data in samples.texts()],
-        _load("rows.csv.gz"),
+        _read_texts("rows.csv.gz"),
         mutations.of_gzip,
         unpacked=_gunzipped,
     ),
-    "parquet": Format("rows.parquet", samples.parquet, _load("rows.parquet")),
-    "arrow": Format("rows.arrow", samples.arrow, _load("rows.arrow")),
-    "svmlight": Format("rows.svm", samples.svmlight, _load("rows.svm"), mutations.of_text),
+    "parquet": Format("rows.parquet", samples.parquet, _read_table("rows.parquet")),
+    "arrow": Format("rows.arrow", samples.arrow, _read_table("rows.arrow")),
+    "svmlight": Format(
+        "rows.svm", samples.svmlight, _read_svmlight("rows.svm"), mutations.of_text, unpacked=_dense
+    ),
     "npz": Format(
         "rows.npz", samples.npz, _both("rows.npz"), mutations.of_archive, unpacked=_unzipped
     ),
@@ -186,14 +234,14 @@ FORMATS = {
         _write_checkpoint,
     ),
     "toml": Format("config.toml", samples.configs, _read_config, mutations.of_text),
-    "summary": Format(
-        "summary.json", samples.summaries, _compare_run, mutations.of_json, _write_summary
-    ),
+    "summary": Format("summary.json", samples.summaries, _read_summary, mutations.of_json),
     "history": Format(
         "history.csv",
         lambda: [HISTORY_END.join(pair) for pair in samples.histories()],
-        _read_run,
+        _read_history,
         mutations.of_text,
         _write_history,
     ),
+    "data set": Format("rows.csv", samples.texts, _load("rows.csv"), mutations.of_text),
+    "run": Format("summary.json", samples.summaries, _show_run, mutations.of_json, _write_run),
 }

@@ -171,6 +171,16 @@ def put_run(folder: Path) -> None:
         (folder / name).write_bytes(run_files()[name])
 
 
+@cache
+def opened_run() -> Any:
+    """Return the run of these files, opened."""
+    from xpmlp.runs.opened import OpenedRun
+
+    with tempfile.TemporaryDirectory(dir=shared()) as folder:
+        put_run(Path(folder))
+        return OpenedRun.open(folder)
+
+
 def models() -> list[bytes]:
     """Return models of points and of a table."""
     return [files["model.safetensors"] for files in (run_files(), _table_files())]
