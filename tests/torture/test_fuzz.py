@@ -8,12 +8,12 @@ from tests.torture.fuzz.formats import FORMATS
 
 FEW = {
     "table": 20,
-    "packed table": 20,
     "parquet": 40,
     "arrow": 60,
     "svmlight": 20,
-    "summary": 15,
     "npz": 100,
+    "data set": 20,
+    "run": 15,
 }
 
 
