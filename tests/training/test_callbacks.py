@@ -35,7 +35,7 @@ class Told(Callback):
         return self.note(steps.trainer, "steps", steps.step)
 
     def after_epoch(self, trainer, record):
-        assert trainer.history.epochs[-1] is record
+        assert trainer.history.epochs[-1] == record
         return self.note(trainer, "epoch", record.epoch)
 
     def after_training(self, trainer):

@@ -73,6 +73,7 @@ def edited(name, line, change):
         (edited("history.csv", 3, lambda s: s.replace("0.1", "x")), "history.csv, line 3: could"),
         (edited("history.csv", 3, lambda s: s.replace("0.1", "")), "history.csv, line 3: could"),
         (edited("steps.csv", 1, lambda s: ""), "steps.csv, line 1: expected the columns step"),
+        (edited("steps.csv", 1, lambda s: "step,epoch,learning_rate\n"), "1: expected metrics"),
         (edited("steps.csv", 3, lambda s: ""), "steps.csv, line 3: expected step and epoch 2, 1"),
         (edited("steps.csv", 2, lambda s: "1,0" + s[3:]), "line 2: expected step and epoch 1, 1"),
         (

@@ -42,6 +42,15 @@ def test_it_grows_by_the_epochs_that_are_new(history, tmp_path):
     assert all(seen[-1].startswith(content) for content in seen)
 
 
+def test_more_epochs_than_are_written_at_once(history, tmp_path, monkeypatch):
+    at_once, by_two = Journal(tmp_path / "j"), Journal(tmp_path / "two")
+    at_once.update(history, STEPS)
+    monkeypatch.setattr("xpmlp.training.journal.EPOCHS_AT_ONCE", 2)
+    by_two.update(first(history, 1), STEPS)
+    assert by_two.update(history, STEPS) == at_once.update(history, STEPS)._replace(file="two")
+    assert (tmp_path / "two").read_bytes() == (tmp_path / "j").read_bytes()
+
+
 def test_each_mark_has_its_own_epochs_to_the_bit(history, tmp_path):
     marks = marked(history, Journal(tmp_path / "j"))
     for n, mark in enumerate(marks):

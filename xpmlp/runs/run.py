@@ -2,7 +2,7 @@
 
 import warnings
 from copy import copy
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +149,9 @@ def finish(
 
 def _snapshot(history: History) -> History:
     """Return a history that stays as it is while its trainer goes on."""
-    parts = {item.name: copy(getattr(history, item.name)) for item in fields(history)}
-    return History(**parts)
+    taken = copy(history)
+    vars(taken).update({name: copy(part) for name, part in vars(history).items()})
+    return taken
 
 
 def _on_host(data: Dataset, backend: Backend) -> Dataset:

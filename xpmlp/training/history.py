@@ -2,8 +2,9 @@
 
 import csv
 import warnings
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, fields
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from xpmlp.described import Described, Lines
 from xpmlp.errors import InputError, unknown_name
 from xpmlp.files import write_whole
 from xpmlp.training.describing import history_lines
+from xpmlp.training.packed import Packed
 from xpmlp.training.texts import count
 
 EPOCHS, STEPS = "history.csv", "steps.csv"
@@ -43,9 +45,23 @@ class EpochRecord:
 
 
 EPOCH_COLUMNS = tuple(item.name for item in fields(EpochRecord))
+OPTIONAL = {item.name for item in fields(EpochRecord) if item.type == float | None}
 
 
-@dataclass(repr=False)
+def numbers_of(record: EpochRecord) -> np.ndarray:
+    """Return the figures of a record, (8,) float64, NaN where there is none."""
+    values = [getattr(record, name) for name in EPOCH_COLUMNS]
+    return np.array([np.nan if value is None else value for value in values], np.float64)
+
+
+def record_of(numbers: np.ndarray) -> EpochRecord:
+    """Return the record of these figures, (8,) float64."""
+    figures: dict[str, Any] = dict(zip(EPOCH_COLUMNS, numbers.tolist(), strict=True))
+    absent = {name: None for name in OPTIONAL if figures[name] != figures[name]}
+    return EpochRecord(**figures | absent | {"epoch": int(figures["epoch"])})
+
+
+@dataclass(init=False, repr=False)
 class History(Described):
     """Everything that was recorded while training.
 
@@ -57,11 +73,26 @@ class History(Described):
     """
 
     metric_names: tuple[str, ...]
-    epochs: list[EpochRecord] = field(default_factory=list)
-    step_parts: list[np.ndarray] = field(default_factory=list)
-    rate_parts: list[np.ndarray] = field(default_factory=list)
-    failed_steps: list[np.ndarray] = field(default_factory=list)
-    failed_rates: list[np.ndarray] = field(default_factory=list)
+    epochs: Packed[EpochRecord]
+    step_parts: Packed[np.ndarray]
+    rate_parts: Packed[np.ndarray]
+    failed_steps: list[np.ndarray]
+    failed_rates: list[np.ndarray]
+
+    def __init__(
+        self,
+        metric_names: tuple[str, ...],
+        epochs: Iterable[EpochRecord] = (),
+        step_parts: Iterable[np.ndarray] = (),
+        rate_parts: Iterable[np.ndarray] = (),
+        failed_steps: Iterable[np.ndarray] = (),
+        failed_rates: Iterable[np.ndarray] = (),
+    ) -> None:
+        self.metric_names = metric_names
+        self.epochs = Packed(numbers_of, record_of, epochs)
+        self.step_parts = Packed(np.asarray, partial(_rows_of, len(metric_names)), step_parts)
+        self.rate_parts = Packed(np.asarray, np.asarray, rate_parts)
+        self.failed_steps, self.failed_rates = list(failed_steps), list(failed_rates)
 
     def described(self) -> tuple[str, Lines]:
         """Return how its figures went, for its text and its table."""
@@ -71,9 +102,8 @@ class History(Described):
     def append(self, record: EpochRecord, metrics: np.ndarray, rates: np.ndarray) -> None:
         """Add an epoch with its steps' metrics (S, M) and learning rates (S,)."""
         self.failed_steps, self.failed_rates = [], []
-        same = bool(self.rate_parts) and np.array_equal(rates, self.rate_parts[-1])
-        self.step_parts.append(metrics.copy())
-        self.rate_parts.append(self.rate_parts[-1] if same else rates)
+        self.step_parts.append(metrics)
+        self.rate_parts.append(rates)
         self.epochs.append(record)
 
     def fail(self, metrics: np.ndarray, rates: np.ndarray) -> None:
@@ -83,7 +113,7 @@ class History(Described):
     def cut(self, epochs: int) -> "History":
         """Drop what there is after so many epochs, and return what is left."""
         for part in (self.epochs, self.step_parts, self.rate_parts):
-            del part[epochs:]
+            part.cut(epochs)
         return self
 
     @property
@@ -167,6 +197,10 @@ class History(Described):
         return cls(names, epochs, steps[:done], used[:done], steps[done:], used[done:])
 
 
+def _rows_of(width: int, numbers: np.ndarray) -> np.ndarray:
+    return numbers.reshape(-1, width) if width else numbers.reshape(0, 0)
+
+
 def _unknown_metric(name: str, names: tuple[str, ...]) -> InputError:
     if name in EPOCH_COLUMNS:
         return InputError(f"{name} is of epochs, not of steps: history.epoch_values({name!r})")
@@ -203,7 +237,6 @@ def _table_of(path: Path, text: str | None, read: Callable[[Reader], Table]) -> 
 
 def _epochs(lines: Reader) -> list[EpochRecord]:
     """Read history.csv."""
-    columns = fields(EpochRecord)
     names = list(EPOCH_COLUMNS)
     _expect("the columns", next(lines, []), names)
     records: list[EpochRecord] = []
@@ -211,8 +244,8 @@ def _epochs(lines: Reader) -> list[EpochRecord]:
         _check_width(line, names)
         _expect("epoch", line[:1], [str(number)])
         figures: dict[str, Any] = {
-            column.name: None if text == "" and column.type == float | None else float(text)
-            for text, column in zip(line, columns, strict=True)
+            name: None if text == "" and name in OPTIONAL else float(text)
+            for text, name in zip(line, names, strict=True)
         }
         records.append(EpochRecord(**figures | {"epoch": number}))
     return records
@@ -222,6 +255,8 @@ def _steps(lines: Reader) -> Steps:
     """Read steps.csv: the metrics' names, and for each epoch an array with all columns."""
     names: list[str] = next(lines, [])
     _expect("the columns", names[: len(STEP_COLUMNS)], list(STEP_COLUMNS))
+    if len(names) == len(STEP_COLUMNS):
+        raise ValueError(f"expected metrics after the columns {', '.join(names)}")
     epochs: list[list[list[float]]] = []
     for number, line in enumerate(lines, start=1):
         _check_width(line, names)

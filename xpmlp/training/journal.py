@@ -5,18 +5,18 @@ of each step. A checkpoint says how much of the file is its own.
 """
 
 import zlib
-from dataclasses import asdict, fields
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from xpmlp.errors import InputError
 from xpmlp.files import flush, write_whole
-from xpmlp.training.history import EpochRecord, History
+from xpmlp.training.history import EPOCH_COLUMNS, EpochRecord, History, numbers_of, record_of
 
-NAMES = tuple(item.name for item in fields(EpochRecord))
 ENTRY = np.dtype("<f8")
+EPOCHS_AT_ONCE = 256  # so that long histories take no memory of their own size to be written
 
 
 class Mark(NamedTuple):
@@ -34,7 +34,7 @@ class Mark(NamedTuple):
     @property
     def shape(self) -> tuple[int, int]:
         """That of the numbers, a row for each epoch."""
-        return self.epochs, len(NAMES) + self.steps * (1 + self.metrics)
+        return self.epochs, len(EPOCH_COLUMNS) + self.steps * (1 + self.metrics)
 
 
 class Journal:
@@ -50,16 +50,19 @@ class Journal:
         The file is written anew where it is gone or shorter than it was. Raises OSError.
         """
         if not self.size or _size(self.path) < self.size:
-            content = _rows(history, 0)
+            content = b"".join(_blocks(history, 0))
             write_whole(self.path, content)
             self.size, self.crc = len(content), zlib.crc32(content)
-        elif content := _rows(history, self.epochs):
+        elif self.epochs < len(history.epochs):
+            size, crc = self.size, self.crc
             with self.path.open("rb+") as file:
-                file.truncate(self.size)
-                file.seek(self.size)
-                file.write(content)
+                file.truncate(size)
+                file.seek(size)
+                for content in _blocks(history, self.epochs):
+                    file.write(content)
+                    size, crc = size + len(content), zlib.crc32(content, crc)
                 flush(file)
-            self.size, self.crc = self.size + len(content), zlib.crc32(content, self.crc)
+            self.size, self.crc = size, crc
         self.epochs = len(history.epochs)
         return Mark(self.path.name, self.epochs, steps, len(history.metric_names), self.crc)
 
@@ -91,40 +94,25 @@ def read_journal(folder: Path, mark: Mark) -> tuple[list[EpochRecord], np.ndarra
 
 
 def _parted(table: np.ndarray, mark: Mark) -> tuple[list[EpochRecord], np.ndarray, np.ndarray]:
-    records, rates, metrics = np.split(table, [len(NAMES), len(NAMES) + mark.steps], axis=1)
+    figures = len(EPOCH_COLUMNS)
+    records, rates, metrics = np.split(table, [figures, figures + mark.steps], axis=1)
     return (
-        [_record(row) for row in records.tolist()],
+        list(map(record_of, records)),
         metrics.reshape(mark.epochs, mark.steps, mark.metrics),
         rates,
     )
 
 
-def _record(row: list[float]) -> EpochRecord:
-    figures: dict[str, Any] = dict(zip(NAMES, row, strict=True))
-    optional = {item.name for item in fields(EpochRecord) if item.type == float | None}
-    for name in optional:
-        if figures[name] != figures[name]:
-            figures[name] = None
-    return EpochRecord(**figures | {"epoch": int(figures["epoch"])})
-
-
-def _rows(history: History, since: int) -> bytes:
-    """Return the rows of the epochs after the first `since`."""
-    rows = [
-        np.concatenate([_figures(record), rates, metrics.ravel()])
-        for record, rates, metrics in zip(
-            history.epochs[since:],
-            history.rate_parts[since:],
-            history.step_parts[since:],
-            strict=True,
-        )
-    ]
-    return np.asarray(rows, ENTRY).tobytes()
-
-
-def _figures(record: EpochRecord) -> np.ndarray:
-    values = [np.nan if value is None else value for value in asdict(record).values()]
-    return np.array(values, np.float64)
+def _blocks(history: History, since: int) -> Iterator[bytes]:
+    """Yield the rows of the epochs after the first `since`, some at a time."""
+    for begin in range(since, len(history.epochs), EPOCHS_AT_ONCE):
+        some = slice(begin, begin + EPOCHS_AT_ONCE)
+        parts = history.epochs[some], history.rate_parts[some], history.step_parts[some]
+        rows = [
+            np.concatenate([numbers_of(record), rates, metrics.ravel()])
+            for record, rates, metrics in zip(*parts, strict=True)
+        ]
+        yield np.asarray(rows, ENTRY).tobytes()
 
 
 def _size(path: Path) -> int:
