@@ -41,11 +41,15 @@ KINDS = {
     "faults": Kind(faults.run, "a call that fails, once or from then on", 6_000, 100),
     "memory": Kind(faults.run_memory, "an allocation that fails, likewise", 1_000, 20),
     "full": Kind(full.run, "a full disk, a small one, a limit on files", 900, 18),
-    "folders": Kind(folders.run, "the folder removed, renamed, replaced, read-only", 1_500, 25),
+    "folders": Kind(folders.run, "the folder removed, renamed, taken, read-only", 1_500, 24),
     "stops": Kind(stops.run, "signals in each phase, once and again; sleep; no reader", 3_000, 50),
     "pairs": Kind(pairs.run, "two commands on one folder, or on one cache", 1_600, 32),
     "surroundings": Kind(
-        surroundings.run, "loaded, few and slow processors: the same bits", 10, 3, alone=True
+        surroundings.run,
+        "loaded, few and slow processors, limits: the same bits",
+        len(surroundings.WAYS),
+        2,
+        alone=True,
     ),
     "long": Kind(long.run, "10,000 epochs, 20,000 steps: memory", 2, 0, alone=True),
     "cost": Kind(cost.run, "what checkpoints cost", 1, 0, alone=True),

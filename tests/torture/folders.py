@@ -1,4 +1,4 @@
-"""The folder of a run goes away while it trains: removed, renamed, replaced, made read-only."""
+"""The folder of a run goes away while it trains: removed, renamed, taken, made read-only."""
 
 import os
 import shutil
@@ -90,6 +90,44 @@ def _replaced(shop: Shop, setup: Setup, folder: Path, tale: Tale, number: int) -
     return tale
 
 
+def _taken(shop: Shop, setup: Setup, folder: Path, tale: Tale, number: int) -> Tale:
+    """Another run trains in its place, whose lock it has; both come to their ends.
+
+    As above, what another run has there is written to within one saving alone.
+    """
+    other = next(s for s in shop.setups if s.backend == "numpy" and s.name != setup.name)
+    child = _stopped(shop, setup, folder, tale, number)
+    was_done, had_it = _is_done(shop, setup, folder), folder.exists()
+    if not had_it:
+        return _judge(shop, setup, folder, _goes_on(child), tale, "it had not begun")
+    folder.rename(folder.with_name("elsewhere"))
+    before = shop.whole(other).before
+    if before:
+        shutil.copytree(before, folder)
+    at = int(shop.numbers("taken", number).integers(1, shop.whole(other).events(KINDS[:-1]) + 1))
+    plan = shop.plan(folder, kinds=KINDS[:-1], action="stop", at=at)
+    second = shop.start(other, other.command(folder), folder, plan=plan)
+    second.until_stopped()
+    there = _contents(folder)
+    ended = _goes_on(child)
+    was_written_to = _contents(folder) != there
+    theirs = _goes_on(second)
+    tale.adds(f"{other.name}, at its event {at}, has its place, exit code {ended.code}")
+    tale.breaks(*wrong_words(ended), *(f"the other: {line}" for line in wrong_words(theirs)))
+    if was_written_to:
+        tale.notes("taken within one saving, so the other run was written to")
+        return tale
+    tale.breaks(*(f"the other: {line}" for line in differences(folder, shop.whole(other).folder)))
+    if ended.code == 0 and not was_done:
+        beside = folder.with_name("run-2")
+        tale.breaks(*(f"run-2: {line}" for line in differences(beside, shop.whole(setup).folder)))
+    return tale
+
+
+def _contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def _a_file(shop: Shop, setup: Setup, folder: Path, tale: Tale, number: int) -> Tale:
     """A file has the place of the folder, so nothing can be written."""
     child = _stopped(shop, setup, folder, tale, number)
@@ -141,4 +179,4 @@ def _judge(shop: Shop, setup: Setup, folder: Path, ended: Ended, tale: Tale, wha
     return tale
 
 
-WAYS = (_removed, _renamed, _replaced, _a_file, _read_only)
+WAYS = (_removed, _renamed, _replaced, _taken, _a_file, _read_only)

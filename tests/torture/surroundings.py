@@ -1,4 +1,6 @@
-"""The same bits on loaded, few, and slow processors, and with other numbers of threads."""
+"""The same bits on loaded, few, and slow processors, at the last place in the queue, within limits,
+and with other numbers of threads.
+"""
 
 import contextlib
 import os
@@ -13,9 +15,18 @@ from tests.torture.tale import Tale
 
 NET = ["--dataset", "digits", "--hidden", "64", "32", "--batch-size", "64", "--epochs", "6"]
 NET += ["--backend", "numpy", "--no-plots", "--dropout", "0.2"]
-COMPILED = ("again", "loaded", "one processor", "a quota", "1 thread", "3 threads", "variables")
-REPLAYED = ("again", "loaded", "a quota")  # with other threads only rounding is promised
+BESIDES = ("again", "loaded", "a quota", "nice", "idle", "limits")
+COMPILED = (*BESIDES, "one processor", "1 thread", "3 threads", "variables")
+REPLAYED = BESIDES  # with other threads only rounding is promised
 WAYS = [*(("always", way) for way in COMPILED), *(("never", way) for way in REPLAYED)]
+FILES, BYTES = 64, 8 << 30
+BEFOREHAND = {
+    "one processor": "os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])",
+    "nice": "os.nice(19)",
+    "idle": "os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))",
+    "limits": f"resource.setrlimit(resource.RLIMIT_NOFILE, ({FILES}, {FILES})); "
+    f"resource.setrlimit(resource.RLIMIT_AS, ({BYTES}, {BYTES}))",
+}
 
 
 def run(shop: Shop, number: int) -> Tale:
@@ -32,8 +43,9 @@ def run(shop: Shop, number: int) -> Tale:
             stack.enter_context(fresh.spinning(2 * (os.cpu_count() or 1)))
         elif way == "a quota":
             prefix, reason = stack.enter_context(fresh.share_of_a_processor(60))
-        elif way == "one processor":
-            prefix, reason = _one_processor()
+        elif way in BEFOREHAND:
+            program = f"import os, resource, sys; {BEFOREHAND[way]}; "
+            prefix = sys.executable, "-c", program + "os.execv(sys.argv[1], sys.argv[1:])"
         elif way.endswith(("thread", "threads")):
             argv += ["--threads", way.split()[0]]
         elif way == "variables":
@@ -58,11 +70,3 @@ def _plain(shop: Shop, steps: str) -> Path:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise RuntimeError(f"the plain run failed: {done.stderr}")
     return folder
-
-
-def _one_processor() -> tuple[tuple[str, ...], str]:
-    """Return a prefix of commands that lets them have one processor, or why there is none."""
-    if not hasattr(os, "sched_setaffinity"):
-        return (), "processes can't be bound to processors here"
-    bind = "import os, sys; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); "
-    return (sys.executable, "-c", bind + "os.execv(sys.argv[1], sys.argv[1:])"), ""

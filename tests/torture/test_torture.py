@@ -19,8 +19,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.* ends within a line, as where its run was killed"),
 ]
 QUICK = tuple(setup for setup in NUMPY if setup.name in ("replayed", "seeds", "going-on"))
-FEW = {"kills": 4, "faults": 4, "memory": 1, "full": 3, "folders": 5, "stops": 3, "pairs": 4}
-MORE = {"kills": 32, "faults": 32, "memory": 8, "full": 9, "folders": 10, "stops": 12}
+FEW = {"kills": 4, "faults": 4, "memory": 1, "full": 3, "folders": 6, "stops": 3, "pairs": 4}
+MORE = {"kills": 32, "faults": 32, "memory": 8, "full": 9, "folders": 12, "stops": 12}
 MORE |= {"pairs": 12, "surroundings": 4}
 
 
