@@ -1,10 +1,12 @@
 """`xpmlp evaluate`: what it prints and draws, and one line where something is wrong."""
 
+import gzip
 import json
 import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from tests.commands import QUICK, runner
@@ -116,6 +118,28 @@ def test_values_of_a_file(tmp_path, capsys):
     assert f"{other}: 2 rows" in run(capsys, tmp_path / "run", "--dataset", other)[1]
     same = ["--dataset", f"{tmp_path}/run/../t.csv", "--no-plots"]
     assert f"{table}: 12 test rows" in run(capsys, tmp_path / "run", *same)[1]
+
+
+@pytest.mark.parametrize("name", ["zeros.csv.gz", "zeros.npz"])
+def test_a_file_that_unpacks_to_much_needs_the_option(tmp_path, capsys, name):
+    rows = [f"{i % 5},{i % 7},{i % 2}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,label", *rows]))
+    options = ["--dataset", str(tmp_path / "t.csv"), "--hidden", "2", "--epochs", "1"]
+    assert train.main([*options, "--quiet", "--no-plots", "--out", str(tmp_path / "run")]) == 0
+    other = tmp_path / name
+    if name.endswith(".npz"):
+        np.savez_compressed(other, x=np.zeros((20_000, 2)), y=np.arange(20_000) % 2)
+    else:
+        other.write_bytes(gzip.compress(b"a,b,label\n" + b"0,0,1\n1,1,0\n" * 20_000))
+    asked = [tmp_path / "run", "--dataset", other, "--no-plots"]
+    code, out, err = run(capsys, *asked, "--max-unpacked", "1e-6")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"{other}: its " in err
+    assert err.endswith("if that is no damage: --max-unpacked 1\n")
+    assert run(capsys, *asked, "--max-unpacked", "1")[0] == 0
+    assert (
+        "max_unpacked is 0.0; it must be above 0" in run(capsys, *asked, "--max-unpacked", "0")[2]
+    )
 
 
 def test_several_seeds(tmp_path, capsys):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import xpmlp
-from tests.commands import run
+from tests.commands import run, runner
+from xpmlp import evaluate
 from xpmlp.runs.directory import CHECKPOINT, RunDirectory
 from xpmlp.runs.progress import Lines
 
@@ -59,6 +60,18 @@ def test_ctrl_c_within_an_epoch_costs_nothing(stopped, capsys, seeds, compiled):
         place = Path("one") / model.relative_to("whole")
         assert place.read_bytes() == model.read_bytes()
         assert steps_of(place.parent) == steps_of(model.parent)
+
+
+def test_weights_that_no_epoch_has_trained_are_evaluated_with_a_word(capsys, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(Lines, "show", lambda self, records: signal.raise_signal(signal.SIGINT))
+        assert run(capsys, *TRAIN, "--out", "one")[0] == 130
+    assert xpmlp.load("one").summary["epochs"] == 0
+    code, _, err = runner(evaluate.main)(capsys, "one", "--no-plots")
+    said = "weights are those that it began with, drawn at random"
+    assert (code, err) == (0, f"note: no epoch of one was trained to its end, so its {said}\n")
+    assert run(capsys, "--resume", "one", "--no-plots", "--quiet") == (0, "", "")
+    assert runner(evaluate.main)(capsys, "one", "--no-plots")[::2] == (0, "")
 
 
 def test_a_checkpoint_is_written_after_each_piece(capsys, monkeypatch):

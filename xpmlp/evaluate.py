@@ -15,6 +15,7 @@ from xpmlp.errors import InputError, RunError
 if TYPE_CHECKING:
     from xpmlp.evaluation.evaluating import SeedReports
     from xpmlp.evaluation.reports import Report
+    from xpmlp.runs.opened import OpenedRun
 
 PROGRAM = "xpmlp evaluate"
 
@@ -37,6 +38,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--data-dir", type=path, metavar="DIR", help="folder with data sets, before the cache"
+    )
+    parser.add_argument(
+        "--max-unpacked",
+        type=float,
+        metavar="GIB",
+        help="GiB to unpack at most, above 20 times the size [the run's]",
     )
     parser.add_argument(
         "--part",
@@ -86,12 +93,25 @@ def _evaluated(arguments: argparse.Namespace) -> "Report | SeedReports":
     from xpmlp.runs.opened import open_runs
     from xpmlp.training.model import Model
 
-    options = {name: getattr(arguments, name) for name in ("dataset", "part", "data_dir")}
+    names = ("dataset", "part", "data_dir", "max_unpacked")
+    options = {name: getattr(arguments, name) for name in names}
     if arguments.run.is_file():
         return evaluate(Model.load(arguments.run), **options)
     runs = open_runs(arguments.run)
+    _tell_untrained(runs)
     of_seeds = runs[0].path != arguments.run
     return evaluate_seeds(runs, **options) if of_seeds else evaluate(runs[0], **options)
+
+
+def _tell_untrained(runs: "list[OpenedRun]") -> None:
+    """Say so where the weights to evaluate are those that a run began with."""
+    for run in runs:
+        if run.summary.get("epochs") == 0:
+            began = f"from {run.config.initial}" if run.config.initial else "drawn at random"
+            warn(
+                f"note: no epoch of {run.path} was trained to its end, so its weights are those "
+                f"that it began with, {began}"
+            )
 
 
 def _draw(report: "Report | SeedReports", arguments: argparse.Namespace) -> Path:

@@ -37,6 +37,7 @@ def evaluate(
     *,
     part: str | None = None,
     data_dir: str | Path | None = None,
+    max_unpacked: float | None = None,
 ) -> Report:
     """Evaluate a run, or a model alone, by NumPy.
 
@@ -44,11 +45,13 @@ def evaluate(
         the model's own scaling, and its labels are taken for the model's classes by their names.
     part: `test`, `validation` or `train`; None means the test rows, and of another file all.
     data_dir: the folder that is looked up first for known data sets.
+    max_unpacked: the GiB that another file may unpack to, as of `load_dataset`; None: as in the
+        run's config.
 
     Raises InputError where the data can't be had, or does not fit the model.
     """
     model = run if isinstance(run, Model) else run.model
-    return _report(model, _rows(run, dataset, part, data_dir))
+    return _report(model, _rows(run, dataset, part, data_dir, max_unpacked))
 
 
 def evaluate_seeds(
@@ -57,9 +60,10 @@ def evaluate_seeds(
     *,
     part: str | None = None,
     data_dir: str | Path | None = None,
+    max_unpacked: float | None = None,
 ) -> "SeedReports":
     """Evaluate the runs of several seeds on the same rows; the options are those of `evaluate`."""
-    rows = _rows(runs[0], dataset, part, data_dir)
+    rows = _rows(runs[0], dataset, part, data_dir, max_unpacked)
     seeds = [run.config.seed for run in runs]
     return SeedReports(seeds, [_report(run.model, rows) for run in runs])
 
@@ -126,6 +130,7 @@ def _rows(
     dataset: Any,
     part: str | None,
     data_dir: str | Path | None,
+    max_unpacked: float | None,
 ) -> EvaluationRows:
     """Return the rows to evaluate on: the run's own where they are meant, else others."""
     if not isinstance(dataset, str | Path | None):
@@ -136,6 +141,9 @@ def _rows(
             f"expected a known name or a file to evaluate on, got a {type(dataset).__name__}; "
             f"{right}"
         )
+    wishes = {"data_dir": _text(data_dir), "max_unpacked": max_unpacked}
+    given = {name: value for name, value in wishes.items() if value is not None}
+    config = (Config() if isinstance(run, Model) else run.config).replace(**given)
     if isinstance(run, Model):
         known = run.dataset if run.dataset in dataset_names() else None
         name = dataset or known
@@ -143,9 +151,7 @@ def _rows(
             raise InputError(
                 "a model's file alone doesn't say where its data is; name it with --dataset"
             )
-        config = Config(data_dir=_text(data_dir))
         return other_rows(run, str(name), part, config)
-    config = run.config.replace(data_dir=_text(data_dir)) if data_dir else run.config
     if dataset is None or _is_same(str(dataset), run):
         return part_of(run.data_in(_text(data_dir)), part)
     return other_rows(run.model, str(dataset), part, config)

@@ -68,7 +68,7 @@ def other_rows(
 
     dataset: a known name, a folder of images, or a file. part: by default the test rows; of a
         file that has none of its own, which is split only where a part is asked for, all rows.
-    config: where data lies, and with what seed it is made and split.
+    config: where data lies, with what seed it is made and split, what it may unpack to.
     Raises InputError where columns or labels are not the model's, or there are no rows.
     """
     config = config or Config()
@@ -81,7 +81,7 @@ def other_rows(
         data = rows_of_table(model, path, part, config)
         return EvaluationRows(data, data.test, part or "all")
     if part is None and dataset not in dataset_names() and path.suffix and not path.is_dir():
-        chosen = _rows_of_file(model, path)
+        chosen = _rows_of_file(model, path, config.max_unpacked)
     else:
         data = load_dataset(
             dataset,
@@ -116,11 +116,12 @@ def _wished_task(model: Model) -> WishedTask | None:
     return "regression" if model.task == "regression" else None
 
 
-def _rows_of_file(model: Model, path: Path) -> EvaluationRows:
+def _rows_of_file(model: Model, path: Path, max_unpacked: float) -> EvaluationRows:
     """Return the rows that a file of arrays has for tests, else all, as they are."""
     from xpmlp.data.tables.loading import load_table
 
-    source = load_table(path, Wishes(task=_wished_task(model)))
+    wishes = Wishes(task=_wished_task(model), max_unpacked=max_unpacked)
+    source = load_table(path, wishes)
     x, y = source.test or (source.x, source.y)
     rows, none = Rows(x, y), Rows(x[:0], y[:0])
     data = Dataset(

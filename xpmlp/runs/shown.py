@@ -50,6 +50,7 @@ class Shown:
         *,
         part: str | None = None,
         data_dir: str | Path | None = None,
+        max_unpacked: float | None = None,
     ) -> "Report":
         """Return the `Report` of the model over the test rows of its training or any other rows.
 
@@ -58,7 +59,7 @@ class Shown:
         """
         from xpmlp.evaluation.evaluating import evaluate
 
-        return evaluate(self, dataset, part=part, data_dir=data_dir)
+        return evaluate(self, dataset, part=part, data_dir=data_dir, max_unpacked=max_unpacked)
 
     def predict(self: FinishedRun, table: Any) -> "np.ndarray":
         """Return what the model makes of raw rows: names of classes (N,), else values (N, C).
