@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 import xpmlp
 from tests.estimator.problems import KINDS, distance, estimator, make
 from xpmlp.training.members import Members
+from xpmlp.training.trainer import Trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 COMMON = {"hidden_layer_sizes": (7,), "batch_size": 16, "random_state": 1, "tol": 0.0}
@@ -134,6 +135,53 @@ def test_an_interrupt_keeps_the_epochs_that_ended(monkeypatch):
     three = xpmlp.MLPClassifier(**COMMON, max_iter=3).fit(x, y)
     assert model.n_iter_ == 3
     assert_equal(model, three)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("at", [0, 2])
+def test_an_epoch_that_was_interrupted_is_trained_by_the_next_call(monkeypatch, variant, at):
+    x, y = make("binary")
+
+    def trained(interrupts):
+        calls, plan = iter(range(9)), Trainer.plan
+
+        def planned(self):
+            drawn = plan(self)
+            if interrupts and next(calls) == at:
+                raise KeyboardInterrupt
+            return drawn
+
+        monkeypatch.setattr(Trainer, "plan", planned)
+        options = COMMON | copy.deepcopy(VARIANTS[variant]) | {"early_stopping": False}
+        model = xpmlp.MLPClassifier(**options)
+        for _ in range(3 + interrupts):
+            model.partial_fit(x, y, classes=np.unique(y))
+        monkeypatch.undo()
+        return model
+
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        interrupted = trained(True)
+    assert_equal(interrupted, trained(False))
+
+
+def test_fit_goes_on_from_an_epoch_that_was_interrupted(monkeypatch):
+    x, y = make("binary")
+    options = COMMON | {"warm_start": True, "early_stopping": True, "n_iter_no_change": 99}
+    plan = Trainer.plan
+
+    def interrupted(self):
+        drawn = plan(self)
+        if self.place[0] == 2:
+            raise KeyboardInterrupt
+        return drawn
+
+    model = xpmlp.MLPClassifier(**options, max_iter=5)
+    monkeypatch.setattr(Trainer, "plan", interrupted)
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        model.fit(x, y)
+    monkeypatch.undo()
+    model.set_params(max_iter=3).fit(x, y)
+    assert_equal(model, xpmlp.MLPClassifier(**options, max_iter=5).fit(x, y))
 
 
 def test_a_loss_that_diverges_is_scikit_learns_error():

@@ -259,7 +259,7 @@ class BaseMLP(FittedNet):
 
     def _train(self, start: Start, part: bool, callbacks: tuple[Callback, ...]) -> None:
         progress = self._started(start)
-        if part and progress is self._progress:
+        if part and progress is self._progress and progress.samples:
             progress.random, progress.order = check_random_state(self.random_state), None
         if part and start.validation is None and self.early_stopping:
             progress.refuse_other_rows(fingerprint(start.rows))
@@ -355,7 +355,7 @@ class BaseMLP(FittedNet):
             problem=Problem(config, data, backend, known),
             initial=state.params,
             moments=state.moments or None,
-            order=lambda _: progress.next_order(len(rows), self.shuffle),
+            order=lambda epoch: progress.next_order(len(rows), self.shuffle, epoch),
             score_train=validation is not None,
         )
         with backend.running():

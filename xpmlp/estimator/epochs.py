@@ -47,19 +47,23 @@ class EpochRun:
     def train(self) -> bool:
         """Train until the trainer's last epoch, and return whether it converged before.
 
-        An interrupt ends it with the epochs that it has, and so does a loss that is no longer
-        finite: under early stopping that epoch is one more without a better score, NaN.
+        An interrupt ends it with the epochs that it has, so that the next call draws the order of
+        the one in progress again; and so does a loss that is no longer finite: under early
+        stopping that epoch is one more without a better score, NaN.
         """
         try:
             return self._train()
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
             self.interrupted = True
+            self.progress.take_back_order(self.trainer.place[0])
         except DivergenceError as error:
             self.diverged = error
             if self.settings.early_stopping:
                 self._note_divergence()
                 return self._converged()
+        finally:
+            self.progress.before_order = None
         return False
 
     def _train(self) -> bool:

@@ -35,7 +35,8 @@ class Progress:
     dropout, None until there is some. samples: rows trained on, over all epochs. unimproved:
     epochs since the loss, or the validation score, got better by `tol`. best_params: those of the
     best validation score. scored: whether the last call ended with these. measure: what scored
-    them, and on which rows. rows: what partial_fit was given.
+    them, and on which rows. rows: what partial_fit was given. before_order: while it trains, the
+    epoch of this call that the last order was drawn for, with `random` and `order` before that.
     """
 
     state: TrainState
@@ -55,6 +56,7 @@ class Progress:
     best_loss: float = math.inf
     best_score: float = -math.inf
     best_params: Params | None = None
+    before_order: tuple[int, Any, np.ndarray | None] | None = None
     history: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in HISTORY})
 
     @property
@@ -103,11 +105,12 @@ class Progress:
             self.masks_seed = int(self.random.randint(2**31 - 1))
         return self.masks_seed
 
-    def next_order(self, rows: int, shuffled: bool) -> np.ndarray:
+    def next_order(self, rows: int, shuffled: bool, epoch: int) -> np.ndarray:
         """Return the order (N,) of an epoch; a shuffled one is that of the last epoch, shuffled.
 
-        It draws what `sklearn.utils.shuffle` draws.
+        It draws what `sklearn.utils.shuffle` draws. epoch: its number in this call.
         """
+        self.before_order = epoch, self.random.get_state(), self.order
         order = self.order
         if order is None or len(order) != rows or not shuffled:
             order = np.arange(rows)
@@ -117,6 +120,12 @@ class Progress:
             order = order[places]
         self.order = order
         return order
+
+    def take_back_order(self, epoch: int) -> None:
+        """Be as if no order had been drawn for an epoch of this call, which did not end."""
+        if self.before_order and self.before_order[0] == epoch:
+            _, state, self.order = self.before_order
+            self.random.set_state(state)
 
     def judge_loss(self, loss: float, tol: float) -> None:
         """Count an epoch whose loss is not below the best by `tol`."""
