@@ -291,6 +291,15 @@ def test_bad_input_is_one_line_and_exit_code_2(capsys, folder, arguments, messag
     assert sorted(folder.rglob("*")) == before
 
 
+def test_rows_that_lack_in_a_single_column_are_told(capsys, folder):
+    Model((Affine(np.ones((1, 1)), np.zeros(1)),), (), MSE).save("one.safetensors")
+    (folder / "one.csv").write_text("0.5\n\n1.5\n\n2.5\n\n")
+    code, out, err = run(capsys, "one.safetensors", "one.csv", "--quiet", "--batch-rows", "1")
+    assert (code, len(out.splitlines())) == (0, 4)
+    assert err.startswith("note: one.csv, line 2: an empty line is no row, there and further on; ")
+    assert err.count("\n") == 1
+
+
 def test_an_answer_that_overflows_is_refused(capsys, folder):
     params = (Affine(np.full((1, 1), 100, np.float32), np.zeros(1, np.float32)),)
     Model(params, (), "poisson").save("count.safetensors")

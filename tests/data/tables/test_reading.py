@@ -119,6 +119,33 @@ def test_quotes_and_empty_lines(tmp_path, text, rows, lines):
 
 
 @pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a\n1\n\n2\n\n3\n", 3),
+        ("1.5\n2.5\n \t\n3.5\n", 3),
+        ('a\n1\n""\n2\n', 3),
+        ("a\n\n1\n", 2),
+        ("a\n" + "1\n" * 9 + "\n2\n", 11),
+        ("a\n1\n# mine\n2\nNA\n\n\n", None),
+        ("\n\na\n1\n2\n", None),
+        ('a\n"x\n\ny"\nz\n', None),
+        ("a,b\n1,2\n\n,\n3,4\n", None),
+    ],
+)
+@pytest.mark.parametrize("size", [None, 1, 4])
+def test_an_empty_line_of_a_single_column_is_told(tmp_path, text, line, size):
+    path = written(tmp_path, text)
+    if size:
+        pieces = list(text_tables(str(path), size, None, ()))
+        notes = [note for piece in pieces for note in piece.notes]
+    else:
+        notes = list(read_raw(path).notes)
+        assert [n for piece in stream_raw(path, rows=1) for n in piece.notes] == notes
+    told = [note for note in notes if "an empty line is no row" in note]
+    assert [note.split(": ")[0] for note in told] == [f"{path}, line {line}"] * bool(line)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "rows.csv: holds no rows"),

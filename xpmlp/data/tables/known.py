@@ -56,10 +56,12 @@ def stream_known(
     for number, raw in enumerate(
         stream_raw(table, rows=rows, header=header, known=known.columns.names)
     ):
+        notes = raw.notes
         if number == 0:
-            order, notes = match(raw, known.columns, known.label)
-            for note in [*raw.notes, *notes]:
-                on_note(note)
+            order, more = match(raw, known.columns, known.label)
+            notes = (*notes, *more)
+        for note in notes:
+            on_note(note)
         yield Piece(read_known(raw, order, known), raw.place)
 
 

@@ -68,7 +68,8 @@ def read_raw(
         pa.chunked_array([chunk for part in parts for chunk in part.chunks], parts[0].type)
         for parts in _by_column(pieces)
     )
-    return replace(pieces[0], columns=tuple(columns), place=_place_in(pieces))
+    notes = tuple(note for piece in pieces for note in piece.notes)
+    return replace(pieces[0], columns=tuple(columns), notes=notes, place=_place_in(pieces))
 
 
 def stream_raw(
@@ -77,7 +78,7 @@ def stream_raw(
     """Yield a table, read as by `read_raw`, in pieces of 1 to `rows` rows, in order.
 
     Memory doesn't grow with a file. From standard input rows come as soon as they are there.
-    Only the first piece has notes.
+    A piece has the notes that it gives rise to, the first those of the whole.
     """
     for piece in _pieces(source, _Manner(_STREAMED_BYTES, rows, header, known)):
         for start in range(0, len(piece), rows):

@@ -20,8 +20,14 @@ from xpmlp.data.tables.header import (
 from xpmlp.data.tables.layout import BLANK, Layout, first_lines, fraction_columns, judged
 from xpmlp.data.tables.parsing import Parsed, parsed, without_first_row
 from xpmlp.data.tables.raw import Place, RawTable
-from xpmlp.data.tables.text import LONGEST_ROW, Chunk, chunks, opened
+from xpmlp.data.tables.text import LONGEST_ROW, Chunk, chunks, opened, rows_of
 from xpmlp.errors import InputError
+
+_NO_ENTRY = b' \t\n"'
+_EMPTY = (
+    "{}, line {}: an empty line is no row, there and further on; in a single column write NA for "
+    "an entry that is missing"
+)
 
 
 def text_tables(
@@ -61,12 +67,18 @@ def text_tables(
         )
         numbers = fraction_columns(layout) if fractions else frozenset()
 
-        def read(chunk: Chunk) -> Parsed:
-            return parsed(chunk, layout, name, numbers)
+        def read(chunk: Chunk) -> tuple[Parsed, list[int]]:
+            return parsed(chunk, layout, name, numbers), _empty_lines(chunk, layout)
 
         found_chunks = _behind_header(chain([head], pieces), layout, name, header=table.header)
-        for columns, places in (answers if ahead else map)(read, found_chunks):
+        empty: list[int] = []
+        is_told = False
+        for (columns, places), more in (answers if ahead else map)(read, found_chunks):
+            empty += more
             if len(places):
+                if not is_told and empty and empty[0] < places[-1]:
+                    is_told = True
+                    table = replace(table, notes=(*table.notes, _EMPTY.format(name, empty[0])))
                 yield replace(table, columns=tuple(columns), place=_place(name, places))
                 table = replace(table, notes=())
 
@@ -142,6 +154,21 @@ def _behind_header(
         if rows is not None:
             header = False
             yield rows
+
+
+def _empty_lines(chunk: Chunk, layout: Layout) -> list[int]:
+    """Return the lines of a single column that have nothing, where an entry may be missing."""
+    if layout.width > 1:
+        return []
+    rows = rows_of(chunk, layout.separator.encode())
+    begins = np.isin(
+        np.frombuffer(chunk.data, np.uint8)[rows.starts], np.frombuffer(_NO_ENTRY, "B")
+    )
+    return [
+        int(rows.lines[row])
+        for row in np.flatnonzero(begins)
+        if not chunk.data[rows.starts[row] : rows.ends[row]].strip(_NO_ENTRY)
+    ]
 
 
 def _place(name: str, lines: Sequence[int] | np.ndarray) -> Place:
