@@ -202,6 +202,23 @@ def test_data_that_was_handed_in_is_named_where_it_has_a_name(tmp_path, monkeypa
     assert len(xpmlp.load("one").history.epochs) == 8
 
 
+@pytest.mark.parametrize(
+    "parted", [{"validation": 0.3}, {"validation": 40, "seed": 3}, {"validation": 0}, {}]
+)
+@pytest.mark.parametrize("own", [None, 0.2])
+def test_data_that_was_parted_otherwise_is_found_again(tmp_path, monkeypatch, capsys, parted, own):
+    """As `load_dataset` parted it, whatever the config would have had."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("".join(f"{i % 9},{i % 5},{i % 2}\n" for i in range(200)))
+    data = xpmlp.load_dataset("t.csv", **parted)
+    fit(BASE.replace(dataset="t.csv", validation=own), data).save("one", pictures=False)
+    found = xpmlp.load("one").data
+    np.testing.assert_array_equal(found.train.x, data.train.x)
+    np.testing.assert_array_equal(found.validation.x, data.validation.x)
+    resume = ("--resume", "one", "--epochs", "8", "--no-plots", "--quiet")
+    assert train(capsys, *resume)[0] == 0
+
+
 def test_arrays_of_ones_own_go_on_in_python_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     data, backend = make_dataset(dtype="float32"), load_or_skip("numpy", dtype="float32")

@@ -31,6 +31,7 @@ class Dataset(Described):
         each column of y in the training rows, which itself stays in the units of the table.
     about: of a table what it was taken for, column by column.
     note: plain lines that a person should see (what `auto` chose and why), or "".
+    parted: validation and seed that `load_dataset` parted its rows by; None for other rows.
     Raises InputError for parts that are no `Rows`, an unknown task, and names that are no texts.
     """
 
@@ -49,6 +50,7 @@ class Dataset(Described):
     target: Scaling | None = None
     about: "TableAbout | None" = None
     note: str = ""
+    parted: tuple[float | int | None, int] | None = None
 
     def __post_init__(self) -> None:
         if self.task not in get_args(Task):

@@ -101,7 +101,7 @@ def load_dataset(
 
     wishes = Wishes(label, cast(Any, task), tuple(features), tuple(drop), header, max_unpacked)
     source = _load(name, places(data_dir), seed, wishes)
-    return Dataset(**prepare(source, validation, scale, seed, dtype))
+    return Dataset(**prepare(source, validation, scale, seed, dtype), parted=(validation, seed))
 
 
 def _check_names(label: Any, features: Any, drop: Any) -> None:

@@ -87,14 +87,19 @@ def draw(
 
 
 def _naming(config: Config, data: Dataset) -> Config:
-    """Return the config with the name of the data, also where that was handed in.
+    """Return the config with the name of the data and how it was parted, also of data handed in.
 
     Of rows that are neither a known set nor a file it is the name that their maker gave them.
     """
+    if data.parted:
+        validation, seed = data.parted
+        config = config.replace(validation=validation, data_seed=seed)
     if config.dataset == "auto" and data.name in ("mnist", "digits"):
         return config
     if data.name in (config.dataset, _absolute(config.dataset)):
         return config
+    if data.parted:
+        return config.replace(dataset=data.name)
     return config.replace(dataset=data.name, validation=len(data.validation))
 
 
