@@ -115,7 +115,7 @@ def _taken(shop: Shop, setup: Setup, folder: Path, tale: Tale, number: int) -> T
     tale.adds(f"{other.name}, at its event {at}, has its place, exit code {ended.code}")
     tale.breaks(*wrong_words(ended), *(f"the other: {line}" for line in wrong_words(theirs)))
     if was_written_to:
-        tale.notes("taken within one saving, so the other run was written to")
+        tale.notes("taken before it was locked, or within one saving, so both wrote there")
         return tale
     tale.breaks(*(f"the other: {line}" for line in differences(folder, shop.whole(other).folder)))
     if ended.code == 0 and not was_done:

@@ -39,6 +39,15 @@ def test_items_come_out_as_they_went_in():
         made[len(ARRAYS)]
 
 
+def test_it_is_equal_to_what_has_the_same_bits():
+    assert packed() == packed()
+    assert packed() != packed(ARRAYS[:-1])
+    assert packed(ARRAYS[:1]) != packed(ARRAYS[1:2])  # -0 and 0
+    counts = Packed(np.asarray, np.ndarray.tolist, ([1.0], [2.0]))
+    assert counts == [[1.0], [2.0]] == counts
+    assert counts != "ab"
+
+
 def test_one_that_is_changed_changes_nothing_within():
     made = packed()
     made[0][:] = 7

@@ -58,6 +58,8 @@ class Packed(Sequence[Item]):
         return self._item(self._items[index])
 
     def __eq__(self, other: object) -> bool:
+        if isinstance(other, Packed):
+            return self._items == other._items
         return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
