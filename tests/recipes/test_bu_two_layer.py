@@ -14,7 +14,7 @@ from xpmlp.recipes.base import Golden, Property, Published, Results, Setting, tr
 from xpmlp.recipes.five_rows import check_arrays, given_net, given_rows, untrained_loss
 from xpmlp.recipes.formulas import derived, penalty_rule_holds, small_net, small_rows
 from xpmlp.recipes.verdicts import judge
-from xpmlp.training.history import History
+from xpmlp.training.history import EpochRecord, History
 from xpmlp.types import Affine
 
 WITHOUT_DATA = [
@@ -117,7 +117,8 @@ def run_of(**figures):
     history = History(("loss", "penalty"))
     for epoch, validation in ((0, 0.25), (1, 0.5)):
         steps = np.array([[1.0, 10.0], [2.0, 20.0]]) + epoch * np.array([2.0, 20.0])
-        history.append(SimpleNamespace(validation_accuracy=validation), steps, np.ones(2))
+        record = EpochRecord(epoch + 1, 1.0, 0.0, 0.0, 0.0, validation, 1.0, 1.0)
+        history.append(record, steps, np.ones(2))
     record = SimpleNamespace(train_accuracy=0.75, **{"validation_accuracy": 0.5, **figures})
     return SimpleNamespace(history=history, record=record, test=SimpleNamespace(accuracy=0.875))
 

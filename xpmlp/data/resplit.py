@@ -34,4 +34,4 @@ def resplit(data: Dataset, seed: int, train: int, validation: int) -> Dataset:
     first, second, third = (
         Rows(x[rows], y[rows], None if weights is None else weights[rows]) for rows in chosen
     )
-    return replace(data, train=first, validation=second, test=third)
+    return replace(data, train=first, validation=second, test=third, parted=None)
