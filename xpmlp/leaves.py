@@ -7,12 +7,13 @@ from xpmlp.types import Affine, Array, Namespace, Params
 
 
 def map_leaves(function: Callable[..., Any], *trees: Params) -> Params:
-    """Apply `function` to the corresponding leaves of the trees, layer by layer."""
+    """Apply `function` to the corresponding leaves of the trees, layer by layer; None stays."""
+
+    def at(*leaf: Any) -> Any:
+        return None if leaf[0] is None else function(*leaf)
+
     return tuple(
-        Affine(
-            function(*(layer.W for layer in layers)),
-            function(*(layer.b for layer in layers)),
-        )
+        Affine(at(*(layer.W for layer in layers)), at(*(layer.b for layer in layers)))
         for layers in zip(*trees, strict=True)
     )
 

@@ -37,6 +37,13 @@ RUNS = {
         "l1": 0.001,
         "loss": "binary_cross_entropy",
     },
+    "tanh-muon-l2": {
+        "hidden": (12, 8),
+        "activation": ("tanh",),
+        "optimizer": "muon",
+        "learning_rate": 0.01,
+        "l2": 0.1,
+    },
     "tanh-relu-dropout": {
         "hidden": (12, 10),
         "activation": ("tanh", "relu"),
@@ -131,6 +138,7 @@ def test_float32_stays_float32(name):
         "adam",
         "adam_epsilon_hat",
         "adamw",
+        "muon",
     ):
         config = Config(hidden=(5,), epochs=2, optimizer=optimizer, learning_rate=0.01, l2=0.01)
         result = fit(config, make_dataset(dtype="float32"), backend=backend)

@@ -121,7 +121,7 @@ def test_wide_weights_are_parted_so_that_a_core_keeps_its_own():
 @pytest.mark.parametrize("batch_size", [5, 128])
 def test_new_weights_are_written_over_the_old(optimizer, batch_size):
     made = schedule((64, 100, 10), batch_size, optimizer, l2=True)
-    assert not made.copies
+    assert not any(new.form[0] for new, _ in made.copies)  # but the count of steps
     assert made.homes
 
 

@@ -42,6 +42,7 @@ def behind(data: Dataset, frozen: int) -> Dataset:
         (1, {"l2": 0.01, "l1": 0.001}),
         (2, {"optimizer": "adam", "clip_norm": 0.5}),
         (1, {"optimizer": "adamw", "l2": 0.1, "record": "loss"}),
+        (1, {"optimizer": "muon", "l2": 0.1, "clip_norm": 0.5}),
         (2, {"init_velocity": 0.2, "l2": 0.5, "l2_per": "row"}),
     ],
     ids=str,

@@ -53,6 +53,7 @@ def assert_same_run(mine, alone):
         {"batch_size": 0, "optimizer": "nesterov", "init_velocity": 0.01, "l1": 0.001},
         {"hidden": (7, 5), "dropout": (0.2, 0.5), "activation": "tanh"},
         {"loss": "binary_cross_entropy", "optimizer": "adamw", "l2": 0.1, "label_smoothing": 0.0},
+        {"hidden": (7, 5), "optimizer": "muon", "learning_rate": 0.01, "l2": 0.1},
     ],
     ids=[
         "momentum-l2-clip",
@@ -61,6 +62,7 @@ def assert_same_run(mine, alone):
         "nesterov-warm",
         "dropout",
         "adamw-binary",
+        "muon",
     ],
 )
 def test_each_seed_is_the_run_that_it_would_be_alone(backend, manner, options):

@@ -173,7 +173,7 @@ def test_early_stopping_restores_the_best_weights(backend):
     assert again.loss == pytest.approx(losses.min(), rel=1e-12)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "muon"])
 def test_a_resumed_run_is_the_run_that_never_stopped(optimizer, backend, tmp_path):
     config = SMALL.replace(optimizer=optimizer, epochs=6, early_stopping=4, l2=0.01)
     data = make_dataset()

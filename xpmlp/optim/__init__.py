@@ -4,7 +4,7 @@
 argument or imports an array library.
 """
 
-from xpmlp.optim import adam, sgd
+from xpmlp.optim import adam, muon, sgd
 from xpmlp.optim.base import Optimizer
 
 OPTIMIZERS: dict[str, Optimizer] = {
@@ -17,4 +17,5 @@ OPTIMIZERS: dict[str, Optimizer] = {
         adam.init_adam, adam.update_adam_epsilon_hat, options=adam.OPTIONS
     ),
     "adamw": Optimizer(adam.init_adam, adam.update_adamw, decoupled_l2=True, options=adam.OPTIONS),
+    "muon": Optimizer(muon.init_muon, muon.update_muon, decoupled_l2=True, options=adam.OPTIONS),
 }

@@ -3,9 +3,9 @@
 import math
 from typing import Any
 
-from xpmlp.leaves import map_leaves, per_leaf
-from xpmlp.optim.base import descend, zeros
-from xpmlp.types import Affine, Array, Hyper, Namespace, Params
+from xpmlp.leaves import map_leaves
+from xpmlp.optim.base import decay, descend, zeros
+from xpmlp.types import Array, Hyper, Namespace, Params
 
 RHO = 0.99
 BETA1 = 0.9
@@ -80,7 +80,7 @@ def update_adam(
     """
     m = _average(xp, beta1, moments[0], grads)
     v = _average(xp, beta2, moments[1], _squares(grads))
-    t = xp.astype(step + 1, params[0].W.dtype)
+    t = xp.astype(step + 1, params[-1].W.dtype)
     root = xp.sqrt(_correction(xp, beta2, t))
     smallest = epsilon * root if corrected else epsilon
     rate = hyper.learning_rate * root / _correction(xp, beta1, t)
@@ -118,12 +118,7 @@ def update_adamw(
     Source: Loshchilov & Hutter 2017 (arXiv:1711.05101), as PyTorch scales it, by η.
     Equation: DERIVATION.md, "adamw".
     """
-
-    def decayed(W: Array) -> Array:
-        return W - per_leaf(xp, hyper.learning_rate * hyper.l2, W) * W
-
-    shrunk = tuple(Affine(decayed(layer.W), layer.b) for layer in params)
-    return update_adam(xp, shrunk, grads, moments, step, hyper, **options)
+    return update_adam(xp, decay(xp, params, hyper), grads, moments, step, hyper, **options)
 
 
 def _correction(xp: Namespace, beta: Array | float, t: Array) -> Array:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from xpmlp.leaves import map_leaves, per_leaf
-from xpmlp.types import Array, Namespace, Params
+from xpmlp.types import Affine, Array, Hyper, Namespace, Params
 
 
 class Optimizer(NamedTuple):
@@ -33,3 +33,12 @@ def zeros(xp: Namespace, params: Params) -> Params:
 def descend(xp: Namespace, params: Params, direction: Params, learning_rate: Array) -> Params:
     """Return W - η d for every leaf."""
     return map_leaves(lambda p, d: p - per_leaf(xp, learning_rate, p) * d, params, direction)
+
+
+def decay(xp: Namespace, params: Params, hyper: Hyper) -> Params:
+    """Return W - η l2 W, and b as it is: decoupled weight decay."""
+
+    def decayed(W: Array) -> Array:
+        return None if W is None else W - per_leaf(xp, hyper.learning_rate * hyper.l2, W) * W
+
+    return tuple(Affine(decayed(layer.W), layer.b) for layer in params)

@@ -29,7 +29,8 @@ def init_momentum(xp: Namespace, params: Params) -> Moments:
     return (zeros(xp, params),)
 
 
-def _velocity(xp: Namespace, grads: Params, v: Params, hyper: Hyper) -> Params:
+def velocity(xp: Namespace, grads: Params, v: Params, hyper: Hyper) -> Params:
+    """Return μv + g."""
     return map_leaves(lambda v, g: per_leaf(xp, hyper.momentum, g) * v + g, v, grads)
 
 
@@ -46,7 +47,7 @@ def update_momentum(
     Texts with v ← μv + ηg, W ← W - v take the same path at a constant rate, with a v that
     is η times this one. Equation: DERIVATION.md, "momentum".
     """
-    v = _velocity(xp, grads, moments[0], hyper)
+    v = velocity(xp, grads, moments[0], hyper)
     return descend(xp, params, v, hyper.learning_rate), (v,)
 
 
@@ -59,6 +60,6 @@ def update_nesterov(
     hyper: Hyper,
 ) -> tuple[Params, Moments]:
     """Return W - η(g + μv) with v ← μv + g, as PyTorch. Equation: DERIVATION.md, "nesterov"."""
-    v = _velocity(xp, grads, moments[0], hyper)
-    ahead = _velocity(xp, grads, v, hyper)
+    v = velocity(xp, grads, moments[0], hyper)
+    ahead = velocity(xp, grads, v, hyper)
     return descend(xp, params, ahead, hyper.learning_rate), (v,)

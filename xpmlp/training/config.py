@@ -143,18 +143,21 @@ class Config:
 
     optimizer: str = left_to_data("momentum", "training", "optimiser", choices=tuple(OPTIMIZERS))
     learning_rate: float = left_to_data(0.1, "training", "base learning rate", metavar="RATE")
-    momentum: float = option(0.9, "training", "for momentum and nesterov", metavar="MU")
+    momentum: float = option(0.9, "training", "for momentum, nesterov and muon", metavar="MU")
     init_velocity: float = option(
         0.0, "training", "initial velocity of momentum and nesterov", metavar="V"
     )
     beta1: float = option(
-        BETA1, "training", "decay of the mean of gradients, for every adam", metavar="BETA"
+        BETA1, "training", "decay of the mean of gradients, for every adam and muon", metavar="BETA"
     )
     beta2: float = left_to_data(
-        BETA2, "training", "decay of the mean of squares, for every adam", metavar="BETA"
+        BETA2, "training", "decay of the mean of squares, for every adam and muon", metavar="BETA"
     )
     epsilon: float = option(
-        EPSILON, "training", "added to the root of that mean, for every adam", metavar="EPS"
+        EPSILON,
+        "training",
+        "added to the root of that mean, for every adam and muon",
+        metavar="EPS",
     )
     lr_schedule: str = left_to_data(
         "cosine",

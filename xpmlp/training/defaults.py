@@ -8,7 +8,7 @@ from xpmlp.training.config import Config
 from xpmlp.training.targets import require_config, require_dataset
 
 CLASS_STEPS, VALUE_STEPS = 2000, 4000
-OTHER_RATES = {"rmsprop": 0.001, "adam": 0.001, "adam_epsilon_hat": 0.001}
+OTHER_RATES = {"rmsprop": 0.001, "adam": 0.001, "adam_epsilon_hat": 0.001, "muon": 0.005}
 
 
 def filled(config: Config, data: Dataset) -> Config:
