@@ -62,7 +62,11 @@ def test_what_it_prints_and_draws(digits, capsys):
     assert "weighted avg" in out
     assert "most frequent confusions, true → predicted:" in out
     assert lines[-1] == f"pictures in {digits / 'evaluation-digits-test'}"
-    assert drawn(digits / "evaluation-digits-test") == ["confusion-matrix.png", "misclassified.png"]
+    assert drawn(digits / "evaluation-digits-test") == [
+        "calibration.png",
+        "confusion-matrix.png",
+        "misclassified.png",
+    ]
 
 
 def test_json_is_all_of_stdout(digits, capsys, tmp_path):
@@ -75,7 +79,11 @@ def test_json_is_all_of_stdout(digits, capsys, tmp_path):
     assert figures["loss"] == summary["train_loss"]
     low, high = figures["accuracy_interval"]
     assert low < summary["train_accuracy"] == figures["accuracy"] < high
-    assert drawn(tmp_path / "new" / "p") == ["confusion-matrix.png", "misclassified.png"]
+    assert drawn(tmp_path / "new" / "p") == [
+        "calibration.png",
+        "confusion-matrix.png",
+        "misclassified.png",
+    ]
 
 
 def test_quiet_and_no_plots(folder, capsys):
@@ -92,7 +100,7 @@ def test_pictures_are_overwritten_and_others_left(folder, capsys):
     assert run(capsys, folder, "--quiet")[0] == 0
     assert (out / "mine.txt").read_text() == "old"
     (out / "mine.txt").unlink()
-    assert drawn(out) == ["confusion-matrix.png"]
+    assert drawn(out) == ["calibration.png", "confusion-matrix.png"]
 
 
 def test_a_model_file(folder, capsys):
@@ -147,8 +155,9 @@ def test_several_seeds(tmp_path, capsys):
     assert train.main([*QUICK, "--quiet", "--seeds", "2", "--out", str(out)]) == 0
     code, text, _ = run(capsys, out)
     assert code == 0
-    assert text.splitlines()[-3].startswith("mean ± sd")
-    names = ["seed-0/confusion-matrix.png", "seed-1/confusion-matrix.png"]
+    assert text.split("\n\n")[1].splitlines()[-1].startswith("mean ± sd")
+    pictures = ("calibration.png", "confusion-matrix.png")
+    names = [f"seed-{seed}/{picture}" for seed in (0, 1) for picture in pictures]
     assert drawn(out / "evaluation-xor-test") == names
     figures = json.loads(run(capsys, out, "--json", "--no-plots")[1])
     assert figures["seeds"] == [0, 1]

@@ -110,7 +110,7 @@ def test_a_perfect_model_has_no_confusions(iris):
     assert perfect.confusions() == []
     assert "0 mistakes" in perfect.text()
     assert "confusions" not in perfect.text()
-    assert [name for name, _ in perfect.pictures()] == ["confusion-matrix"]
+    assert [name for name, _ in perfect.pictures()] == ["confusion-matrix", "calibration"]
 
 
 def test_values_as_scikit_learn_measures_them(plane):
@@ -254,7 +254,11 @@ def test_rows_that_are_scaled_already_are_remarked_on(tmp_path):
     same = run.evaluate(tmp_path / "raw.npz")
     assert same.source.data.note == ""
     assert same.loss == run.test.loss
-    assert [name for name, _ in same.pictures()] == ["confusion-matrix", "misclassified"]
+    assert [name for name, _ in same.pictures()] == [
+        "confusion-matrix",
+        "calibration",
+        "misclassified",
+    ]
 
 
 def test_of_an_archive_in_parts_the_test_rows_are_meant(tmp_path):
@@ -337,7 +341,7 @@ def test_seeds(data):
     assert [member["loss"] for member in figures["members"]] == losses
     assert figures["loss"]["mean"] == pytest.approx(np.mean(losses))
     assert figures["loss"]["std"] == pytest.approx(np.std(losses, ddof=1))
-    lines = repr(seeds).splitlines()
+    lines = repr(seeds).split("\n\n")[1].splitlines()
     assert lines[-1].startswith("mean ± sd")
     assert [line.split()[0] for line in lines[-4:-1]] == ["0", "1", "2"]
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures

@@ -126,6 +126,7 @@ def test_pictures_lie_in_the_page_byte_for_byte_and_nothing_is_loaded(pages, fol
         assert int(image["width"]) / int(image["height"]) == pytest.approx(width / height, rel=0.01)
         assert len(image["alt"]) > 10
     assert page.all("script") == []
+    assert "expected calibration error" not in page.text("dt")  # which has no picture here
     assert not re.search(r"https?:|url\(|@import|javascript:", pages[name])
     assert page.all("link") == [{"rel": "icon", "href": "data:,"}]
     policy = next(a["content"] for a in page.all("meta") if "http-equiv" in a)
@@ -257,7 +258,8 @@ def test_training_writes_it_with_its_pictures_and_anew_when_it_goes_on(tmp_path,
     report = tmp_path / "run" / "report.html"
     page = Page(report.read_text())
     pictures = read_pictures(sorted((tmp_path / "run").glob("*.png")))
-    assert len(page.all("img")) == len(pictures) == 4
+    assert len(page.all("img")) == len(pictures) == 5
+    assert "expected calibration error" in page.text("dt")
     assert "after 2 epochs" in page.text("p")[0]
     assert train.main(["--resume", "run", "--epochs", "3", "--quiet", "--no-plots"]) == 0
     assert "after 2 epochs" in report.read_text()

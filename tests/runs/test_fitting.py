@@ -174,7 +174,8 @@ def test_a_saved_run_is_the_folder_that_the_command_writes(tmp_path, monkeypatch
     )
     assert saved.name == "mine"
     assert its.keys() == RESULTS
-    pictures = {"loss-per-step.png", "epochs.png", "gradient-magnitude.png", "confusion-matrix.png"}
+    names = ("loss-per-step", "epochs", "gradient-magnitude", "confusion-matrix", "calibration")
+    pictures = {f"{name}.png" for name in names}
     assert mine.keys() == RESULTS | pictures | {"decision-regions.png", "report.html"}
     for name in ("config.toml", "model.safetensors"):
         assert mine[name] == its[name]

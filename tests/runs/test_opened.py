@@ -78,7 +78,7 @@ def test_an_opened_run_is_the_one_that_was_trained(options, dtype, tmp_path):
 def test_it_has_the_same_pictures(iris):
     live, opened = fit(Config(**IRIS)), xpmlp.load(iris)
     drawn, again = dict(live.pictures()), dict(pictures(opened))
-    assert list(drawn) == list(again) == [*CURVES, "confusion-matrix"]
+    assert list(drawn) == list(again) == [*CURVES, "confusion-matrix", "calibration"]
     for name in drawn:
         for one, other in zip(drawn[name].axes, again[name].axes, strict=True):
             assert one.get_title(loc="left") == other.get_title(loc="left")
@@ -93,7 +93,9 @@ def test_plot(opened, iris):
     assert "test accuracy" in run.plot("confusion-matrix").axes[0].get_title(loc="left")
     with pytest.raises(InputError, match="unknown picture 'epoch' .did you mean 'epochs'") as no:
         run.plot("epoch")
-    assert str(no.value).endswith(f"choose one of: {', '.join(CURVES)}, confusion-matrix")
+    assert str(no.value).endswith(
+        f"choose one of: {', '.join(CURVES)}, confusion-matrix, calibration"
+    )
 
 
 @pytest.mark.parametrize("opened", [False, True], ids=["live", "opened"])
@@ -168,14 +170,18 @@ def test_without_tables_and_summary(folder):
         (folder / name).unlink()
     run = xpmlp.load(folder)
     assert (run.history.epochs, run.summary, run.record, run.best_epoch) == ([], {}, None, None)
-    assert [name for name, _ in run.pictures()] == ["decision-regions", "confusion-matrix"]
+    assert [name for name, _ in run.pictures()] == [
+        "decision-regions",
+        "confusion-matrix",
+        "calibration",
+    ]
     assert repr(run).endswith("0 of 3 done")
 
 
 def test_without_the_table_of_steps(folder):
     (folder / "steps.csv").unlink()
     names = [name for name, _ in xpmlp.load(folder).pictures()]
-    assert names == ["epochs", "decision-regions", "confusion-matrix"]
+    assert names == ["epochs", "decision-regions", "confusion-matrix", "calibration"]
 
 
 def test_the_best_epoch_without_a_summary(iris, tmp_path):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xpmlp.data.dataset import Rows
+from xpmlp.evaluation.calibration import Calibration, calibration_of
+from xpmlp.pictures.calibration import calibration_curve
 from xpmlp.pictures.outcomes import (
     confusion_matrix,
     misclassified,
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 Drawings = Iterator[tuple[str, Callable[..., "Figure"]]]
 
-OUTCOMES = ("predicted-against-true", "confusion-matrix", "misclassified")
+OUTCOMES = ("predicted-against-true", "confusion-matrix", "calibration", "misclassified")
 
 
 def outcome_drawings(model: Model, rows: Rows, logits: np.ndarray, part: str = "test") -> Drawings:
@@ -44,9 +46,19 @@ def outcome_drawings(model: Model, rows: Rows, logits: np.ndarray, part: str = "
         "confusion-matrix",
         partial(confusion_matrix, rows.y, classes, model.class_names, part),
     )
+    if calibration := calibration_of(model, rows, logits):
+        yield "calibration", partial(_calibration, calibration, part)
     if model.image_shape and (classes != rows.y).any():
         certainty = certainties(model, logits, classes)
         yield "misclassified", partial(_mistakes, model, rows, classes, certainty, part)
+
+
+def _calibration(
+    found: Calibration, part: str, ax: "Axes | Sequence[Axes] | None" = None
+) -> "Figure":
+    return calibration_curve(
+        found.confidence, found.right, found.share, found.error, found.intervals, part, ax=ax
+    )
 
 
 def _mistakes(

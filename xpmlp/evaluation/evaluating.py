@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.data.registry import AUTO, dataset_names
 from xpmlp.errors import InputError
+from xpmlp.evaluation.calibration import Spread, spread_over
 from xpmlp.evaluation.label_reports import LabelReport
 from xpmlp.evaluation.reports import ClassReport, Report, ValueReport
 from xpmlp.evaluation.rows import EvaluationRows, other_rows, part_of
@@ -19,6 +23,7 @@ from xpmlp.training.spread import spread_figures, spread_of
 from xpmlp.training.texts import loss_text
 
 TITLES = {
+    "expected_calibration_error": "ECE",
     "r2": "R²",
     "mean_absolute_error": "absolute error",
     "label_accuracy": "labels right",
@@ -85,8 +90,33 @@ class SeedReports:
         """Each report by the folder of its pictures, within that of them all."""
         return {f"seed-{s}": report for s, report in zip(self.seeds, self.reports, strict=True)}
 
+    @cached_property
+    def spread(self) -> Spread | None:
+        """How far the nets' probabilities are apart, row by row; None where they have none."""
+        models = [report.model for report in self.reports]
+        return spread_over(models, [report.evaluation.logits for report in self.reports])
+
+    def mean_spread(self) -> dict[str, float | None]:
+        """Return its mean over the rows that the nets together get `right` and `wrong`.
+
+        Empty where there are no probabilities; None where there are no such rows.
+        """
+        if self.spread is None:
+            return {}
+        right, weights = self.spread.classes == self.source.rows.y, self.source.rows.weights
+        weights = np.ones(len(right)) if weights is None else weights
+        return {
+            name: float(np.average(self.spread.deviation[of], weights=weights[of]))
+            if weights[of].sum() > 0
+            else None
+            for name, of in (("right", right), ("wrong", ~right))
+        }
+
     def figures(self) -> dict[str, Any]:
-        """Return each measure's mean, standard deviation and extremes, and the reports' figures."""
+        """Return each measure's mean, standard deviation and extremes, and the reports' figures.
+
+        probability_spread: as `mean_spread`, where there are probabilities.
+        """
         members = [report.figures() for report in self.reports]
         measures = self.reports[0].measures
         shared = ("dataset", "part", "rows", "loss_function")
@@ -94,18 +124,28 @@ class SeedReports:
             **{name: members[0][name] for name in shared},
             "seeds": self.seeds,
             **{name: spread_figures([m[name] for m in members]) for name in measures},
+            **({"probability_spread": spread} if (spread := self.mean_spread()) else {}),
             "members": [{"seed": s, **m} for s, m in zip(self.seeds, members, strict=True)],
         }
 
     def text(self) -> str:
-        """Return a table: each seed's measures, and their means ± standard deviations."""
+        """Return a table: each seed's measures, and their means ± standard deviations.
+
+        Below it how far the nets' probabilities are apart.
+        """
         names = list(self.reports[0].measures)
         lines = [["seed", *(TITLES.get(name, name) for name in names)]]
         for seed, report in zip(self.seeds, self.reports, strict=True):
             lines.append([f"{seed}", *map(_cell, report.measures.values())])
         lines.append(["mean ± sd", *(self._spread(name) for name in names)])
         table = ["  ".join([f"{first:<9}", *(f"{c:>17}" for c in rest)]) for first, *rest in lines]
-        return "\n".join([self.reports[0].heading(), "", *table])
+        return "\n".join([self.reports[0].heading(), "", *table, *self._spread_lines()])
+
+    def _spread_lines(self) -> list[str]:
+        parts = [f"{v:.4f} where {k}" for k, v in self.mean_spread().items() if v is not None]
+        if not parts:
+            return []
+        return ["", f"spread of a row's probability over the seeds (sd): {', '.join(parts)}"]
 
     def _spread(self, name: str) -> str:
         values = [report.measures[name] for report in self.reports]

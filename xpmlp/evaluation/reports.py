@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from xpmlp.errors import InputError
+from xpmlp.evaluation.calibration import Calibration, calibration_of
 from xpmlp.evaluation.intervals import Interval, wilson_interval
 from xpmlp.evaluation.rows import EvaluationRows
 from xpmlp.training.evaluation import Evaluation
@@ -140,6 +141,14 @@ class ClassReport(Report):
         return wilson_interval(self.right, len(self.true))
 
     @cached_property
+    def calibration(self) -> Calibration | None:
+        """How the probabilities of the predicted classes go with what is right, in 15 bins.
+
+        None under a loss that gives no probabilities.
+        """
+        return calibration_of(self.model, self.source.rows, self.evaluation.logits)
+
+    @cached_property
     def confusion_matrix(self) -> np.ndarray:
         """The count of rows of each true class (rows) and predicted class (columns), (C, C).
 
@@ -178,19 +187,23 @@ class ClassReport(Report):
 
     @property
     def measures(self) -> dict[str, float | None]:
-        """Loss and accuracy."""
-        return {"loss": self.loss, "accuracy": self.accuracy}
+        """Loss, accuracy and, where there are probabilities, their calibration error."""
+        found = self.calibration
+        error = {"expected_calibration_error": found.error} if found else {}
+        return {"loss": self.loss, "accuracy": self.accuracy, **error}
 
     def details(self) -> dict[str, Any]:
-        """Return interval, figures of each class, confusion matrix, most frequent confusions.
+        """Return interval, calibration, figures of each class, confusion matrix, confusions.
 
-        The matrix is None of more than 1,000 classes, as `left_out` then says.
+        The matrix is None of more than 1,000 classes, as `left_out` then says; of the confusions
+        the most frequent are there.
         """
-        names, interval = self.model.class_names, self.interval
+        names, interval, calibration = self.model.class_names, self.interval, self.calibration
         few = len(names) <= MATRIX_CLASSES
         return {
             "accuracy_interval": list(interval) if interval else None,
             "right": self.right,
+            **({"calibration": calibration.table()} if calibration else {}),
             "classes": [
                 {"name": name, "precision": p, "recall": r, "f1": f1, "rows": int(rows)}
                 for name, (p, r, f1, rows) in zip(names, self.of_classes.T.tolist(), strict=True)
@@ -201,7 +214,7 @@ class ClassReport(Report):
         }
 
     def body(self) -> str:
-        """Return loss, accuracy, scikit-learn's report, and the most frequent confusions.
+        """Return loss, accuracy, calibration, scikit-learn's report, most frequent confusions.
 
         Of more than 100 classes the report is of those with the most rows.
         """
@@ -211,11 +224,21 @@ class ClassReport(Report):
             [
                 f"loss      {loss_text(self.loss)}",
                 f"accuracy  {self.accuracy:.4f}{sure}, {count(wrong, 'mistake')}",
+                *self._calibration_lines(),
                 "",
                 *self._class_lines(),
                 *self._confusion_lines(),
             ]
         )
+
+    def _calibration_lines(self) -> list[str]:
+        found = self.calibration
+        if found is None:
+            return []
+        return [
+            f"ECE       {found.error:.4f}, expected calibration error; "
+            f"{found.mean_confidence:.4f} sure on average"
+        ]
 
     def _class_lines(self) -> list[str]:
         from sklearn.metrics import classification_report

@@ -32,6 +32,7 @@ PICTURES = {
     "first-layer-weights": "Weights into units of the first layer, as images",
     "decision-regions": "Decision regions: the class that is predicted at each point",
     "confusion-matrix": "Confusion matrix: how many test rows of each class went to which",
+    "calibration": "Calibration: how much of the test rows was right, by how sure the net was",
     "predicted-against-true": "Predicted against true values of the test rows",
     "misclassified": "Test rows that were got wrong with the most certainty",
 }
@@ -50,6 +51,9 @@ TERMS = {
     "learnt, and a steep rise comes before divergence.",
     "precision, recall, F1": "Of the rows predicted as a class the share that is of it; of the "
     "rows of a class the share predicted as it; the harmonic mean of both.",
+    "expected calibration error": "Test rows are put into 15 bins by the probability of the "
+    "class that was predicted; how far the mean probability of a bin is from the share of its rows "
+    "that are right, on average over the rows.",
     "mean ± sd": "Mean and standard deviation (of a sample) over the seeds.",
 }
 
@@ -95,7 +99,7 @@ class RunPage:
             "Settings": joined([_SETTINGS_NOTE, settings_tables(self.config)]),
             "Machine and speed": machine_table(summary),
             "Reproduce": self._reproduce(),
-            "Terms": _terms(several, bool(run.model.class_names)),
+            "Terms": _terms(several, bool(run.model.class_names), "calibration" in self.pictures),
         }
         footer = f"Written by xpmlp {__version__}. This page loads nothing from anywhere."
         return whole_page(f"{self.net} on {self.dataset}", self._lead(several), sections, footer)
@@ -123,7 +127,7 @@ class RunPage:
     def _test_rows(self, run: FinishedRun) -> Markup:
         worst = self._pictures("misclassified") or mistakes_table(run)
         parts = [
-            self._pictures("confusion-matrix", "predicted-against-true"),
+            self._pictures("confusion-matrix", "calibration", "predicted-against-true"),
             _titled("Each class", class_table(run)),
             _titled("Errors", values_tables(run)),
             _titled("Worst mistakes", worst),
@@ -204,10 +208,11 @@ def _titled(title: str, body: str) -> Markup:
     return joined([element("h3", title), body]) if body else Markup()
 
 
-def _terms(several: bool, classify: bool) -> Markup:
+def _terms(several: bool, classify: bool, calibrated: bool) -> Markup:
     """Return the terms that the page uses, explained."""
     unused = set() if classify else {"accuracy", "95 % interval", "precision, recall, F1"}
     unused |= {"95 % interval", "precision, recall, F1"} if several else {"mean ± sd"}
+    unused |= set() if calibrated else {"expected calibration error"}
     terms = [
         joined([element("dt", term), element("dd", text)])
         for term, text in TERMS.items()
