@@ -6,7 +6,7 @@ import pytest
 from tests.conftest import like, load_or_skip
 from tests.nn.samples import leaves, random_params
 from tests.optim.test_optimizers import DECAY, HYPER, MOMENTUM, RATE, gradients, run
-from xpmlp.optim.muon import COEFFICIENTS, orthogonalize
+from xpmlp.optim.muon import COEFFICIENTS, multiplications, orthogonalize
 from xpmlp.runs.fitting import fit
 from xpmlp.training.config import Config
 from xpmlp.types import Affine, Hyper
@@ -168,6 +168,14 @@ def test_the_numbers_of_its_adamw_can_be_chosen(backend):
     (_, theirs), _ = run(backend, "adamw", params, grads, **numbers)
     for mine, expected in zip(last, theirs, strict=True):
         np.testing.assert_allclose(mine, expected, rtol=1e-14)
+
+
+def test_the_products_are_counted():
+    """XᵀX, its square, and X times the sum of both, five times, by the smaller side."""
+    assert multiplications([(784, 100), (100, 10)]) == 5 * (784 * 100**2 * 2 + 100**3)
+    assert multiplications([(14, 384), (384, 384), (384, 2)]) == (
+        5 * (2 * 384 * 14**2 + 14**3) + 5 * 3 * 384**3
+    )
 
 
 def test_it_learns_digits():

@@ -30,10 +30,12 @@ def short_pieces(monkeypatch):
     monkeypatch.setattr("xpmlp.training.pieces.PIECE_SECONDS", 2e-4)
 
 
-def ends(steps, work, device="cpu", members=1):
+def ends(steps, work, device="cpu", members=1, update=0):
     """The ends of the pieces of an epoch whose step has so many multiplications forward."""
     problem = SimpleNamespace(
-        backend=SimpleNamespace(device=device), multiplications=lambda batch_size: work
+        backend=SimpleNamespace(device=device),
+        multiplications=lambda batch_size: work,
+        update_multiplications=update,
     )
     return list(piece_ends(problem, 8, steps, members))
 
@@ -42,6 +44,7 @@ def test_pieces_take_five_seconds_by_the_work_of_their_steps():
     """2e9 forward are 0.3 s of a CPU: 100 steps are six pieces, and of three members eighteen."""
     assert ends(100, 2e9) == [17, 34, 51, 68, 85]
     assert ends(100, 2e9, members=3) == list(range(6, 100, 6))
+    assert ends(100, 1e9, members=3, update=3e9) == list(range(6, 100, 6))
     assert ends(100, 2e9, device="cuda:1") == []
     assert ends(700_000, 1) == list(range(50_000, 700_000, 50_000))
     assert ends(3, 1e13) == [1, 2]

@@ -17,5 +17,5 @@ OPTIMIZERS: dict[str, Optimizer] = {
         adam.init_adam, adam.update_adam_epsilon_hat, options=adam.OPTIONS
     ),
     "adamw": Optimizer(adam.init_adam, adam.update_adamw, decoupled_l2=True, options=adam.OPTIONS),
-    "muon": Optimizer(muon.init_muon, muon.update_muon, decoupled_l2=True, options=adam.OPTIONS),
+    "muon": Optimizer(muon.init_muon, muon.update_muon, True, adam.OPTIONS, muon.multiplications),
 }

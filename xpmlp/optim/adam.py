@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from xpmlp.leaves import map_leaves
+from xpmlp.leaves import map_leaves, per_leaf
 from xpmlp.optim.base import decay, descend, zeros
 from xpmlp.types import Array, Hyper, Namespace, Params
 

@@ -1,6 +1,6 @@
 """What an optimiser is: a pure `init` and a pure `update`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from xpmlp.leaves import map_leaves, per_leaf
@@ -17,12 +17,14 @@ class Optimizer(NamedTuple):
     decoupled_l2: the update applies l2 itself, so that it must stay out of the gradients.
     options: names of further numbers that the update takes by keyword: Python floats, or arrays
         (K,) where members have their own.
+    multiplications: those of the update's matrix products, for weights (D, H) of each layer.
     """
 
     init: Callable[[Namespace, Params], tuple[Params, ...]]
     update: Callable[..., tuple[Params, tuple[Params, ...]]]
     decoupled_l2: bool = False
     options: tuple[str, ...] = ()
+    multiplications: Callable[[Sequence[tuple[int, int]]], int] = lambda shapes: 0  # noqa: ARG005
 
 
 def zeros(xp: Namespace, params: Params) -> Params:

@@ -1,6 +1,7 @@
 """Muon: momentum made orthogonal for the weights of hidden layers, AdamW for all else."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from xpmlp.leaves import map_leaves, per_leaf, sum_of_squares
@@ -59,6 +60,11 @@ def update_muon(
     )
     hidden = descend(xp, decay(xp, hidden, hyper), direction, hyper.learning_rate)
     return _join(hidden, others), (_join(v, m), _join(unused, squares))
+
+
+def multiplications(shapes: Sequence[tuple[int, int]]) -> int:
+    """Return those of a step: of each hidden layer 5m(2DH + m²) with m = min(D, H)."""
+    return sum(ITERATIONS * min(d, h) * (2 * d * h + min(d, h) ** 2) for d, h in shapes[:-1])
 
 
 def orthogonalize(xp: Namespace, G: Array) -> Array:

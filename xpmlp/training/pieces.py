@@ -47,7 +47,8 @@ def piece_ends(problem: Problem, batch_size: int, steps: int, members: int = 1) 
     All but the last have the same length, so that there is little to compile.
     """
     speed = CPU_SPEED if problem.backend.device == "cpu" else GPU_SPEED
-    work = PASSES * members * problem.multiplications(batch_size)
+    passes = PASSES * problem.multiplications(batch_size)
+    work = members * (passes + problem.update_multiplications)
     seconds = steps * (STEP_SECONDS + work / speed)
     pieces = max(1, min(steps, round(seconds / PIECE_SECONDS)))
     length = -(-steps // pieces)

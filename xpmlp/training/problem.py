@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from functools import cached_property, partial
+from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -163,7 +164,13 @@ class Problem:
 
     def multiplications(self, batch_size: int) -> int:
         """Return the multiplications of a forward pass over one batch."""
-        return batch_size * sum(d * h for d, h in zip(self.sizes, self.sizes[1:], strict=False))
+        return batch_size * sum(d * h for d, h in pairwise(self.sizes))
+
+    @property
+    def update_multiplications(self) -> int:
+        """Return those of the optimiser's update."""
+        shapes = list(pairwise(self.sizes))[self.objective.frozen :]
+        return OPTIMIZERS[self.objective.optimizer].multiplications(shapes)
 
 
 def fingerprint_of(data: Dataset, to_numpy: Callable[[Any], np.ndarray] = np.asarray) -> str:
