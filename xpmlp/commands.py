@@ -78,7 +78,12 @@ def config_values(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def config_of(arguments: argparse.Namespace) -> Config:
-    """Return the config of the flags, over that of --config.
+    """Return the config of the flags, over that of --config."""
+    return Config.from_dict(given_options(arguments), str(arguments.config or "the command line"))
+
+
+def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of the flags, over those of --config.
 
     Where flags choose a library that has ways of its own, what the file says of compiled steps,
     perhaps because it was decided on another machine, is left out.
@@ -89,7 +94,7 @@ def config_of(arguments: argparse.Namespace) -> Config:
     moved = {"backend", "device"} & flags.keys()
     if moved and not compiles(values.get("backend", "auto"), values.get("device", "auto")):
         base = {name: base[name] for name in base if name not in OF_COMPILED_STEPS}
-    return Config.from_dict(base | flags, str(arguments.config or "the command line"))
+    return base | flags
 
 
 def _help(item: Field[Any]) -> str:

@@ -1,4 +1,4 @@
-"""How many processors this process may really use, and how many threads to start."""
+"""What of the machine this process may really use: processors, threads, memory."""
 
 import os
 from collections.abc import Iterator
@@ -33,6 +33,32 @@ def usual_threads(root: Path = ROOT) -> int:
     wish = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     most = usable_processors(root)
     return min(most, int(wish)) if wish.isdecimal() and int(wish) else most
+
+
+def free_memory(root: Path = ROOT) -> int:
+    """Return how many bytes this process can still take, 0 where the system does not tell.
+
+    The least of what Linux calls available and of what the control groups leave, of which pages
+    that only mirror files are given back when needed.
+
+    root: the folder that holds proc/ and sys/.
+    """
+    lines = dict(_pairs(root / "proc/meminfo"))
+    left = [lines[name] * 1024 for name in ("MemAvailable:",) if name in lines]
+    for folder in _groups(root):
+        limit, used = (_text(folder / f"memory.{name}").strip() for name in ("max", "current"))
+        if limit.isdecimal() and used.isdecimal():
+            pages = dict(_pairs(folder / "memory.stat")).get("inactive_file", 0)
+            left.append(int(limit) - int(used) + pages)
+    return max(0, min(left, default=0))
+
+
+def _pairs(file: Path) -> Iterator[tuple[str, int]]:
+    """Yield name and number of each line of a file of the kernel."""
+    for line in _text(file).splitlines():
+        name, number, *_ = [*line.split(), "", ""]
+        if number.isdecimal():
+            yield name, int(number)
 
 
 def _quotas(root: Path) -> Iterator[int]:

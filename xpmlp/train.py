@@ -156,6 +156,7 @@ def _train(
     from xpmlp.interrupt import graceful_interrupt
     from xpmlp.runs.progress import make_progress
     from xpmlp.runs.run import finish
+    from xpmlp.runs.saving import save_results
     from xpmlp.runs.summary import header
 
     trainers = members.trainers
@@ -184,7 +185,7 @@ def _train(
             finish(trainer, interrupted=interrupted, failure=why)
             for trainer, why in zip(trainers, failures, strict=True)
         ]
-        figures, text, unsaved = _save_results(runs, selection, directory)
+        figures, text, unsaved = save_results(runs, selection, directory)
         problems += unsaved
         if arguments.json:
             if not show(json.dumps(figures, indent=2, allow_nan=False), sys.stdout):
@@ -197,7 +198,7 @@ def _train(
             cut_short = _draw_until_stopped(good, figures, directory, stop)
             if not directory.is_there():
                 problems += directory.save_checkpoints(trainers)
-                problems += _save_results(runs, selection, directory)[2]
+                problems += save_results(runs, selection, directory)[2]
     failed = _joint_failure(failures, directory)
     where = next((f" after {t.place_text}" for t in trainers if t.unfinished), "")
     return _end(
@@ -288,34 +289,6 @@ class Occasion:
             warn(f"warning: can't write {problem}")
         saved, least = time.monotonic(), SECONDS_BETWEEN_CHECKPOINTS if problems else self.seconds
         self.next = saved + max(least, LEAST_SHARE * (saved - begun))
-
-
-def _save_results(
-    runs: "list[Run]", selection: "Selection", directory: "RunDirectory"
-) -> tuple[dict[str, Any], str, list[str]]:
-    """Save every net's results; return the run's figures, its summary, what was not written."""
-    from xpmlp.runs.seed_summary import seeds_text, summarize_seeds
-    from xpmlp.runs.summary import summarize, summary_text
-
-    each, problems = [], directory.begin_results()
-    can_change = not directory.is_marked
-    for run, place in zip(runs, directory.members, strict=True):
-        each.append(summarize(run, selection, str(place.path)))
-        problems += place.save_results(run, each[-1]) if can_change else []
-    if not directory.config.seeds:
-        text = [summary_text(runs[0], each[0]), _where(directory, problems)]
-        return each[0], "\n".join(filter(None, text)), problems
-    figures = summarize_seeds(each, str(directory.path))
-    problems = problems or directory.save_summary(figures)
-    return figures, f"{seeds_text(figures)}\n{_where(directory, problems)}", problems
-
-
-def _where(directory: "RunDirectory", problems: list[str]) -> str:
-    """Return the line on where the results are, if they could all be written."""
-    if problems:
-        return f"not all results could be written to {directory.path}"
-    seeds = ", those of each seed in seed-N" if directory.config.seeds else ""
-    return f"results in {directory.path}{seeds}"
 
 
 def _joint_failure(failures: "list[RunError | None]", directory: "RunDirectory") -> RunError | None:

@@ -67,7 +67,7 @@ def test_a_table_that_can_not_be_written_costs_a_warning(capsys, monkeypatch):
 def test_a_resumed_run_that_is_killed_is_told_from_a_whole_one(capsys, monkeypatch):
     assert run(capsys, *QUICK, "--out", "one", "--quiet")[0] == 0
     with monkeypatch.context() as patch:
-        patch.setattr("xpmlp.train._save_results", lambda *_: 1 / 0)
+        patch.setattr("xpmlp.runs.saving.save_results", lambda *_: 1 / 0)
         assert run(capsys, "--resume", "one", "--epochs", "4", "--no-plots", "--quiet")[0] == 1
     assert not Path("one/summary.json").exists()
     with pytest.raises(InputError, match="go on to its end: xpmlp train --resume one"):

@@ -14,6 +14,7 @@ import numpy as np
 from xpmlp.described import Described, Lines
 from xpmlp.errors import RunError
 from xpmlp.leaves import map_tree
+from xpmlp.processors import free_memory
 from xpmlp.types import Array, Batch, Hyper, Namespace, Params
 
 CPU_ENSEMBLE_MULTIPLICATIONS = 100_000
@@ -188,6 +189,10 @@ class Backend(Described):
     def memory(self) -> int:
         """Return the peak of the memory in use, in bytes: the device's, on a CPU the process's."""
         return process_peak_memory()
+
+    def free_memory(self) -> int:
+        """Return how many bytes can still be taken: on the device, or of the host (0: unknown)."""
+        return free_memory()
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Tell whether an error of the library means that the memory did not suffice."""

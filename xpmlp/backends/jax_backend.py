@@ -148,6 +148,13 @@ class JaxBackend(Backend):
         statistics = self.jax_device.memory_stats() or {}
         return int(statistics.get("peak_bytes_in_use") or super().memory())
 
+    def free_memory(self) -> int:
+        """Return what JAX may still allocate on the device, in bytes."""
+        statistics = self.jax_device.memory_stats() or {}
+        if "bytes_limit" not in statistics:
+            return super().free_memory()
+        return int(statistics["bytes_limit"] - statistics.get("bytes_in_use", 0))
+
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Tell whether XLA, or the host, ran out of memory."""
         text = str(error)

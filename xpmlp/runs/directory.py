@@ -30,6 +30,7 @@ CHECKPOINT, NEXT = "checkpoint.safetensors", "checkpoint.next.safetensors"
 JOURNAL = "checkpoint.history"
 MODEL = "model.safetensors"
 SUMMARY = "summary.json"
+SWEEP = "sweep.json"  # beside the folders of a sweep's trials
 TABLES = (EPOCHS, STEPS)
 WRITTEN = (CONFIG, CHECKPOINT, NEXT, JOURNAL, MODEL, SUMMARY, *TABLES)
 
@@ -69,7 +70,7 @@ class RunDirectory:
         the folder can't be written, is in use, or holds a file that a run would write; RunError
         where the disk is full or fails. The folder is nobody's then.
         """
-        path = out or _unused(Path("runs"), Path(config.dataset).stem)
+        path = out or unused_folder(Path("runs"), Path(config.dataset).stem)
         directory = cls(path, config, lock, assumed)
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -78,12 +79,12 @@ class RunDirectory:
             for place in directory.places:
                 place._refuse_results()
         except OSError as error:
-            raise _no_place(path, error) from error
+            raise no_place(path, error) from error
         try:
             directory.save_config()
         except OSError as error:
             directory._leave()
-            raise _no_place(path, error) from error
+            raise no_place(path, error) from error
         return directory
 
     def _leave(self) -> None:
@@ -162,17 +163,8 @@ class RunDirectory:
         write_whole(self.path / CONFIG, self.config.to_toml() + comments)
 
     def save_checkpoints(self, trainers: Sequence[Trainer]) -> list[str]:
-        """Write what `--resume` needs of each member; return what could not be written.
-
-        Each is written beside the one before and read back; once all are there they take its
-        place, so that a kill leaves the one before of all or the new one of all.
-        """
-        problems, saving = self._keep(), os.urandom(8).hex()
-        for place, trainer in zip(self.members, trainers, strict=True):
-            problems += place._attempt({CHECKPOINT: partial(place._write_next, trainer, saving)})
-        for place in () if problems else self.members:
-            problems += place._attempt({CHECKPOINT: place._take_next})
-        return problems
+        """Write what `--resume` needs of each member; return what could not be written."""
+        return save_together([self], trainers)
 
     def _write_next(self, trainer: Trainer, saving: str) -> None:
         """Write a checkpoint under the config of its folder, which names the rows where it can."""
@@ -181,7 +173,8 @@ class RunDirectory:
         standing = replace(trainer.standing(), config=self.config, saving=saving)
         standing.save(self.path / NEXT, mark)
 
-    def _take_next(self) -> None:
+    def take_next(self) -> None:
+        """Put the checkpoint that was written last in place of the one before."""
         (self.path / NEXT).replace(self.path / CHECKPOINT)
         flush_folder(self.path)
 
@@ -259,6 +252,21 @@ class RunDirectory:
         return write_pictures(runs[0], self.path)
 
 
+def save_together(runs: Sequence[RunDirectory], trainers: Sequence[Trainer]) -> list[str]:
+    """Write the checkpoints of all members of some runs; return what could not be written.
+
+    Each is written beside the one before and read back; once all are there they take its
+    place, so that a kill leaves the one before of all or the new one of all.
+    """
+    problems, saving = [line for run in runs for line in run._keep()], os.urandom(8).hex()
+    places = [place for run in runs for place in run.members]
+    for place, trainer in zip(places, trainers, strict=True):
+        problems += place._attempt({CHECKPOINT: partial(place._write_next, trainer, saving)})
+    for place in () if problems else places:
+        problems += place._attempt({CHECKPOINT: place.take_next})
+    return problems
+
+
 def find_model(run: Path) -> Path:
     """Return the model file of a run, or `run` itself where that is no folder.
 
@@ -317,13 +325,14 @@ def _is_taken(path: Path) -> bool:
 
 
 def lock_run(lock: FolderLock, path: Path) -> None:
-    """Lock the folder of a run, or of one of several seeds. Raises as `FolderLock.take`."""
+    """Lock the folder of a run, or of a seed or trial of several. Raises as `FolderLock.take`."""
     folder = path.resolve()
     is_seed = re.fullmatch(r"seed-\d+", folder.name) and (folder.parent / CONFIG).is_file()
-    lock.take(path, folder.parent if is_seed else None)
+    is_one_of_several = is_seed or (folder.parent / SWEEP).is_file()
+    lock.take(path, folder.parent if is_one_of_several else None)
 
 
-def _no_place(path: Path, error: OSError) -> InputError | RunError:
+def no_place(path: Path, error: OSError) -> InputError | RunError:
     """Return the error for a folder that can't be written: whose fault it is decides its kind."""
     text = f"can't write results to {error.filename or path}: {error.strerror}"
     if is_fault_of_the_machine(error):
@@ -331,9 +340,9 @@ def _no_place(path: Path, error: OSError) -> InputError | RunError:
     return InputError(f"{text}; choose another --out")
 
 
-def _unused(parent: Path, dataset: str) -> Path:
-    """Make and return a folder of the current time that no other run has."""
-    stamp = f"{dataset}-{datetime.now():%Y%m%d-%H%M%S}"
+def unused_folder(parent: Path, name: str) -> Path:
+    """Make and return a folder of a name and the current time that no other run has."""
+    stamp = f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
     for i in count(1):
         path = parent / (stamp if i == 1 else f"{stamp}-{i}")
         try:
@@ -341,6 +350,6 @@ def _unused(parent: Path, dataset: str) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            raise _no_place(path, error) from error
+            raise no_place(path, error) from error
         return path
     raise AssertionError("count never ends")

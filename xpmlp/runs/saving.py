@@ -15,7 +15,8 @@ from xpmlp.errors import RunError
 from xpmlp.pages.html_report import REPORT, RunPage, read_pictures, save_report
 from xpmlp.runs.directory import RunDirectory, find_model
 from xpmlp.runs.lock import FolderLock
-from xpmlp.runs.summary import summarize
+from xpmlp.runs.seed_summary import seeds_text, summarize_seeds
+from xpmlp.runs.summary import summarize, summary_text
 from xpmlp.training.config import Config
 from xpmlp.training.defaults import filled
 from xpmlp.training.finished import FinishedRun, TrainedRun
@@ -67,6 +68,31 @@ def resolved(config: Config, backend: Backend, data: Dataset) -> Config:
         device=backend.device,
         matmul_precision=backend.matmul_precision,
     )
+
+
+def save_results(
+    runs: Sequence[TrainedRun], selection: Selection, directory: RunDirectory
+) -> tuple[dict[str, Any], str, list[str]]:
+    """Save every net's results; return the run's figures, its summary, what was not written."""
+    each, problems = [], directory.begin_results()
+    can_change = not directory.is_marked
+    for run, place in zip(runs, directory.members, strict=True):
+        each.append(summarize(run, selection, str(place.path)))
+        problems += place.save_results(run, each[-1]) if can_change else []
+    if not directory.config.seeds:
+        text = [summary_text(runs[0], each[0]), _where(directory, problems)]
+        return each[0], "\n".join(filter(None, text)), problems
+    figures = summarize_seeds(each, str(directory.path))
+    problems = problems or directory.save_summary(figures)
+    return figures, f"{seeds_text(figures)}\n{_where(directory, problems)}", problems
+
+
+def _where(directory: RunDirectory, problems: list[str]) -> str:
+    """Return the line on where the results are, if they could all be written."""
+    if problems:
+        return f"not all results could be written to {directory.path}"
+    seeds = ", those of each seed in seed-N" if directory.config.seeds else ""
+    return f"results in {directory.path}{seeds}"
 
 
 def draw(

@@ -144,6 +144,12 @@ class CupyBackend(CapturedBackend):
         with self.cupy_device:
             return int(cupy.get_default_memory_pool().total_bytes())
 
+    def free_memory(self) -> int:
+        """Return what the GPU has free, and what CuPy's pool holds without using it, in bytes."""
+        with self.cupy_device:
+            free, _ = cupy.cuda.runtime.memGetInfo()
+            return int(free) + int(cupy.get_default_memory_pool().free_bytes())
+
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Tell whether CUDA, or the host, ran out of memory."""
         return isinstance(error, MemoryError | cupy.cuda.memory.OutOfMemoryError)

@@ -114,6 +114,12 @@ class TorchBackend(CapturedBackend):
             return super().memory()
         return int(torch.cuda.max_memory_allocated(self.device))
 
+    def free_memory(self) -> int:
+        """Return what the device has free, in bytes."""
+        if self.device == "cpu":
+            return super().free_memory()
+        return int(torch.cuda.mem_get_info(self.device)[0])
+
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Tell whether CUDA, or the host, ran out of memory."""
         known = isinstance(error, MemoryError | torch.OutOfMemoryError)

@@ -1,0 +1,256 @@
+"""A sweep in progress: its trials in waves, their members side by side, dropped and saved.
+
+Whatever decides is a pure function of what the members recorded, so that a sweep which goes on
+drops the same trials; and members are saved all at the same moment, so that the same ones train
+together again, to the same bits.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Protocol
+
+from xpmlp.console import warnings_as_notes
+from xpmlp.errors import InputError, RunError
+from xpmlp.interrupt import StopRequest
+from xpmlp.runs.directory import CHECKPOINT, NEXT, RunDirectory, save_together
+from xpmlp.runs.lock import FolderLock
+from xpmlp.runs.run import Trainer
+from xpmlp.search.grounds import Ground, Grounds
+from xpmlp.search.halving import kept_so_far, kept_together
+from xpmlp.search.plan import Plan
+from xpmlp.search.results import write_results
+from xpmlp.search.tried import Member, Tried, tried_of
+from xpmlp.training.checkpoint import Checkpoint
+from xpmlp.training.compiling import decided
+from xpmlp.training.history import EpochRecord
+from xpmlp.training.members import Members
+from xpmlp.training.setup import make_members
+
+
+class Watch(Protocol):
+    """Who looks on: asks for a stop, shows what has happened, saves when it is time."""
+
+    stop: StopRequest
+
+    def show(self, wave: Sequence[Tried], records: Sequence[EpochRecord]) -> None:
+        """Show an epoch that members of a wave have ended; none: a piece of a long one."""
+
+    def save(self) -> None:
+        """Save the sweep if it is time."""
+
+
+class Sweep:
+    """The trials of a plan in a folder, which is locked. wave: its number and their count."""
+
+    def __init__(self, plan: Plan, path: Path, lock: FolderLock, grounds: Grounds) -> None:
+        self.plan, self.path, self.lock, self.grounds = plan, path, lock, grounds
+        self.trials = tried_of(plan, path)
+        self.wave = (1, 1)
+
+    @property
+    def members(self) -> list[Member]:
+        """All members of all trials."""
+        return [member for trial in self.trials for member in trial.members]
+
+    def restore(self) -> None:
+        """Take what was saved of each member, and which of them failed.
+
+        Where a kill came when new checkpoints were to take the place of those before, the new
+        ones count if one of them has done so. Raises InputError for a damaged one.
+        """
+        saved = {member: _checkpoint(member.folder / CHECKPOINT) for member in self.members}
+        begun = {checkpoint.saving for checkpoint in saved.values() if checkpoint}
+        for member in self.members:
+            new = _unless_damaged(member.folder / NEXT)
+            if new and new.saving in begun:
+                RunDirectory(member.folder, member.config, self.lock).take_next()
+                saved[member] = new
+            found = saved[member]
+            member.done = tuple(found.epochs) if found else ()
+            member.failure = self.plan.failures.get(self._name(member))
+
+    def run(self, watch: Watch) -> bool:
+        """Train until all has been trained, or a stop is asked for; tell whether all has.
+
+        Raises RunError where it can't go on, as for want of memory or disk.
+        """
+        for wave, target in self._stages():
+            if not self._working(wave, target):
+                continue
+            if watch.stop.requested or not self._train(wave, target, watch):
+                return False
+        return True
+
+    def _stages(self) -> Iterator[tuple[list[Tried], int]]:
+        """Yield trials that train together, and up to which epoch; then drop some of them.
+
+        They come as many at a time as `at_once` lets. Those that must wait for each other all
+        come to a rung before any goes on; else each wave goes all the way.
+        """
+        halving, last = self.plan.halving, self.plan.epochs
+        rungs = halving.rungs if halving else ()
+        if halving and halving.kind == "async":
+            for wave in self._waves(self.trials):
+                for rung in rungs:
+                    yield wave, rung
+                    self._drop_late(wave, rung)
+                yield wave, last
+            return
+        for i, rung in enumerate(rungs):
+            for wave in self._waves(self._left()):
+                yield wave, rung
+            self._drop_together(self._left(), i)
+        for wave in self._waves(self._left()):
+            yield wave, last
+
+    def _left(self) -> list[Tried]:
+        """Return the trials that were not dropped; one that failed keeps its place in its wave."""
+        return [trial for trial in self.trials if trial.dropped_after is None]
+
+    def _waves(self, trials: Sequence[Tried]) -> Iterator[list[Tried]]:
+        most = max(1, self.plan.at_once // len(self.plan.seeds))
+        waves = [list(trials[i : i + most]) for i in range(0, len(trials), most)]
+        for i, wave in enumerate(waves, start=1):
+            self.wave = i, len(waves)
+            yield wave
+
+    def _drop_together(self, trials: Sequence[Tried], i: int) -> None:
+        """Drop those of the trials left that are not good enough at a rung."""
+        halving = self.plan.halving
+        assert halving
+        scores = self._scores(trials, halving.rungs[i])
+        self._keep(
+            trials, kept_together(scores, len(self.trials), halving.eta, i), halving.rungs[i]
+        )
+
+    def _drop_late(self, wave: Sequence[Tried], rung: int) -> None:
+        """Drop those of a wave that are not good enough beside all that were here so far."""
+        assert self.plan.halving
+        been = [
+            trial
+            for trial in self.trials[: wave[-1].number]
+            if trial.dropped_after is None or trial.dropped_after >= rung
+        ]
+        self._keep(wave, kept_so_far(self._scores(been, rung), self.plan.halving.eta), rung)
+
+    def _scores(self, trials: Sequence[Tried], rung: int) -> dict[int, float]:
+        return {trial.number: trial.score_at(self.plan.by, rung) for trial in trials}
+
+    def _keep(self, trials: Sequence[Tried], kept: set[int], rung: int) -> None:
+        for trial in trials:
+            if trial.goes_on and trial.number not in kept:
+                trial.dropped_after = rung
+
+    def _working(self, trials: Sequence[Tried], target: int) -> list[Member]:
+        return [member for trial in trials for member in trial.working(target)]
+
+    def _train(self, wave: Sequence[Tried], target: int, watch: Watch) -> bool:
+        """Train what a wave has to do up to an epoch; tell whether no stop cut it short."""
+        self.load([trial for trial in wave if trial.working(target)])
+        while working := self._working(wave, target):
+            members = Members([_trainer(member) for member in working])
+            watch.stop.place = members.stopping_place
+            with closing(members.epochs()) as epochs:
+                for records in epochs:
+                    for i, failure in members.failures.items():
+                        working[i].failure = str(failure)
+                    watch.show(wave, records)
+                    if watch.stop.requested:
+                        return not self._working(wave, target)
+                    watch.save()
+                    if members.failures or not self._working(wave, target):
+                        break
+        if problems := self.save():
+            raise RunError(f"can't write {'; '.join(dict.fromkeys(problems))}")
+        return True
+
+    def load(self, wave: Sequence[Tried]) -> None:
+        """Have the trainers of a wave in memory, and no others; all of them are new where one is.
+
+        So those that share a net share its steps, and train together. Raises InputError where a
+        checkpoint is not of its trial.
+        """
+        wanted = [member for trial in wave for member in trial.members]
+        stay = wanted if all(member.trainer for member in wanted) else []
+        for member in self.members:
+            if member.trainer and member not in stay:
+                member.unload()
+        if stay:
+            return
+        grounds: dict[int, tuple[Ground, list[Member]]] = {}
+        for member in wanted:
+            ground = self.grounds.of(member.config)
+            grounds.setdefault(id(ground), (ground, []))[1].append(member)
+        for ground, members in grounds.values():
+            _make_trainers(ground, members)
+        for trial in wave:
+            self._claim(trial)
+
+    def _claim(self, trial: Tried) -> None:
+        """Make a trial's folders with the config that its steps turned out to have."""
+        if trial.directory:
+            return
+        trainer = _trainer(trial.members[0])
+        about = trainer.data.about
+        config = decided(trial.config, trainer.problem.decision)
+        trial.directory = RunDirectory(trial.path, config, self.lock, about.text() if about else "")
+        trial.directory.save_config()
+
+    def save(self) -> list[str]:
+        """Write what going on needs of the members in memory, and the tables as they stand.
+
+        Return what could not be written.
+        """
+        if not self.lock.is_held():
+            return [f"{self.path}: it has gone away"]
+        loaded = [t for t in self.trials if t.directory and all(m.trainer for m in t.members)]
+        directories = [trial.directory for trial in loaded if trial.directory]
+        trainers = [_trainer(member) for trial in loaded for member in trial.members]
+        problems = save_together(directories, trainers)
+        failed = {self._name(m): m.failure for m in self.members if m.failure}
+        try:
+            if failed != self.plan.failures and not problems:
+                self.plan = self.plan._replace(failures=failed)
+                self.plan.save(self.path)
+            write_results(self.plan, self.trials, self.path)
+        except OSError as error:
+            problems.append(f"{error.filename or self.path}: {error.strerror}")
+        return problems
+
+    def _name(self, member: Member) -> str:
+        return member.folder.relative_to(self.path).as_posix()
+
+
+def _make_trainers(ground: Ground, members: Sequence[Member]) -> None:
+    """Make the trainers of members on one ground; each goes on from its checkpoint."""
+    configs = [ground.resolved(member.config) for member in members]
+    saved = [_checkpoint(member.folder / CHECKPOINT) for member in members]
+    initials = [c.state.params if c and c.config.initial else None for c in saved]
+    with warnings_as_notes():
+        made = make_members(
+            configs, ground.data, ground.selection.backend, initials=initials, kind=Trainer
+        )
+    for member, trainer, checkpoint in zip(members, made.trainers, saved, strict=True):
+        try:
+            if checkpoint:
+                trainer.resume(checkpoint)
+        except InputError as error:
+            raise InputError(f"{member.folder}: {error}") from error
+        member.trainer = trainer
+
+
+def _trainer(member: Member) -> Trainer:
+    assert isinstance(member.trainer, Trainer)
+    return member.trainer
+
+
+def _checkpoint(path: Path) -> Checkpoint | None:
+    return Checkpoint.load(path) if path.is_file() else None
+
+
+def _unless_damaged(path: Path) -> Checkpoint | None:
+    try:
+        return _checkpoint(path)
+    except InputError:
+        return None
