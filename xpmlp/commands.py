@@ -19,6 +19,7 @@ from xpmlp.errors import (
     XpmlpError,
     is_fault_of_the_machine,
 )
+from xpmlp.suggesting import closest
 from xpmlp.training.config import OF_COMPILED_STEPS, Config
 from xpmlp.training.options import read_toml
 
@@ -31,7 +32,15 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Leave with exit code 2 and the message in one line."""
-        self.exit(EXIT_BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        hint = self._meant(message)
+        self.exit(EXIT_BAD_INPUT, f"{self.prog}: {message}{hint} (see {self.prog} --help)\n")
+
+    def _meant(self, message: str) -> str:
+        """Return which flag was meant by the first that is none, as a question."""
+        _, unknown, words = message.partition("unrecognized arguments: --")
+        names = {flag[2:].replace("-", "_"): flag for flag in self._option_string_actions}
+        name = closest(words.split()[0].split("=")[0].replace("-", "_"), names) if unknown else None
+        return f" (did you mean {names[name]}?)" if name else ""
 
 
 def guarded(program: str, run: Callable[[], int]) -> int:
