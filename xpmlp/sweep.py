@@ -200,7 +200,7 @@ class Watch:
 
     def __init__(self, sweep: "Sweep", progress: "Progress", stop: "StopRequest") -> None:
         self.sweep, self.progress, self.stop = sweep, progress, stop
-        self.occasion = Occasion(SECONDS_BETWEEN_CHECKPOINTS, lambda _: sweep.save())
+        self.occasion = Occasion(SECONDS_BETWEEN_CHECKPOINTS, lambda _: sweep.save_news())
 
     def show(self, wave: "Sequence[Tried]", records: "Sequence[EpochRecord]") -> None:
         """Show the epoch, if one has ended."""
@@ -227,7 +227,7 @@ def _run(arguments: argparse.Namespace, sweep: "Sweep") -> int:
         finally:
             stop.saving = True
             progress.close()
-            problems += sweep.save()
+            problems += sweep.save_news()
         if not complete:
             return _interrupted(sweep, problems)
         return _finish(arguments, sweep, stop)

@@ -8,7 +8,9 @@ from xpmlp.search.alternatives import read_options
 from xpmlp.search.trials import DRAWS, make_trials, trials_text
 
 GRID = read_options({"hidden": "4,8x8", "l2": "0,0.1,0.2", "optimizer": "sgd"})
-RANGES = read_options({"hidden": "4,8..80x8..80", "learning_rate": "1e-4..1", "batch_size": "8..64"})
+RANGES = read_options(
+    {"hidden": "4,8..80x8..80", "learning_rate": "1e-4..1", "batch_size": "8..64"}
+)
 
 
 def test_a_grid_has_every_combination_once_the_last_option_first():

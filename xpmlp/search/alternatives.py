@@ -93,11 +93,12 @@ def _alternatives(item: "Field[Any]", given: Any) -> Alternatives:
 
 
 def _of_text(item: "Field[Any]", text: str) -> Alternatives:
-    parts = text.split(",")
-    found = [_alternative(item, part, text) for part in parts]
-    for i, alternative in enumerate(found):
-        if alternative in found[:i]:
-            raise InputError(f"{_flag(item)} has {parts[i]} twice: {shown(text)}")
+    found: dict[Alternative, None] = {}
+    for part in text.split(","):
+        alternative = _alternative(item, part, text)
+        if alternative in found:
+            raise InputError(f"{_flag(item)} has {part} twice: {shown(text)}")
+        found[alternative] = None
     return tuple(found)
 
 

@@ -21,7 +21,7 @@ SHOWN_TRIALS = 200
 SHOWN_FAILURES = 20
 CAPTION = (
     "Validation figures of every net after each epoch, and of each trial against each setting, the "
-    "mean over its seeds"
+    "mean over its seeds; triangles lie beyond the edge, and dotted lines are the rungs"
 )
 TERMS = {
     "trial": "One choice of settings, trained with each of the seeds.",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xpmlp.pictures.style import (
+    GREY,
     LIGHT_GREY,
     PALETTE,
     SMALL_TEXT_SIZE,
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BEST, GOOD, LEFT = PALETTE[1], PALETTE[0], "#999999"
-COLUMNS = 3
+PARTS, COLUMNS = 12, {1: 1, 2: 2, 4: 4, 7: 4, 8: 4}  # of a row; panels in it, else 3
 MANY_CURVES = 40
 SHOWN_SETTINGS = 9
 LONGEST_NAME, MOST_NAMES = 14, 12
 KINDS = ("loss", "accuracy")
 DECADE = 10.0
+FAR = 2.5  # times the way from the best to the quarter of the worst
 LEGEND = {FINISHED: GOOD, DROPPED: LEFT, "unfinished": PALETTE[5]}
 
 
@@ -43,16 +45,19 @@ def sweep_picture(plan: Plan, trials: Sequence[Tried]) -> "Figure":
     best = best_of(trials, plan.by)
     kinds = [kind for kind in KINDS if _has(trials, kind)]
     names = list(plan.swept)[:SHOWN_SETTINGS]
-    rows = -(-len(names) // COLUMNS)
+    columns = COLUMNS.get(len(names), 3)
+    rows = -(-len(names) // columns)
     figure = new_figure(11, 3.9 + 3.2 * rows)
-    grid = figure.add_gridspec(1 + rows, 6, height_ratios=[1.2] + [1] * rows)
+    grid = figure.add_gridspec(1 + rows, PARTS, height_ratios=[1.2] + [1] * rows)
+    rungs = plan.halving.rungs if plan.halving else ()
     for i, kind in enumerate(kinds):
-        width = 6 // len(kinds)
-        _curves(figure.add_subplot(grid[0, i * width : (i + 1) * width]), trials, kind, best)
-    width = 6 // min(COLUMNS, len(names))
+        width = PARTS // len(kinds)
+        axes = figure.add_subplot(grid[0, i * width : (i + 1) * width])
+        _curves(axes, trials, kind, best, rungs)
+    width = PARTS // columns
     shared: Axes | None = None
     for i, name in enumerate(names):
-        row, column = divmod(i, 6 // width)
+        row, column = divmod(i, columns)
         place = grid[1 + row, column * width : (column + 1) * width]
         axes = figure.add_subplot(place, sharey=shared)
         shared = shared or axes
@@ -61,9 +66,13 @@ def sweep_picture(plan: Plan, trials: Sequence[Tried]) -> "Figure":
     return figure
 
 
-def _curves(axes: "Axes", trials: Sequence[Tried], kind: str, best: Tried | None) -> None:
-    """Draw a line for each member; those that were dropped end where they were."""
+def _curves(
+    axes: "Axes", trials: Sequence[Tried], kind: str, best: Tried | None, rungs: Sequence[int]
+) -> None:
+    """Draw a line for each member; those that were dropped end at a rung."""
     dress(axes, "epoch", f"validation {kind}")
+    for rung in rungs:
+        axes.axvline(rung, color=GREY, linestyle=":", linewidth=0.9)
     thin = len(trials) * len(trials[0].members) > MANY_CURVES
     every: list[float] = []
     for trial in sorted(trials, key=lambda t: (t is best, t.status == FINISHED)):
@@ -90,6 +99,10 @@ def _scale(axes: "Axes", values: Sequence[float], kind: str) -> None:
     if not values:
         return
     low, high = min(values), max(values)
+    if kind == "accuracy":
+        bottom, top = _limits(values, kind)
+        room = 0.04 * (top - bottom) or 0.01
+        axes.set_ylim(bottom - room, top + room)
     if kind == "loss" and low > 0 and high > DECADE * low:
         from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
@@ -114,13 +127,14 @@ def _setting(
     dress(axes, name.replace("_", " "), f"validation {kind}" if labelled else "")
     points = [(t, y) for t in trials if not math.isnan(y := _figure(t, kind))]
     places = _places(axes, [t.settings[name] for t, _ in points])
+    low, high = _limits([y for _, y in points], kind)
     for (trial, value), x in zip(points, places, strict=True):
-        mine = trial is best
+        mine, inside = trial is best, low <= value <= high
         axes.scatter(
             [x],
-            [value],
+            [min(high, max(low, value))],
             s=150 if mine else 30,
-            marker="*" if mine else "o",
+            marker="*" if mine else "o" if inside else "v" if value < low else "^",
             color=_colour(trial, best),
             edgecolor="white",
             linewidth=0.6,
@@ -128,6 +142,18 @@ def _setting(
             zorder=4 if mine else 3,
         )
     axes.margins(x=0.08, y=0.1)
+    axes.tick_params(labelleft=labelled)
+
+
+def _limits(values: Sequence[float], kind: str) -> tuple[float, float]:
+    """Return the lowest and the highest value drawn: what is far worse than most stands there."""
+    if not values:
+        return 0.0, 1.0
+    low, high = min(values), max(values)
+    worse = float(np.quantile(values, 0.25 if kind == "accuracy" else 0.75))
+    if kind == "accuracy":
+        return max(low, high - FAR * (high - worse)), high
+    return low, min(high, low + FAR * (worse - low))
 
 
 def _places(axes: "Axes", values: Sequence[Any]) -> Sequence[float]:

@@ -109,7 +109,7 @@ def _csv(figures: dict[str, Any]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """Return a setting as `--config` or the command line has it: layers by x."""
+    """Return a setting in full, as the command line takes it."""
     return "x".join(map(str, value)) or "none" if isinstance(value, tuple) else value
 
 
@@ -130,7 +130,7 @@ def results_rows(
     settings = list(trials[0]["settings"])
     known = [name for name in names if any(trial[name] for trial in figures["trials"])]
     heading = ["rank", "trial", *settings, *(name.replace("_", " ") for name in known)]
-    return [[*heading, "epochs", "status"], *(_row(trial, known) for trial in trials)]
+    return [[*heading, "epochs"], *(_row(trial, known) for trial in trials)]
 
 
 def _row(trial: dict[str, Any], known: Sequence[str]) -> list[str]:
@@ -140,14 +140,15 @@ def _row(trial: dict[str, Any], known: Sequence[str]) -> list[str]:
         str(trial["trial"]),
         *(setting_cell(value) for value in trial["settings"].values()),
         *(spread_cell(trial[name]) for name in known),
-        str(epochs),
-        trial["status"],
+        str(epochs) if trial["status"] == FINISHED else f"{epochs}, {trial['status']}",
     ]
 
 
 def setting_cell(value: Any) -> str:
     """Return a setting as it is given on the command line."""
-    return setting_text(_cell(value))
+    if isinstance(value, tuple):
+        return "x".join(map(setting_text, value)) or "none"
+    return setting_text(value)
 
 
 def spread_cell(figure: dict[str, float | None] | None) -> str:

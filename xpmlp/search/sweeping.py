@@ -47,6 +47,7 @@ class Sweep:
         self.plan, self.path, self.lock, self.grounds = plan, path, lock, grounds
         self.trials = tried_of(plan, path)
         self.wave = (1, 1)
+        self.has_news = True  # since it was saved last
 
     @property
     def members(self) -> list[Member]:
@@ -153,6 +154,7 @@ class Sweep:
             watch.stop.place = members.stopping_place
             with closing(members.epochs()) as epochs:
                 for records in epochs:
+                    self.has_news = True
                     for i, failure in members.failures.items():
                         working[i].failure = str(failure)
                     watch.show(wave, records)
@@ -161,7 +163,7 @@ class Sweep:
                     watch.save()
                     if members.failures or not self._working(wave, target):
                         break
-        if problems := self.save():
+        if problems := self.save_news():
             raise RunError(f"can't write {'; '.join(dict.fromkeys(problems))}")
         return True
 
@@ -197,6 +199,10 @@ class Sweep:
         trial.directory = RunDirectory(trial.path, config, self.lock, about.text() if about else "")
         trial.directory.save_config()
 
+    def save_news(self) -> list[str]:
+        """Do what `save` does where something has happened since."""
+        return self.save() if self.has_news else []
+
     def save(self) -> list[str]:
         """Write what going on needs of the members in memory, and the tables as they stand.
 
@@ -216,6 +222,7 @@ class Sweep:
             write_results(self.plan, self.trials, self.path)
         except OSError as error:
             problems.append(f"{error.filename or self.path}: {error.strerror}")
+        self.has_news = bool(problems)
         return problems
 
     def _name(self, member: Member) -> str:
