@@ -257,7 +257,7 @@ def _finish(arguments: argparse.Namespace, sweep: "Sweep", stop: "StopRequest") 
         columns = shutil.get_terminal_size((USUAL_WIDTH, 24)).columns
         show(f"{counts_text(sweep.trials)}\n\n{results_text(figures, columns)}\n", sys.stdout)
         show(f"the best is {best_sentence(figures, sweep.plan.by)}", sys.stdout)
-        show(f"results in {sweep.path}, the best run in {best['folder']}", sys.stdout)
+        show(f"results in {sweep.path}, the best run in {sweep.path / best['folder']}", sys.stdout)
     if arguments.no_plots:
         return 0
     try:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 import os
 import shutil
 import signal
@@ -176,8 +175,8 @@ def test_waves_change_rounding_alone_where_all_wait_and_who_is_dropped_where_non
     late = results(done / "async in waves")["trials"]
     (first,) = [t["trial"] for t in late if t["trial"] <= 3 and t["status"] == "finished"]
     whole = {t["trial"]: t for t in results(done / "none")["trials"]}
-    assert first in (1, 2, 3)
-    assert len(whole) == len(late) == 9
+    mine = next(t for t in late if t["trial"] == first)
+    assert mine["validation_loss"] == pytest.approx(whole[first]["validation_loss"], rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -319,10 +318,7 @@ def test_a_file_of_options_may_hold_alternatives(capsys, away):
     code, out, _ = run(capsys, "--config", "search.toml", "--l2", "0,1", "--json", "--no-plots")
     assert code == 0
     assert json.loads(out)["swept"] == {"learning_rate": "0.1,0.2", "l2": "0,1"}
-    assert math.prod(map(len, ("ab", "cd"))) == len(json.loads(out)["trials"])
-
-
-DIGITS = ["--dataset", "moons", "--no-plots"]
+    assert len(json.loads(out)["trials"]) == 4
 
 
 @pytest.mark.parametrize(
@@ -342,7 +338,7 @@ DIGITS = ["--dataset", "moons", "--no-plots"]
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, expected, capsys, away):
-    code, out, err = run(capsys, *DIGITS, *arguments)
+    code, out, err = run(capsys, "--dataset", "moons", "--no-plots", *arguments)
     assert (code, out) == (2, "")
     assert err.startswith("xpmlp sweep: ")
     assert expected in err
@@ -356,9 +352,8 @@ def test_nothing_is_overwritten_and_what_goes_on_stays_as_it_is(done, capsys, aw
         "already holds sweep.json; choose another --out, or go on with that sweep"
         in (run(capsys, *OPTIONS, "--out", "one")[2])
     )
-    assert "already holds config.toml" in run_err(
-        capsys, "--dataset", "xor", "--out", "one/trial-1"
-    )
+    err = runner(train.main)(capsys, "--dataset", "xor", "--out", "one/trial-1")[2]
+    assert "already holds config.toml" in err
     assert (
         "so --hidden, --out can't be given"
         in (run(capsys, "--resume", "one", "--hidden", "3", "--out", "two")[2])
@@ -368,7 +363,3 @@ def test_nothing_is_overwritten_and_what_goes_on_stays_as_it_is(done, capsys, aw
     code, _, err = run(capsys, "--resume", "one")
     assert (code, len(err.splitlines())) == (2, 1)
     assert "is not the plan of a sweep, or damaged" in err
-
-
-def run_err(capsys, *arguments):
-    return runner(train.main)(capsys, *arguments)[2]

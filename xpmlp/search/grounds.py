@@ -101,4 +101,5 @@ def refuse_unlike(swept: Mapping[str, Any], by: str) -> None:
             "--loss has alternatives, whose values are not to be compared; decide --by accuracy"
         )
     if rows := [name for name in ("validation", "data_seed") if name in swept]:
-        warn(f"note: {' and '.join(rows)} differ, so not all trials are judged on the same rows")
+        differs = f"{' and '.join(rows)} differ{'s' * (len(rows) == 1)}"
+        warn(f"note: {differs}, so not all trials are judged on the same rows")

@@ -158,6 +158,8 @@ def _limits(values: Sequence[float], kind: str) -> tuple[float, float]:
 
 def _places(axes: "Axes", values: Sequence[Any]) -> Sequence[float]:
     """Return where values stand: numbers that were drawn by size, else in turn, by name."""
+    if all(isinstance(value, tuple) and len(value) == 1 for value in values):
+        values = [value[0] for value in values]
     numbers = [v for v in values if isinstance(v, int | float)]
     distinct = sorted(set(numbers))
     if len(numbers) == len(values) and len(distinct) > 1 and (distinct[0] > 0 or len(distinct) > 4):
