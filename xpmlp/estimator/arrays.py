@@ -11,6 +11,7 @@ from xpmlp.backends.base import Backend
 from xpmlp.backends.locate import Home, locate
 from xpmlp.backends.registry import kept
 from xpmlp.errors import InputError
+from xpmlp.leaves import map_tree
 
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 FEW_CLASSES = 32
@@ -35,6 +36,17 @@ def handed_over(backend: Backend, tree: Any) -> Any:
         placed = backend.put(tree)
         backend.synchronize(placed)
     return placed
+
+
+def placed(home: Home | None, dtype: str, tree: Any) -> Any:
+    """Return arrays of the host where the rows are, as their library's; None: on the host."""
+    return tree if home is None else handed_over(backend_at(home, dtype), tree)
+
+
+def fetched(backend: Backend, tree: Any) -> Any:
+    """Return arrays of the device, or of the host, as NumPy arrays of their own."""
+    with backend.running():
+        return map_tree(lambda leaf: np.array(backend.to_numpy(leaf)), tree)
 
 
 def floating_dtypes(x: Any) -> tuple[Any, Any]:

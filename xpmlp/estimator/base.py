@@ -1,28 +1,31 @@
 """What the two estimators share: parameters, `fit`, and the net's outputs."""
 
 import math
-import zlib
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from xpmlp.backends.base import Backend
-from xpmlp.backends.locate import Home
 from xpmlp.console import warn_outside
-from xpmlp.data.dataset import Rows
+from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import InputError
 from xpmlp.estimator.arrays import (
-    backend_at,
     dense,
+    fetched,
     floating_dtypes,
-    handed_over,
     home_of,
+    placed,
     to_host,
 )
-from xpmlp.estimator.epochs import EpochRun, warn_of_divergence, warn_of_the_last_epoch
+from xpmlp.estimator.epochs import (
+    EpochRun,
+    train_alone,
+    warn_of_divergence,
+    warn_of_the_last_epoch,
+)
 from xpmlp.estimator.fitted import FittedNet
 from xpmlp.estimator.lbfgs import minimise
 from xpmlp.estimator.parameters import EPOCH_SOLVERS, check_parameters, layer_widths
@@ -37,9 +40,11 @@ from xpmlp.estimator.rows import (
 )
 from xpmlp.estimator.scoring import Scorer
 from xpmlp.estimator.settings import activation_names, config_of, optimizer_of
-from xpmlp.leaves import leaves, map_leaves, map_tree
+from xpmlp.estimator.starting import ProblemOf, Start, fingerprint, place
+from xpmlp.leaves import leaves, map_leaves
 from xpmlp.nn.network import hidden_activations
-from xpmlp.training.callbacks import Callback, callbacks_of
+from xpmlp.training.callbacks import callbacks_of
+from xpmlp.training.config import Config
 from xpmlp.training.initial import starting_params
 from xpmlp.training.problem import Problem
 from xpmlp.training.step import TrainState
@@ -59,28 +64,6 @@ NOT_FINITE = (
 )
 
 
-class Start(NamedTuple):
-    """What a solver begins with: rows, the net, and whether it goes on from the last fit.
-
-    own_weights: the rows' weights without those of classes, by which rows that validate count.
-    home: where the rows stay; None: the parameters choose.
-    """
-
-    rows: Rows
-    own_weights: np.ndarray | None
-    validation: Rows | None
-    sizes: tuple[int, ...]
-    dtype: str
-    goes_on: bool
-    home: Home | None
-
-
-def fingerprint(rows: Rows) -> tuple[Any, ...]:
-    """Return what tells rows from others; of rows on a device the targets alone."""
-    arrays: list[Any] = [rows.x, rows.y] if isinstance(rows.x, np.ndarray) else [rows.y]
-    return (tuple(rows.x.shape), *(zlib.crc32(np.ascontiguousarray(a).data) for a in arrays))
-
-
 def by_epochs(estimator: "BaseMLP") -> bool:
     """Tell whether the estimator's solver goes by epochs, as `partial_fit` needs."""
     if estimator.solver not in EPOCH_SOLVERS:
@@ -89,11 +72,6 @@ def by_epochs(estimator: "BaseMLP") -> bool:
             f"{estimator.solver} is not stochastic."
         )
     return True
-
-
-def place(backend: Backend) -> tuple[str, str, str]:
-    """Return what tells backends apart here: library, device, dtype."""
-    return backend.name, backend.device, backend.dtype
 
 
 class BaseMLP(FittedNet):
@@ -141,21 +119,35 @@ class BaseMLP(FittedNet):
         part: bool = False,
         callbacks: Any = (),
     ) -> "BaseMLP":
-        check_parameters(type(self).__name__, self.get_params(deep=False))
         told = callbacks_of(callbacks)
-        if told and self.solver not in EPOCH_SOLVERS:
+        if told and self.solver == "lbfgs":
             raise InputError("callbacks need solver sgd or adam; lbfgs has no epochs")
-        before = dict(vars(self))
-        try:
-            start = self._prepared(X, y, sample_weight, goes_on, given_validation, part)
-        except Exception:
-            self.__dict__ = before
-            raise
+        start = self._begin(X, y, sample_weight, goes_on, given_validation, part)
         if self.solver == "lbfgs":
             self._minimise(start)
         else:
-            self._train(start, part, told)
+            run = self._begin_epochs(start, part)
+            train_alone(run, told)
+            self._end_epochs(run)
         return self
+
+    def _begin(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        goes_on: bool = False,
+        given_validation: tuple[Any, Any] = (None, None),
+        part: bool = False,
+    ) -> Start:
+        """Return what is trained on, checked; where it can't be, the estimator stays as it was."""
+        check_parameters(type(self).__name__, self.get_params(deep=False))
+        before = dict(vars(self))
+        try:
+            return self._prepared(X, y, sample_weight, goes_on, given_validation, part)
+        except Exception:
+            self.__dict__ = before
+            raise
 
     def _prepared(
         self,
@@ -252,12 +244,18 @@ class BaseMLP(FittedNet):
             self.__dict__.pop(name, None)
         self._progress = None
         minimal = map_leaves(lambda leaf: leaf.astype(dtype), minimum.params)
-        self._take_params(self._at(start.home, dtype, minimal))
+        self._take_params(placed(start.home, dtype, minimal))
         self.loss_ = self._targets.loss_scale * minimum.loss + minimum.penalty
         self.n_iter_ = minimum.iterations
         self.t_, self.converged_ = 0, minimum.converged
 
-    def _train(self, start: Start, part: bool, callbacks: tuple[Callback, ...]) -> None:
+    def _begin_epochs(
+        self, start: Start, part: bool = False, problem_of: ProblemOf | None = None
+    ) -> EpochRun:
+        """Return the training that is to be done, for `_end_epochs` when it is.
+
+        problem_of: makes the problem, or gives one that others have, too; None: one's own.
+        """
         progress = self._started(start)
         if part and progress is self._progress and progress.samples:
             progress.random, progress.order = check_random_state(self.random_state), None
@@ -267,16 +265,30 @@ class BaseMLP(FittedNet):
         if validation is not None:
             progress.judge_by((self.scoring, fingerprint(validation)))
         epochs = 1 if part else self.max_iter
-        trainer = self._trainer(start, progress, rows, validation, epochs)
+        trainer = self._trainer(
+            start, progress, rows, validation, epochs, problem_of or self._own_problem
+        )
         self._problem = trainer.problem if part else None
-        scorer = Scorer(self, self._targets, self.scoring)
-        run = EpochRun(self, trainer, self._targets, progress, scorer, callbacks)
         self.converged_ = False
-        self.converged_ = run.train()
-        self._take_progress(run, start.home)
-        self._judge_the_end(run, part)
+        scorer = Scorer(self, self._targets, self.scoring)
+        return EpochRun(self, trainer, self._targets, progress, scorer, start.home, part)
 
-    def _judge_the_end(self, run: EpochRun, part: bool) -> None:
+    def _own_problem(self, config: Config, data: Dataset, backend: Backend) -> Problem:
+        """Return a problem of this fit alone, with the steps of the last `partial_fit`."""
+        known = self._problem
+        if known is not None and place(known.backend) == place(backend):
+            backend = known.backend
+        return Problem(config, data, backend, known)
+
+    def _end_epochs(self, run: EpochRun) -> None:
+        """Take what a training came to. Raises what ended it; warns where it is not done."""
+        if run.failure is not None:
+            raise run.failure
+        self.converged_ = run.converged
+        self._take_progress(run)
+        self._judge_the_end(run)
+
+    def _judge_the_end(self, run: EpochRun) -> None:
         """Raise ValueError where the weights mean nothing; warn where the training is not done."""
         progress = run.progress
         lost = run.diverged is not None and not progress.scored
@@ -285,7 +297,7 @@ class BaseMLP(FittedNet):
         if run.diverged is not None:
             epoch = len(progress.history["loss"])
             warn_of_divergence(epoch, progress.best_score, self.learning_rate_init)
-        elif not (part or self.converged_ or run.interrupted or run.stopped):
+        elif not (run.part or run.converged or run.interrupted or run.stopped):
             warn_of_the_last_epoch(self.max_iter)
 
     def _started(self, start: Start) -> Progress:
@@ -337,22 +349,22 @@ class BaseMLP(FittedNet):
         rows: Rows,
         validation: Rows | None,
         epochs: int,
+        problem_of: ProblemOf,
     ) -> Trainer:
         config = config_of(self, self._targets, start.sizes, start.dtype, len(rows)).replace(
             epochs=epochs, optimizer=progress.optimizer, learning_rate=progress.learning_rate
         )
         if any(config.dropout):
             config = config.replace(seed=progress.seed_of_masks())
-        known, state = self._problem, progress.state
+        state = progress.state
         data = make_dataset(self._targets, rows, validation)
-        backend = self._backend(start.home, start.dtype)
-        if known is not None and place(known.backend) == place(backend):
-            backend = known.backend
+        problem = problem_of(config, data, self._backend(start.home, start.dtype))
+        backend = problem.backend
         trainer = Trainer(
             config,
-            data,
+            problem.data,
             backend,
-            problem=Problem(config, data, backend, known),
+            problem=problem,
             initial=state.params,
             moments=state.moments or None,
             order=lambda epoch: progress.next_order(len(rows), self.shuffle, epoch),
@@ -362,15 +374,6 @@ class BaseMLP(FittedNet):
             trainer.state = trainer.state._replace(step=backend.asarray(state.step))
         return trainer
 
-    def _fetched(self, backend: Backend, tree: Any) -> Any:
-        """Return arrays of the device, or of the host, as NumPy arrays of their own."""
-        with backend.running():
-            return map_tree(lambda leaf: np.array(backend.to_numpy(leaf)), tree)
-
-    def _at(self, home: Home | None, dtype: str, params: Params) -> Params:
-        """Return host parameters as arrays of the rows' library, on their device."""
-        return params if home is None else handed_over(backend_at(home, dtype), params)
-
     def _take_params(self, params: Params) -> None:
         self.coefs_ = [layer.W for layer in params]
         self.intercepts_ = [layer.b for layer in params]
@@ -378,16 +381,16 @@ class BaseMLP(FittedNet):
         self.n_outputs_ = self._targets.n_outputs
         self.out_activation_ = self._targets.out_activation
 
-    def _take_progress(self, run: EpochRun, home: Home | None) -> None:
+    def _take_progress(self, run: EpochRun) -> None:
         progress, backend, scored = run.progress, run.trainer.backend, self.early_stopping
-        progress.state = self._fetched(backend, run.trainer.state)
-        progress.best_params = self._fetched(backend, progress.best_params)
+        progress.state = fetched(backend, run.trainer.state)
+        progress.best_params = fetched(backend, progress.best_params)
         self._progress, best = progress, progress.best_params
         progress.scored = scored and best is not None
         if run.diverged is not None and progress.scored:  # what follows goes on from the best
             progress.state = TrainState(best, (), np.asarray(0))
         shown = map_leaves(np.array, progress.shown)
-        self._take_params(self._at(home, backend.dtype, shown))
+        self._take_params(placed(run.home, backend.dtype, shown))
         self.n_iter_, self.t_ = run.done, progress.samples
         self.history_ = progress.history
         self.loss_curve_ = self.history_["loss"]

@@ -2,11 +2,13 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
 import numpy as np
 
+from xpmlp.backends.locate import Home
 from xpmlp.errors import DivergenceError
 from xpmlp.estimator.notices import warn_unconverged
 from xpmlp.estimator.progress import HISTORY, Progress
@@ -21,12 +23,15 @@ from xpmlp.training.trainer import Trainer
 SMALLEST_RATE = 1e-6
 
 
-class EpochRun:
-    """One call of `fit` or `partial_fit` of a solver that goes by epochs.
+class EpochRun(Callback):
+    """One call of `fit` or `partial_fit` of a solver that goes by epochs, in training or trained.
 
-    settings: the estimator, for its parameters alone. done: the epochs of this call; interrupted:
-    whether Ctrl-C ended it; stopped: whether a callback asked for it; diverged: why it ended,
-    where the loss was no longer finite.
+    As a callback of its trainer it decides between epochs, and asks to stop when it has converged.
+
+    settings: the estimator, for its parameters alone. home: where its rows stay. part: whether it
+    is one of `partial_fit`. done: the epochs of this call; interrupted: whether Ctrl-C ended it;
+    stopped: whether another callback asked for it; diverged: why it ended, where the loss was no
+    longer finite; failure: what else went wrong.
     """
 
     def __init__(
@@ -36,47 +41,34 @@ class EpochRun:
         targets: Targets,
         progress: Progress,
         scorer: Scorer,
-        callbacks: tuple[Callback, ...] = (),
+        home: Home | None = None,
+        part: bool = False,
     ) -> None:
         self.settings, self.trainer, self.scorer = settings, trainer, scorer
-        self.callbacks, self.stopped = callbacks, False
-        self.targets, self.progress = targets, progress
-        self.done, self.interrupted = 0, False
+        self.targets, self.progress, self.home, self.part = targets, progress, home, part
+        self.done = 0
+        self.converged = self.interrupted = self.stopped = False
         self.diverged: DivergenceError | None = None
+        self.failure: Exception | None = None
 
-    def train(self) -> bool:
-        """Train until the trainer's last epoch, and return whether it converged before.
-
-        An interrupt ends it with the epochs that it has, so that the next call draws the order of
-        the one in progress again; and so does a loss that is no longer finite: under early
-        stopping that epoch is one more without a better score, NaN.
-        """
+    def after_epoch(self, trainer: Trainer, record: EpochRecord) -> bool:  # noqa: ARG002
+        """Note an epoch, and tell whether it was the last."""
         try:
-            return self._train()
-        except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=2)
-            self.interrupted = True
-            self.progress.take_back_order(self.trainer.place[0])
-        except DivergenceError as error:
-            self.diverged = error
-            if self.settings.early_stopping:
-                self._note_divergence()
-                return self._converged()
-        finally:
-            self.progress.before_order = None
-        return False
+            self._note(record)
+            self.converged = self._converged()
+        except Exception as error:
+            self.failure = error
+        return self.converged or self.failure is not None
 
-    def _train(self) -> bool:
-        members = Members([self.trainer], self.callbacks)
-        with closing(members.epochs()) as epochs:
-            for (record,) in filter(None, epochs):
-                self._note(record)
-                if self._converged():
-                    return True
-        for failure in members.failures.values():
-            raise failure
-        self.stopped = members.listeners[0].stopped
-        return False
+    def diverge(self, error: DivergenceError) -> None:
+        """Take it that the training ended in an epoch with a loss that is no longer finite.
+
+        Under early stopping that epoch is one more without a better score, NaN.
+        """
+        self.diverged = error
+        if self.settings.early_stopping:
+            self._note_divergence()
+            self.converged = self._converged()
 
     def _note(self, record: EpochRecord) -> None:
         settings, progress, trainer = self.settings, self.progress, self.trainer
@@ -159,6 +151,37 @@ class EpochRun:
     def _say(self, message: str) -> None:
         if self.settings.verbose:
             print(message)
+
+
+def train_alone(run: EpochRun, callbacks: tuple[Callback, ...]) -> None:
+    """Train one until it has converged, or to its last epoch; Ctrl-C ends it before.
+
+    The next call then draws the order of the epoch in progress again.
+    callbacks: are told of each epoch before it is judged.
+    """
+    try:
+        run.stopped = train_together([run], callbacks).listeners[0].stopped
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=2)
+        run.interrupted = True
+        run.progress.take_back_order(run.trainer.place[0])
+    finally:
+        run.progress.before_order = None
+
+
+def train_together(runs: Sequence[EpochRun], callbacks: tuple[Callback, ...] = ()) -> Members:
+    """Train several side by side, each until it has converged or to its last epoch."""
+    members = Members([run.trainer for run in runs], callbacks)
+    for listeners, run in zip(members.listeners, runs, strict=True):
+        listeners.callbacks += (run,)
+    with closing(members.epochs()) as epochs:
+        for _ in epochs:
+            pass
+    for place, failure in members.failures.items():
+        if not isinstance(failure, DivergenceError):
+            raise failure
+        runs[place].diverge(failure)
+    return members
 
 
 def warn_of_the_last_epoch(max_iter: int) -> None:

@@ -1,1 +1,1 @@
-"""Searches over settings: which trials there are, which of them go on, and what they came to."""
+"""Many nets trained side by side: sweeps over settings, scikit-learn's searches, ensembles."""
