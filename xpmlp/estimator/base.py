@@ -351,15 +351,15 @@ class BaseMLP(FittedNet):
         epochs: int,
         problem_of: ProblemOf,
     ) -> Trainer:
-        config = config_of(self, self._targets, start.sizes, start.dtype, len(rows)).replace(
-            epochs=epochs, optimizer=progress.optimizer, learning_rate=progress.learning_rate
+        taken = {"optimizer": progress.optimizer, "learning_rate": progress.learning_rate}
+        config = config_of(
+            self, self._targets, start.sizes, start.dtype, len(rows), epochs=epochs, **taken
         )
         if any(config.dropout):
             config = config.replace(seed=progress.seed_of_masks())
-        state = progress.state
         data = make_dataset(self._targets, rows, validation)
         problem = problem_of(config, data, self._backend(start.home, start.dtype))
-        backend = problem.backend
+        backend, state = problem.backend, progress.state
         trainer = Trainer(
             config,
             problem.data,

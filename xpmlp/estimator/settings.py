@@ -49,9 +49,17 @@ def batch_size_of(settings: Any, n: int) -> int:
 
 
 def config_of(
-    settings: Any, targets: Targets, sizes: tuple[int, ...], dtype: str, n: int
+    settings: Any,
+    targets: Targets,
+    sizes: tuple[int, ...],
+    dtype: str,
+    n: int,
+    **more: Any,
 ) -> Config:
-    """Return the trainer's config for N rows; numbers of other solvers than this one stay out."""
+    """Return the trainer's config for N rows; numbers of other solvers than this one stay out.
+
+    more: options that are no parameters of the estimator.
+    """
     hidden = sizes[1:-1]
     own: dict[str, Any] = {}
     if settings.solver == "sgd":
@@ -77,4 +85,5 @@ def config_of(
         compile=settings.compile,
         threads=settings.threads,
         **own,
+        **more,
     )

@@ -18,7 +18,7 @@ from sklearn.utils.validation import _check_method_params
 
 from xpmlp.console import warn_outside
 from xpmlp.estimator.arrays import home_of
-from xpmlp.search.together import Fit, NotPacked, Together
+from xpmlp.search.together import Fit, NotPacked, Together, require_ours
 from xpmlp.training.texts import count
 
 Job = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
@@ -57,9 +57,10 @@ class Pack:
         began, folds, together = time.perf_counter(), Folds(), Together()
         packed: dict[int, Job] = {}
         for i, (function, (estimator, X, y), options) in jobs.items():
-            estimator.set_params(**clone(options["parameters"], safe=False))
-            shell = copy(estimator)
             try:
+                require_ours(estimator)
+                estimator.set_params(**clone(options["parameters"], safe=False))
+                shell = copy(estimator)
                 fit = together.begin(estimator, *folds.of(estimator, X, y, options))
             except NotPacked as reason:
                 reasons[i] = str(reason)
@@ -117,11 +118,11 @@ def in_packs(jobs: list[Job]) -> Iterable[list[int]]:
         width = X.shape[1] if len(getattr(X, "shape", ())) > 1 else 1
         size = 8 * len(options["train"]) * width
         if some and held + size > MOST_BYTES:
-            yield some
+            yield sorted(some)
             some, held = [], 0
         some, held = some + numbers, held + size
     if some:
-        yield some
+        yield sorted(some)
 
 
 def ending(shell: Any, fit: Fit) -> Callable[..., Any]:

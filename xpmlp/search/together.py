@@ -14,8 +14,9 @@ from xpmlp.estimator.base import BaseMLP
 from xpmlp.estimator.epochs import EpochRun, train_together
 from xpmlp.estimator.starting import place
 from xpmlp.training.config import Config
-from xpmlp.training.problem import Problem, net_of
+from xpmlp.training.problem import Problem
 
+OF_A_MEMBER = {"seed", "learning_rate", "l2", "l1", "momentum", "epochs"}
 TAKEN = {"sample_weight", "X_val", "y_val"}  # what `fit` may be given besides X and y
 
 
@@ -57,7 +58,7 @@ class Problems:
 
     def of(self, config: Config, data: Dataset, backend: Backend) -> Problem:
         """Return the problem of a config on these rows, made where it is new."""
-        net = (*net_of(config, data), config.compile, config.threads, place(backend))
+        net = what_a_problem_has_of(config), place(backend)
         like = len(data.train), net
         parts = data.train, data.validation
         rows = tuple(self._content(a) for part in parts for a in (part.x, part.y, part.weights))
@@ -76,6 +77,12 @@ class Problems:
             digest = hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=16).digest()
             self.contents[id(array)] = array, (array.shape, array.dtype, digest)
         return self.contents[id(array)][1]
+
+
+def what_a_problem_has_of(config: Config) -> tuple[Any, ...]:
+    """Return what configs have alike whose nets can share a problem: all but a member's own."""
+    shared = (getattr(config, name) for name in Config.names() if name not in OF_A_MEMBER)
+    return (*shared, config.l2 > 0, config.l1 > 0)
 
 
 class Together:
@@ -125,8 +132,18 @@ class Together:
         train_together(self.runs)
 
 
+def require_ours(estimator: Any) -> None:
+    """Raise NotPacked for an estimator that is no net of ours, and no pipeline."""
+    if not (type(estimator) is Pipeline or _is_net(estimator)):
+        raise NotPacked(f"{type(estimator).__name__} is no net of xpmlp")
+
+
+def _is_net(estimator: Any) -> bool:
+    return getattr(type(estimator), "fit", None) is BaseMLP.fit
+
+
 def _require_epochs(net: Any) -> None:
-    if getattr(type(net), "fit", None) is not BaseMLP.fit:
+    if not _is_net(net):
         raise NotPacked(f"{type(net).__name__} is no net of xpmlp")
     if net.solver == "lbfgs":
         raise NotPacked("the solver lbfgs has no epochs")

@@ -293,7 +293,7 @@ class Config:
         that is left to the data."""
         usual = {item.name: item.metadata["usual"] for item in fields(self)} | values
         empty = [name for name in usual if getattr(self, name) is None]
-        return self.replace(**{name: usual[name] for name in empty})
+        return self.replace(**{name: usual[name] for name in empty}) if empty else self
 
     def members(self) -> list["Config"]:
         """Return the config of each seed's own run: of `seeds`, or of `seed` where none are."""
