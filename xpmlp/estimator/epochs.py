@@ -181,6 +181,8 @@ def train_together(runs: Sequence[EpochRun], callbacks: tuple[Callback, ...] = (
         if not isinstance(failure, DivergenceError):
             raise failure
         runs[place].diverge(failure)
+    for run in runs:
+        run.progress.before_order = None
     return members
 
 
