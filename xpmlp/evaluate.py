@@ -91,12 +91,12 @@ def run_command(arguments: argparse.Namespace) -> int:
 def _evaluated(arguments: argparse.Namespace) -> "Report | SeedReports":
     from xpmlp.evaluation.evaluating import evaluate, evaluate_seeds
     from xpmlp.runs.opened import open_runs
-    from xpmlp.training.model import Model
+    from xpmlp.training.ensemble import open_model
 
     names = ("dataset", "part", "data_dir", "max_unpacked")
     options = {name: getattr(arguments, name) for name in names}
     if arguments.run.is_file():
-        return evaluate(Model.load(arguments.run), **options)
+        return evaluate(open_model(arguments.run), **options)
     runs = open_runs(arguments.run)
     _tell_untrained(runs)
     of_seeds = runs[0].path != arguments.run

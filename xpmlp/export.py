@@ -93,11 +93,11 @@ def run_command(arguments: argparse.Namespace) -> int:
     from xpmlp.onnx_export.exporting import export, require_packages
     from xpmlp.onnx_export.graphs import Form
     from xpmlp.runs.directory import find_model
-    from xpmlp.training.model import Model
+    from xpmlp.training.ensemble import open_model
 
     require_packages()
     file = find_model(arguments.run)
-    model = Model.load(file)
+    model = open_model(file)
     rows = find_rows(arguments.rows, model, file.parent)
     form = Form(arguments.input_dtype, arguments.float32, arguments.label_names)
     exported = export(model, arguments.onnx, rows.raw, form)

@@ -61,11 +61,11 @@ def run_command(arguments: argparse.Namespace) -> int:
     """Predict as the arguments say. Raises XpmlpError with a line for people."""
     _refuse_own_input(arguments.out, arguments.file)
     from xpmlp.runs.directory import find_model
+    from xpmlp.training.ensemble import open_model
     from xpmlp.training.inputs import BLOCK
-    from xpmlp.training.model import Model
     from xpmlp.training.predicting import predict_file
 
-    model = Model.load(find_model(arguments.run))
+    model = open_model(find_model(arguments.run))
     batch_rows = BLOCK if arguments.batch_rows is None else arguments.batch_rows
     predictions = predict_file(
         model,

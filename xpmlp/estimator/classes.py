@@ -6,9 +6,11 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from xpmlp.errors import InputError
+from xpmlp.estimator.arrays import dense
 
 
 def named(classes: Iterable[Any]) -> list[Any]:
@@ -51,6 +53,26 @@ def several_labels(y: Any, name: str) -> bool:
         f"Unknown label type: {kind}. `{name}` must be a class for each row, (N,), all whole "
         f"numbers or all texts, or 0 or 1 for each label, (N, O), and has {given}"
     )
+
+
+def weights_by_row(
+    class_weight: Any, classes: np.ndarray | None, y: Any, weights: np.ndarray | None
+) -> np.ndarray | None:
+    """Return the weight of each row (N,), that of its class times its own; None where all are 1.
+
+    class_weight: None, "balanced", a dict {class: weight}; of several labels a list of dicts.
+    classes: (C,), None where y is several labels for each row. weights: the rows' own, or None.
+    Raises InputError where weights are not finite, 0 or more.
+    """
+    if class_weight is None:
+        return weights
+    if class_weight == "balanced" or classes is None:
+        by_class: np.ndarray = compute_sample_weight(class_weight, dense(y))
+    else:
+        by_class = weights_of(class_weight, classes)[np.searchsorted(classes, y)]
+    if not (np.isfinite(by_class).all() and (by_class >= 0).all()):
+        raise InputError(f"class_weight must be finite and 0 or more, got {class_weight}")
+    return by_class if weights is None else by_class * weights
 
 
 def weights_of(class_weight: Any, classes: np.ndarray) -> np.ndarray:

@@ -5,13 +5,12 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 from sklearn.base import ClassifierMixin
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 
 from xpmlp.errors import InputError
-from xpmlp.estimator.arrays import dense, to_host
+from xpmlp.estimator.arrays import to_host
 from xpmlp.estimator.base import BaseMLP, by_epochs
-from xpmlp.estimator.classes import named, several_labels, sorted_classes, weights_of
+from xpmlp.estimator.classes import named, several_labels, sorted_classes, weights_by_row
 from xpmlp.estimator.targets import Labels
 
 
@@ -225,25 +224,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             )
 
     def _weights(self, y: np.ndarray, weights: np.ndarray | None, part: bool) -> Any:
-        if self.class_weight is None:
-            return weights
         if part and self.class_weight == "balanced":
             raise InputError(
                 "class_weight 'balanced' is not supported for partial_fit; "
                 "give a dict of class weights"
             )
-        by_class = self._weights_by_class(y)
-        if not (np.isfinite(by_class).all() and (by_class >= 0).all()):
-            raise InputError(f"class_weight must be finite and 0 or more, got {self.class_weight}")
-        return by_class if weights is None else by_class * weights
-
-    def _weights_by_class(self, y: np.ndarray) -> np.ndarray:
-        """Return the weight of each row (N,)."""
-        if self.class_weight == "balanced" or self._targets.task == "multilabel":
-            weights: np.ndarray = compute_sample_weight(self.class_weight, dense(y))
-            return weights
-        by_class = weights_of(self.class_weight, self.classes_)
-        return by_class[np.searchsorted(self.classes_, y)]
+        several = self._targets.task == "multilabel"
+        return weights_by_row(self.class_weight, None if several else self.classes_, y, weights)
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: several labels are taken."""

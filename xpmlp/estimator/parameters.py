@@ -1,7 +1,7 @@
 """Which values an estimator's parameters may have."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -133,13 +133,15 @@ RULES = {
 }
 
 
-def check_parameters(kind: str, parameters: dict[str, Any]) -> None:
+def check_parameters(
+    kind: str, parameters: dict[str, Any], rules: Mapping[str, Rule] = RULES
+) -> None:
     """Raise InputError, a ValueError, for a value that a parameter can't have.
 
-    kind: the class's name.
+    kind: the class's name. rules: by the parameters' names.
     """
     for name, value in parameters.items():
-        rule = RULES.get(name)
+        rule = rules.get(name)
         if rule is not None and not rule.holds(value):
             raise InputError(
                 f"The {name!r} parameter of {kind} must be {rule.expected}. Got {value!r} instead."

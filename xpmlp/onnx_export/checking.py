@@ -12,7 +12,6 @@ from xpmlp.onnx_export.graphs import (
     Form,
     computed,
     has_several_labels,
-    in_dtype,
     is_one_sided,
 )
 from xpmlp.onnx_export.inputs import Raw, feeds, rounded
@@ -73,7 +72,7 @@ def _unit(model: Model, expected: np.ndarray) -> float:
 def _rounding(model: Model, rows: Raw, form: Form) -> float:
     """Return the largest finite error of answers in the graph's dtype against those of float64."""
     answers = _expected(computed(model, form), rows)
-    error = np.abs(answers - _expected(in_dtype(model, "float64"), rows))
+    error = np.abs(answers - _expected(model.astype("float64"), rows))
     return float(error.max(initial=0.0, where=np.isfinite(error)))
 
 

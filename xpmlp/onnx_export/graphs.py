@@ -1,7 +1,8 @@
 """A model as an ONNX graph that takes raw features: scaling, layers, prediction and label."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from xpmlp import __version__
 from xpmlp.backends.registry import DTYPES
 from xpmlp.errors import InputError, unknown_name
-from xpmlp.leaves import leaves, map_leaves
+from xpmlp.leaves import leaves
 from xpmlp.onnx_export.inputs import TEXT, Tensor, inputs_of
 from xpmlp.onnx_export.nodes import (
     ACTIVATION_NODES,
@@ -21,6 +22,7 @@ from xpmlp.onnx_export.nodes import (
     tensor_type,
 )
 from xpmlp.onnx_export.preparing import add_inputs, scaling_steps
+from xpmlp.training.ensemble import Ensemble
 from xpmlp.training.model import Model
 
 if TYPE_CHECKING:
@@ -71,7 +73,10 @@ def to_onnx(model: Model, form: Form = PLAIN) -> "ModelProto":
     inputs, outputs = interface(model, form)
     graph = Graph(model.dtype, [tensor.name for tensor in inputs])
     x = add_inputs(graph, model, form.input_dtype)
-    _add_outputs(graph, model, _add_layers(graph, model, x), form)
+    if isinstance(model, Ensemble):
+        _add_mean(graph, model, x, form)
+    else:
+        _add_outputs(graph, model, add_layers(graph, model, x), form)
     domains = [("", OPSET), *TEXTS * any(tensor.dtype == TEXT for tensor in inputs)]
     proto = helper.make_model(
         helper.make_graph(
@@ -99,21 +104,24 @@ def _declare(tensor: Tensor) -> Any:
 
 def computed(model: Model, form: Form) -> Model:
     """Return the model with the dtype that the graph computes in."""
-    return in_dtype(model, "float32") if form.float32 else model
-
-
-def in_dtype(model: Model, dtype: str) -> Model:
-    """Return the model with its parameters in another dtype; too large ones become infinite."""
-    with np.errstate(over="ignore"):
-        return replace(model, params=map_leaves(lambda leaf: leaf.astype(dtype), model.params))
+    return model.astype("float32") if form.float32 else model
 
 
 def _refuse_unknown(model: Model) -> None:
-    for name in (*model.activations, model.loss):
+    for name in (*(name for net in _nets(model) for name in net.activations), model.loss):
         if name not in ACTIVATION_NODES | PREDICTIONS:
             raise InputError(f"{name} can't be written as ONNX nodes yet")
     if model.n_parameters * model.params[0].W.itemsize > LARGEST_FILE:
         raise InputError(f"{model.n_parameters:,} parameters are more than the 2 GiB of ONNX files")
+
+
+def _nets(model: Model) -> tuple[Model, ...]:
+    return model.nets if isinstance(model, Ensemble) else (model,)
+
+
+def _overflows(model: Model) -> bool:
+    """Tell whether a parameter is infinite."""
+    return any(np.isinf(leaf).any() for net in _nets(model) for leaf in leaves(net.params))
 
 
 def _refuse_senseless(model: Model, form: Form) -> None:
@@ -121,7 +129,7 @@ def _refuse_senseless(model: Model, form: Form) -> None:
         raise unknown_name("input dtype", form.input_dtype, DTYPES)
     if form.float32 and model.dtype == "float32":
         raise InputError("--float32: the net computes in float32 already; leave the option out")
-    if form.float32 and any(np.isinf(leaf).any() for leaf in leaves(computed(model, form).params)):
+    if form.float32 and _overflows(computed(model, form)):
         raise InputError("--float32: some parameters are larger than float32 holds")
     if form.float32 and form.input_dtype == "float64" and not scaling_steps(model.scaling):
         raise InputError(
@@ -136,10 +144,10 @@ def _refuse_senseless(model: Model, form: Form) -> None:
         )
 
 
-def _add_layers(graph: Graph, model: Model, x: str) -> str:
+def add_layers(graph: Graph, model: Model, x: str, prefix: str = "layers") -> str:
     """Add the affine layers with their activations; return the name of the logits."""
     for i, layer in enumerate(model.params):
-        W, b = (graph.constant(f"layers.{i}.{n}", getattr(layer, n)) for n in ("W", "b"))
+        W, b = (graph.constant(f"{prefix}.{i}.{n}", getattr(layer, n)) for n in ("W", "b"))
         x = graph.add("Gemm", x, W, b)
         if i < len(model.activations):
             x = ACTIVATION_NODES[model.activations[i]](graph, x)
@@ -149,12 +157,7 @@ def _add_layers(graph: Graph, model: Model, x: str) -> str:
 def _add_outputs(graph: Graph, model: Model, z: str, form: Form) -> None:
     """Add prediction and label; σ(z) of a lone node for two classes is softmax(-z/2, z/2)."""
     output, operator = PREDICTIONS[model.loss]
-    if model.target is not None:
-        shift, width = (
-            graph.constant(f"target.{name}", getattr(model.target, name).astype(graph.dtype))
-            for name in ("shift", "width")
-        )
-        z = graph.add("Add", graph.add("Mul", z, width), shift)
+    z = _in_units(graph, model, z)
     if is_one_sided(model):
         half = graph.add("Mul", graph.number(0.5), z)
         z, operator = graph.add("Concat", graph.add("Neg", half), half, axis=1), "Softmax"
@@ -162,16 +165,58 @@ def _add_outputs(graph: Graph, model: Model, z: str, form: Form) -> None:
         add_sigmoid(graph, z, output)
     else:
         graph.add(operator, z, output=output)
+    _add_decision(graph, model, z, 0.0, form)
+
+
+def _add_mean(graph: Graph, model: Ensemble, x: str, form: Form) -> None:
+    """Add the nets, the mean of their predictions, and the label that goes by it."""
+    output, operator = PREDICTIONS[model.loss]
+    terms = []
+    for k, (net, share) in enumerate(zip(model.nets, model.shares, strict=True)):
+        z = add_layers(graph, net, x, f"nets.{k}")
+        if operator == "Sigmoid":
+            z = add_sigmoid(graph, z)
+        elif operator != "Identity":
+            z = graph.add(operator, z)
+        weight = graph.constant(f"nets.{k}.share", np.array(share, dtype=graph.dtype))
+        terms.append(graph.add("Mul", weight, z))
+    mean = reduce(lambda total, term: graph.add("Add", total, term), terms)
+    mean = _in_units(graph, model, mean)
+    if is_one_sided(model):
+        mean = graph.add("Concat", graph.add("Sub", graph.number(1.0), mean), mean, axis=1)
+    graph.add("Identity", mean, output=output)
+    _add_decision(graph, model, mean, 0.5, form)
+
+
+def _in_units(graph: Graph, model: Model, z: str) -> str:
+    """Add what gives values their own units, where these were scaled."""
+    if model.target is None:
+        return z
+    shift, width = (
+        graph.constant(f"target.{name}", getattr(model.target, name).astype(graph.dtype))
+        for name in ("shift", "width")
+    )
+    return graph.add("Add", graph.add("Mul", z, width), shift)
+
+
+def _add_decision(graph: Graph, model: Model, z: str, least: float, form: Form) -> None:
+    """Add the label, where there are any, by logits or probabilities z.
+
+    least: above which one of several labels is there.
+    """
     if has_several_labels(model):
-        _add_several_labels(graph, z)
+        _add_several_labels(graph, z, least)
     elif model.class_names:
         _add_label(graph, z, model.class_names if form.label_names else ())
 
 
-def _add_several_labels(graph: Graph, z: str) -> None:
-    """Add 1 where z > 0, else 0; tract 0.23 hands no int64 out that a Cast made, hence Where."""
+def _add_several_labels(graph: Graph, z: str, least: float) -> None:
+    """Add 1 where z > least, else 0.
+
+    tract 0.23 hands no int64 out that a Cast made, hence Where.
+    """
     digits = [graph.constant(f"label.{n}", np.array([n], dtype=np.int64)) for n in (1, 0)]
-    graph.add("Where", graph.add("Greater", z, graph.number(0.0)), *digits, output=LABEL)
+    graph.add("Where", graph.add("Greater", z, graph.number(least)), *digits, output=LABEL)
 
 
 def _add_label(graph: Graph, z: str, names: tuple[str, ...]) -> None:
@@ -210,10 +255,10 @@ def has_several_labels(model: Model) -> bool:
 
 def _description(model: Model, form: Form) -> str:
     label = f"; label: {meaning}" if (meaning := _meaning_of_label(model, form)) else ""
-    return (
-        f"Multilayer perceptron {'-'.join(map(str, model.sizes))}. {_meaning_of_inputs(model)} "
-        f"not scaled, as the graph scales them{label}."
-    )
+    net = f"Multilayer perceptron {'-'.join(map(str, model.sizes))}"
+    if isinstance(model, Ensemble):
+        net = f"The mean of {len(model.nets)} multilayer perceptrons"
+    return f"{net}. {_meaning_of_inputs(model)} not scaled, as the graph scales them{label}."
 
 
 def _meaning_of_inputs(model: Model) -> str:
@@ -246,7 +291,9 @@ def _metadata(model: Model) -> dict[str, str]:
         "columns": json.dumps([rule.to_dict() for rule in model.columns]),
         "target_names": json.dumps(model.label),
         "image_shape": json.dumps(model.image_shape),
-        "activations": json.dumps(model.activations),
+        "activations": json.dumps([net.activations for net in _nets(model)])
+        if isinstance(model, Ensemble)
+        else json.dumps(model.activations),
         "loss": model.loss,
         "scale": model.scale,
         "dataset": Path(model.dataset).name,

@@ -67,10 +67,11 @@ def _operator(name: str) -> Callable[[Graph, str], str]:
     return lambda graph, z: graph.add(name, z)
 
 
-def add_sigmoid(graph: Graph, z: str, output: str) -> None:
+def add_sigmoid(graph: Graph, z: str, output: str = "") -> str:
     """Add 1 / (1 + e⁻ᶻ) by its formula: onnxruntime's Sigmoid is exactly 0 from z = -18 down."""
     e = graph.add("Exp", graph.add("Neg", z))
-    graph.add("Div", graph.number(1.0), graph.add("Add", graph.number(1.0), e), output=output)
+    one = graph.number(1.0)
+    return graph.add("Div", one, graph.add("Add", one, e), output=output)
 
 
 def _leaky_relu(graph: Graph, z: str) -> str:

@@ -23,6 +23,7 @@ from xpmlp.runs.directory import (
 from xpmlp.runs.shown import Shown
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import Config
+from xpmlp.training.ensemble import open_model
 from xpmlp.training.evaluation import Evaluation, Score
 from xpmlp.training.history import EpochRecord, History
 from xpmlp.training.model import Model
@@ -76,7 +77,7 @@ class OpenedRun(Shown):
                 "xpmlp.open_runs"
             )
         _refuse_unfinished(path)
-        model = Model.load(path / MODEL)
+        model = open_model(path / MODEL)
         try:
             return cls(path, config, model, History.read(path), read_summary(path))
         except InputError as error:

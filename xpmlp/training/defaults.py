@@ -24,7 +24,7 @@ def filled(config: Config, data: Dataset) -> Config:
 def _for_table(given: dict[str, Any], data: Dataset) -> dict[str, Any]:
     """Return the options for a table: a batch and epochs that suit its rows, dropout, AdamW."""
     rows, values = len(data.train), data.task == "regression"
-    batch_size = given.get("batch_size", _batch_size(rows))
+    batch_size = given.get("batch_size", batch_size_for(rows))
     steps = VALUE_STEPS if values else CLASS_STEPS
     epochs = given.get("epochs", min(100, max(20, round(steps * (batch_size or rows) / rows))))
     about = {
@@ -37,7 +37,7 @@ def _for_table(given: dict[str, Any], data: Dataset) -> dict[str, Any]:
     return about | _steps(given.get("optimizer", "adamw"), rows, values)
 
 
-def _batch_size(rows: int) -> int:
+def batch_size_for(rows: int) -> int:
     """Return the power of two that is nearest to a sixteenth of the rows, from 16 to 256."""
     return min(256, max(16, 1 << max(0, round(math.log2(rows / 16)))))
 

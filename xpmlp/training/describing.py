@@ -9,6 +9,7 @@ from xpmlp.described import Lines, listed
 from xpmlp.training.texts import count, loss_text, net_text, training_text
 
 _SHOWN_LAYERS = 4
+_SHOWN_NETS = 8
 
 
 class Net(NamedTuple):
@@ -31,6 +32,16 @@ def model_lines(model: Any) -> Lines:
         lines.append((f"layer {i}", f"W {array_text(W)}; b {range_text(b)}"))
     if (more := len(model.params) - _SHOWN_LAYERS) > 0:
         lines.append(("", f"and {count(more, 'layer')} more"))
+    return lines
+
+
+def ensemble_lines(ensemble: Any) -> Lines:
+    """Return what an `Ensemble` takes, gives and holds."""
+    lines = [("inputs", _inputs(ensemble)), ("outputs", _outputs(ensemble))]
+    for i, net in enumerate(ensemble.nets[:_SHOWN_NETS]):
+        lines.append((f"net {i + 1}", f"counts {ensemble.counts[i]}: {net_text(net)}"))
+    if (more := len(ensemble.nets) - _SHOWN_NETS) > 0:
+        lines.append(("", f"and {count(more, 'net')} more"))
     return lines
 
 

@@ -113,6 +113,20 @@ class Evaluator:
         metrics = self._fetch([part.metrics for part in parts])
         return Evaluation(*self._score(metrics[..., 0]), logits)
 
+    def outputs(self, nets: Sequence[Params], rows: Batch) -> np.ndarray:
+        """Return the logits (K, N, C) of K nets, W (D, H) each, over rows on the device.
+
+        Compiled for a CPU they are computed one by one, as only there each net's logits are kept.
+        """
+        one_by_one = self.apart or len(nets) == 1
+        stack = self.backend.xp.stack
+        together = nets if one_by_one else [map_tree(lambda *leaves: stack(leaves), *nets)]
+        found = []
+        for params in together:
+            parts = [self.backend.to_numpy(part.logits) for part in self._parts(params, rows)]
+            found.append(np.concatenate(parts, axis=-2))
+        return np.stack(found) if one_by_one else found[0]
+
     def _metrics(self, params: Params, rows: Batch) -> list[Array]:
         """Return the metrics of each large batch; so many logits at a time are kept, and let go."""
         n, outputs = rows.x.shape[0], members_of(params) * params[-1].W.shape[-1]

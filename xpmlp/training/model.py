@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from xpmlp.data.tables.preparing import feature_names, matrix
 from xpmlp.data.tables.rules import ColumnRule
 from xpmlp.described import Described, Lines
 from xpmlp.errors import InputError, unknown_name
+from xpmlp.leaves import map_leaves
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import hidden_activations, propagate
 from xpmlp.training.describing import model_lines
@@ -183,8 +184,20 @@ class Model(Described):
             t = rows.y
         return gradients_of(self, self._checked(scaled_rows(self, rows)), t, weights)
 
+    def astype(self, dtype: str) -> "Model":
+        """Return the model with its parameters in another dtype; too large ones become infinite."""
+        with np.errstate(over="ignore"):
+            return replace(self, params=map_leaves(lambda leaf: leaf.astype(dtype), self.params))
+
     def save(self, path: str | Path) -> None:
         """Write weights, with the architecture in the metadata, as safetensors, atomically."""
+        ranked = self.scaling is not None and self.scaling.quantiles is not None
+        newer = self.columns or self.target is not None or ranked
+        file_format = TABLE_FORMAT if newer else FORMAT
+        write_tensors(path, self._tensors(), file_format, self._architecture())
+
+    def _architecture(self) -> dict[str, Any]:
+        """Return what a file's metadata say of it."""
         architecture: dict[str, Any] = {
             "sizes": self.sizes,
             "activations": self.activations,
@@ -199,14 +212,15 @@ class Model(Described):
             architecture["columns"] = [rule.to_dict() for rule in self.columns]
         if self.label:
             architecture["label"] = self.label
-        tensors = {
+        return architecture
+
+    def _tensors(self) -> Tensors:
+        """Return the arrays of a file."""
+        return {
             **pack("layers", self.params),
             **_pack_scaling("inputs", self.scaling),
             **_pack_scaling("target", self.target),
         }
-        ranked = self.scaling is not None and self.scaling.quantiles is not None
-        newer = self.columns or self.target is not None or ranked
-        write_tensors(path, tensors, TABLE_FORMAT if newer else FORMAT, architecture)
 
     @classmethod
     def load(cls, path: str | Path) -> "Model":

@@ -5,28 +5,32 @@ import numpy as np
 from xpmlp.backends.registry import load
 from xpmlp.data.dataset import Dataset, Rows
 from xpmlp.errors import InputError
+from xpmlp.training.ensemble import Ensemble
 from xpmlp.training.evaluation import Evaluation, Evaluator
 from xpmlp.training.model import Model
 from xpmlp.training.step import Objective
 from xpmlp.training.targets import make_targets, output_size
-from xpmlp.types import Batch
+from xpmlp.types import Affine, Batch
 
 
 def evaluate_model(model: Model, data: Dataset, rows: Rows) -> Evaluation:
     """Return what `Trainer.evaluate` returns for the same weights, by NumPy, in their dtype.
 
     rows: a part of `data`, scaled, at least one. Where NumPy trained too, the figures are the
-    same to the last bit, or to rounding where its steps were compiled. Raises InputError where
-    the model and the data don't fit together.
+    same to the last bit, or to rounding where its steps were compiled. The logits of an ensemble
+    are what a net of no hidden layer is given, which hands them on. Raises InputError where the
+    model and the data don't fit together.
     """
     check_fit(model, data)
-    backend = load("numpy", "cpu", str(model.params[0].W.dtype))
-    objective = Objective(model.activations, model.loss, optimizer="sgd")
+    backend = load("numpy", "cpu", model.dtype)
+    params, activations, x = model.params, model.activations, np.asarray(rows.x)
+    if isinstance(model, Ensemble):
+        x, activations = model.scaled_logits(x), ()
+        params = (Affine(np.eye(x.shape[1]), np.zeros(x.shape[1])),)
+    objective = Objective(activations, model.loss, optimizer="sgd")
     with backend.running():
         targets = make_targets(model.loss, data, rows)
-        params, batch = backend.put(
-            (model.params, Batch(np.asarray(rows.x), targets, rows.weights))
-        )
+        params, batch = backend.put((params, Batch(x, targets, rows.weights)))
         classify = data.task == "classification"
         return Evaluator(backend, objective, classify).evaluate(params, batch)
 
