@@ -15,6 +15,7 @@ from xpmlp.optim.schedules import TIMELESS
 from xpmlp.runs.directory import (
     CHECKPOINT,
     CONFIG,
+    ENSEMBLE,
     MODEL,
     NEXT,
     SUMMARY,
@@ -59,6 +60,8 @@ class SavedRun:
                 f"{path} holds no run to resume: neither {CHECKPOINT} nor {CONFIG}; give the "
                 "folder that xpmlp train wrote"
             )
+        if (path / ENSEMBLE).is_file():
+            raise InputError(f"{path} is of an ensemble, which can't go on; train another")
         lock_run(lock, path)
         replan = any(name in RATE_OPTIONS for name in config_values(arguments))
         (checkpoint,) = _saved_together([path])

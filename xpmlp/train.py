@@ -17,7 +17,7 @@ from xpmlp.commands import (
     run_as_program,
 )
 from xpmlp.console import show, warn, warnings_as_notes
-from xpmlp.errors import EXIT_INTERRUPTED, RunError
+from xpmlp.errors import EXIT_INTERRUPTED, InputError, RunError
 
 if TYPE_CHECKING:
     from xpmlp.backends.registry import Selection
@@ -58,6 +58,13 @@ def make_parser() -> argparse.ArgumentParser:
         "--out", type=path, metavar="DIR", help="folder of the run [runs/DATASET-TIME]"
     )
     results.add_argument(
+        "--ensemble",
+        type=int,
+        metavar="N",
+        help="train N nets, their options drawn where no flag says them; the mean of the best is "
+        "the model",
+    )
+    results.add_argument(
         "--resume",
         type=path,
         metavar="DIR",
@@ -91,8 +98,10 @@ def run_command(arguments: argparse.Namespace) -> int:
 def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock") -> int:
     from xpmlp.saved_run import SavedRun
 
+    if arguments.resume and arguments.ensemble is not None:
+        raise InputError("--ensemble and --resume can't both be given")
     saved = SavedRun.find(arguments, lock) if arguments.resume else None
-    config = saved.config_with(arguments) if saved else config_of(arguments)
+    config = asked = saved.config_with(arguments) if saved else config_of(arguments)
 
     from xpmlp.backends.registry import select_backend
     from xpmlp.runs.directory import RunDirectory
@@ -102,6 +111,10 @@ def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock") -> int:
     from xpmlp.training.rates import plans_text
     from xpmlp.training.setup import load_for, make_members
 
+    if arguments.ensemble is not None:
+        from xpmlp.ensemble_command import EnsembleRun, check_ensemble
+
+        check_ensemble(arguments, config)
     selection = select_backend(
         config.backend,
         config.device,
@@ -122,6 +135,8 @@ def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock") -> int:
         warn(f"note: {note}")
     config = resolved(config, selection.backend, data)
     assumed = data.about.text() if data.about else ""
+    if arguments.ensemble is not None:
+        return EnsembleRun(arguments, asked, config, data, selection).run(lock, assumed)
     with warnings_as_notes():
         members = make_members(
             config.members(),

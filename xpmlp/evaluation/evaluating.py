@@ -56,7 +56,7 @@ def evaluate(
     Raises InputError where the data can't be had, or does not fit the model.
     """
     model = run if isinstance(run, Model) else run.model
-    return _report(model, _rows(run, dataset, part, data_dir, max_unpacked))
+    return report_on(model, _rows(run, dataset, part, data_dir, max_unpacked))
 
 
 def evaluate_seeds(
@@ -70,7 +70,7 @@ def evaluate_seeds(
     """Evaluate the runs of several seeds on the same rows; the options are those of `evaluate`."""
     rows = _rows(runs[0], dataset, part, data_dir, max_unpacked)
     seeds = [run.config.seed for run in runs]
-    return SeedReports(seeds, [_report(run.model, rows) for run in runs])
+    return SeedReports(seeds, [report_on(run.model, rows) for run in runs])
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -160,7 +160,8 @@ def _cell(value: float | None) -> str:
     return "" if value is None else loss_text(value)
 
 
-def _report(model: Model, source: EvaluationRows) -> Report:
+def report_on(model: Model, source: EvaluationRows) -> Report:
+    """Return what a model makes of rows that it takes. Raises InputError for others."""
     evaluation = evaluate_model(model, source.data, source.rows)
     return REPORTS[source.data.task](model, source, evaluation)
 

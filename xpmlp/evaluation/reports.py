@@ -15,7 +15,7 @@ from xpmlp.evaluation.intervals import Interval, wilson_interval
 from xpmlp.evaluation.rows import EvaluationRows
 from xpmlp.training.evaluation import Evaluation
 from xpmlp.training.model import Model, decide
-from xpmlp.training.texts import count, loss_text, net_text, value_text
+from xpmlp.training.texts import count, loss_text, value_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,7 +87,7 @@ class Report(ABC):
 
     def heading(self) -> str:
         """Return what was evaluated, on what."""
-        return f"data      {self.source.title}\nnet       {net_text(self.model)}"
+        return f"data      {self.source.title}\nnet       {self.model.net_line}"
 
     def __repr__(self) -> str:
         return self.text()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from xpmlp.described import Lines, as_html, as_text
 from xpmlp.training.evaluation import Score
 from xpmlp.training.finished import FinishedRun
-from xpmlp.training.texts import loss_text, net_text, training_text
+from xpmlp.training.texts import loss_text, training_text
 
 
 def run_text(run: FinishedRun) -> str:
@@ -24,7 +24,7 @@ def _lines(run: FinishedRun) -> Lines:
     best = f", best weights from epoch {run.best_epoch}" if run.best_epoch else ""
     cut = ", then interrupted" if run.interrupted else ""
     return [
-        ("net", net_text(run.model)),
+        ("net", run.model.net_line),
         ("training", f"{training_text(config, batch)}, seed {config.seed}"),
         *_rates(run),
         ("epochs", f"{done} of {config.epochs} done{cut}{best}"),

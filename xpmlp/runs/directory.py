@@ -31,8 +31,9 @@ JOURNAL = "checkpoint.history"
 MODEL = "model.safetensors"
 SUMMARY = "summary.json"
 SWEEP = "sweep.json"  # beside the folders of a sweep's trials
+ENSEMBLE = "ensemble.json"
 TABLES = (EPOCHS, STEPS)
-WRITTEN = (CONFIG, CHECKPOINT, NEXT, JOURNAL, MODEL, SUMMARY, *TABLES)
+WRITTEN = (CONFIG, CHECKPOINT, NEXT, JOURNAL, MODEL, SUMMARY, ENSEMBLE, *TABLES)
 
 
 class RunDirectory:

@@ -20,7 +20,7 @@ from xpmlp.data.dataset import Dataset
 from xpmlp.errors import InputError, RunError
 from xpmlp.nn.losses import LOSSES
 from xpmlp.search.ranges import DRAWN
-from xpmlp.search.selection import averaged, cost_of, select
+from xpmlp.search.selection import START, averaged, cost_of, select
 from xpmlp.training.config import Config
 from xpmlp.training.ensemble import Ensemble
 from xpmlp.training.model import Model
@@ -141,7 +141,8 @@ class EnsembleTraining:
         assert self._values is not None
         known = [i for i, snapshot in enumerate(self.snapshots) if snapshot.epoch]
         weights = self.data.validation.weights
-        chosen, loss = select(self._values[known], self.cost, weights)
+        start = min(START, max(1, len(known) // 4))
+        chosen, loss = select(self._values[known], self.cost, weights, start)
         if self.selected is None or loss < self.selected.loss:
             counts = np.zeros(len(self.snapshots), np.int64)
             counts[known] = chosen

@@ -1,6 +1,6 @@
 """The ranges from which the nets of an ensemble draw their hyperparameters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from xpmlp.errors import InputError, unknown_name
-from xpmlp.training.config import Config
+from xpmlp.training.config import LEFT_TO_DATA, Config
 
 SPANS = ("learning_rate", "l2")
 
@@ -28,7 +28,7 @@ class Ranges:
     l2_zeros: float = 0.25
     dropout: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5)
     label_smoothing: tuple[float, ...] = (0.0, 0.1)
-    hidden: tuple[tuple[int, ...], ...] = ((128, 128),)
+    hidden: tuple[tuple[int, ...], ...] = ((64, 64),)
     activation: tuple[str, ...] = ("relu",)
     optimizer: tuple[str, ...] = ("adamw",)
 
@@ -59,8 +59,12 @@ class Ranges:
                 raise unknown_name("range", name, names)
         return replace(cls(), **(given or {}))
 
-    def draw(self, base: Config, n: int, random: np.random.Generator) -> list[Config]:
+    def draw(
+        self, base: Config, n: int, random: np.random.Generator, fixed: Collection[str] = ()
+    ) -> list[Config]:
         """Return N configs, of the base's options but for those that are drawn, and the seed.
+
+        fixed: options that are not drawn.
 
         A span is cut into N parts, as likely as each other, of which each net has another (Latin
         hypercube: McKay, Beckman and Conover 1979); so choices come equally often, up to one.
@@ -72,12 +76,13 @@ class Ranges:
         for name in CHOICES:
             choices: Sequence[Any] = getattr(self, name)
             drawn[name] = [choices[i % len(choices)] for i in random.permutation(n)]
+        left_out = {*fixed}
         if base.loss not in ("auto", "softmax_cross_entropy"):
-            del drawn["label_smoothing"]
+            left_out.add("label_smoothing")
         configs = []
         for i in range(n):
-            own = {name: values[i] for name, values in drawn.items()}
-            if own["hidden"] == ():
+            own = {name: values[i] for name, values in drawn.items() if name not in left_out}
+            if own.get("hidden", base.hidden) == ():
                 own["dropout"] = 0.0
             configs.append(base.replace(**own))
         return configs
@@ -85,6 +90,12 @@ class Ranges:
 
 CHOICES = tuple(item.name for item in fields(Ranges) if item.name not in (*SPANS, "l2_zeros"))
 DRAWN = (*SPANS, *CHOICES, "seed")
+
+
+def fixed_in(asked: Config) -> set[str]:
+    """Return the options of ranges that a config, before it is filled in, has values for."""
+    smoothed = {"label_smoothing"} if asked.label_smoothing else set()
+    return {n for n in DRAWN if n in LEFT_TO_DATA and getattr(asked, n) is not None} | smoothed
 
 
 def _pair(name: str, span: Any) -> tuple[float, float]:

@@ -43,6 +43,12 @@ class Ensemble(Model):
         return f"{title} of {self.dataset}" if self.dataset else title, ensemble_lines(self)
 
     @property
+    def net_line(self) -> str:
+        """How many nets, their parameters and their loss, for people."""
+        nets = f"the mean of {len(self.nets)} nets"
+        return f"{nets}, {self.n_parameters:,} parameters, {self.loss}"
+
+    @property
     def shares(self) -> np.ndarray:
         """How much each net counts in the mean, (K,), of sum 1."""
         counts = np.asarray(self.counts, np.float64)

@@ -31,6 +31,7 @@ from xpmlp.training.tensors import (
     unpack,
     write_tensors,
 )
+from xpmlp.training.texts import net_text
 from xpmlp.types import Params
 
 FORMAT = "xpmlp-model-1"
@@ -75,6 +76,11 @@ class Model(Described):
     def described(self) -> tuple[str, Lines]:
         """Return its net, inputs, outputs and layers, for its text and its table."""
         return f"model of {self.dataset}" if self.dataset else "model", model_lines(self)
+
+    @property
+    def net_line(self) -> str:
+        """Its widths, activations, count of parameters and loss, for people."""
+        return net_text(self)
 
     @property
     def sizes(self) -> tuple[int, ...]:
