@@ -51,6 +51,7 @@ def test_auto_goes_by_the_work_of_an_epoch_alone(numpy, monkeypatch):
         assert large.compilation
         assert "an epoch has 3,600 multiplications" in small.reason
         assert (small.compilation, small.missing) == (None, "")
+    assert decide(Config(), numpy, (4, 3), 100, members=28_000).compilation
     lack_a_compiler(monkeypatch)
     assert decide(Config(), numpy, *LARGE)[:3] == (None, "auto", NONE)
     assert decide(Config(), numpy, *LARGE).missing == NONE

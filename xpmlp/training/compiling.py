@@ -53,8 +53,10 @@ class Decision(NamedTuple):
         return "" if self.is_small else self.reason
 
 
-def decide(config: Config, backend: Backend, sizes: Sequence[int], rows: int) -> Decision:
-    """Return how a net's steps run.
+def decide(
+    config: Config, backend: Backend, sizes: Sequence[int], rows: int, members: int = 1
+) -> Decision:
+    """Return how the steps of a net, or of so many at once, run.
 
     `auto` looks at the work of an epoch, then at whether there is a compiler, never at the number
     of epochs. Where the config has no `tiles`, the number of threads fixes them, and with them
@@ -66,7 +68,7 @@ def decide(config: Config, backend: Backend, sizes: Sequence[int], rows: int) ->
     if config.compile == "never":
         return _replayed(config)
     if config.compile == "auto":
-        work = 3 * rows * sum(d * h for d, h in pairwise(sizes))
+        work = 3 * members * rows * sum(d * h for d, h in pairwise(sizes))
         if work < LEAST_WORK:
             small = f"an epoch has {work:,} multiplications, and it pays from {LEAST_WORK:,} on"
             return _replayed(config, small, is_small=True)

@@ -103,7 +103,7 @@ def evaluation_lines(evaluation: Any) -> Lines:
 def trainer_lines(trainer: Any) -> Lines:
     """Return what a `Trainer` trains, with what, and how far it is."""
     config, data, objective = trainer.config, trainer.data, trainer.objective
-    net = Net(trainer.problem.sizes, objective.activations, objective.loss)
+    net = Net(trainer.sizes, objective.activations, objective.loss)
     training = training_text(config, f"{trainer.batch_size:,}")
     parts = ("train", "validation", "test")
     epochs = trainer.history.epochs

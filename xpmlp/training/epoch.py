@@ -125,7 +125,7 @@ def epoch_in_pieces(
         rows = _rows_of(members)
     state, metrics = yield from _run(members, listeners, state, rows, plan, hyper, clock)
     seconds = clock.seconds() / len(members)
-    places = seats(backend.xp, state, len(members))
+    places = seats(backend.xp, state, [_seat(member) for member in members])
     with problem.running():
         scores = _scores(members, places)
     outcomes: list[EpochRecord | RunError] = []
@@ -170,7 +170,7 @@ def _run(
         metrics.append(made.reshape(*made.shape[:2], len(members)))
         with clock.stopped():
             for k, listener in enumerate(listeners if end in pauses else ()):
-                params = partial(_params_of, backend.xp, state, k, len(members))
+                params = partial(_params_of, members, state, k)
                 last = own_columns(metrics[-1][-1, :, k], members[k].columns)
                 listener.pause(end, float(rates[end - 1, k]), last, params)
             if len(members) == 1 and not np.isfinite(metrics[-1][:, 0]).all():
@@ -193,7 +193,7 @@ def _hold(
 ) -> None:
     """Let each member have what is done of its epoch; before: what it had when this one began."""
     seconds = clock.seconds() / len(members)
-    places = seats(members[0].backend.xp, state, len(members))
+    places = seats(members[0].backend.xp, state, [_seat(member) for member in members])
     for k, (member, part) in enumerate(zip(members, before, strict=True)):
         took = seconds + (part.seconds if part else 0.0)
         own = own_columns(metrics[..., k], member.columns)
@@ -222,7 +222,7 @@ def _joined(
     xp: Namespace, members: Sequence[Member], plans: Sequence[EpochPlan]
 ) -> tuple[TrainState, EpochPlan, Hyper]:
     """Return states, plans and numbers of K members over a leading axis; of one, as they are."""
-    state = joined(xp, [m.unfinished.seat if m.unfinished else m.seat for m in members])
+    state = joined(xp, [_seat(member) for member in members])
     if len(members) == 1:
         return state, plans[0], members[0].hyper
     plan = EpochPlan(
@@ -285,6 +285,11 @@ def _metrics_of(members: Sequence[Member]) -> np.ndarray:
     return metrics
 
 
-def _params_of(xp: Namespace, state: TrainState, k: int, members: int) -> Params:
+def _seat(member: Member) -> Seat:
+    """Return where the state lies that a member goes on from."""
+    return member.unfinished.seat if member.unfinished else member.seat
+
+
+def _params_of(members: Sequence[Member], state: TrainState, k: int) -> Params:
     """Return what member k has of the parameters (K, ...), in memory of its own."""
-    return seats(xp, state, members)[k].params
+    return seats(members[0].backend.xp, state, [_seat(member) for member in members])[k].params

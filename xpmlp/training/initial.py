@@ -13,7 +13,7 @@ from xpmlp.leaves import map_leaves
 from xpmlp.nn.initializers import initialize
 from xpmlp.training.config import Config
 from xpmlp.training.model import Model
-from xpmlp.training.problem import Problem
+from xpmlp.training.step import Objective
 from xpmlp.types import Affine, Params
 
 MODEL = "model.safetensors"
@@ -141,13 +141,15 @@ def _same_scaling(one: Scaling | None, other: Scaling | None) -> bool:
     )
 
 
-def drawn_params(config: Config, problem: Problem, rng: np.random.Generator) -> Params:
-    """Return parameters that are drawn as a config says, for the net of a problem."""
+def drawn_params(
+    config: Config, sizes: Sequence[int], objective: Objective, seed: np.random.SeedSequence
+) -> Params:
+    """Return parameters that are drawn as a config says, for a net of these widths."""
     return initialize(
         np,
-        rng,
-        problem.sizes,
-        activations=problem.objective.activations,
+        np.random.default_rng(seed),
+        sizes,
+        activations=objective.activations,
         init=config.init,
         std=config.init_std,
         bias_std=config.init_bias_std,

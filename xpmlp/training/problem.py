@@ -7,7 +7,7 @@ from copy import copy
 from functools import cached_property, partial
 from itertools import pairwise
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from xpmlp.training.compiling import Decision, decide, decided, going_on
 from xpmlp.training.config import Config
 from xpmlp.training.defaults import filled
 from xpmlp.training.evaluation import Evaluator
+from xpmlp.training.own import trains
 from xpmlp.training.step import Objective, initial_state, make_step
 from xpmlp.training.targets import (
     check_dataset,
@@ -32,10 +33,22 @@ from xpmlp.training.targets import (
     require_backend,
     resolve_loss,
 )
+from xpmlp.training.widths import holds
 from xpmlp.types import Batch
 
 if TYPE_CHECKING:
     from xpmlp.training.pool import Share
+
+
+class Shared(NamedTuple):
+    """What nets that are trained by one step have alike: its objective, and the widest widths.
+
+    members: how many they are.
+    """
+
+    objective: Objective
+    sizes: tuple[int, ...]
+    members: int = 1
 
 
 class Problem:
@@ -43,8 +56,8 @@ class Problem:
 
     objective, sizes and the decision whether to compile come from the config; nothing else of it
     counts here, so that trainers with other seeds, rates, penalties' sizes or batches share it.
-    objective: in place of the config's, where nets that differ in further numbers share it.
-    share: where its nets train in one step with those of other problems, on other rows.
+    shared: in place of the config's, where nets that differ in more share it. share: where its
+    nets train in one step with those of other problems, on other rows.
     like: another problem, on other rows, whose compiled steps this one takes where backend, task,
     objective and that decision are the same.
     Raises InputError where config and data don't fit together.
@@ -61,17 +74,16 @@ class Problem:
         data: Dataset,
         backend: Backend,
         like: "Problem | None" = None,
-        objective: Objective | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self.data, self.backend = data, require_backend(backend)
         with backend.running():
             check_dataset(data)
-        own, self.sizes = net_of(config, data)
-        self.objective = objective or own
+        self.objective, self.sizes, members = shared or Shared(*net_of(config, data))
         with backend.running():
             check_activations(backend, self.objective.activations)
         self.classify = data.task == "classification"
-        self.decision = decide(config, backend, self.sizes, len(data.train))
+        self.decision = decide(config, backend, self.sizes, len(data.train), members)
         self._otherwise: dict[Decision, Problem] = {}
         with self.running():
             if like is not None and like.kind == self.kind:
@@ -125,6 +137,11 @@ class Problem:
                 other._compile()
             self._otherwise[decision] = other
         return self._otherwise[decision]
+
+    def check_trains(self, objective: Objective, sizes: tuple[int, ...]) -> None:
+        """Raise InputError where its steps don't train a net of such an objective and widths."""
+        if not (trains(self.objective, objective) and holds(self.sizes, sizes, objective)):
+            raise InputError("the problem is that of another net, or has no place for its numbers")
 
     @property
     def kind(self) -> tuple[Any, ...]:

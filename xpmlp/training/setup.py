@@ -11,12 +11,15 @@ from xpmlp.data.dataset import Dataset
 from xpmlp.data.registry import dataset_names, load_dataset
 from xpmlp.errors import InputError
 from xpmlp.training.callbacks import callbacks_of
+from xpmlp.training.compiling import decide
 from xpmlp.training.config import Config
 from xpmlp.training.members import Members
 from xpmlp.training.own import kind_of, shared_by
-from xpmlp.training.problem import Problem, net_of
+from xpmlp.training.problem import Problem, Shared, net_of
+from xpmlp.training.step import Objective
 from xpmlp.training.targets import LOSSES_OF, require_config
 from xpmlp.training.trainer import Trainer
+from xpmlp.training.widths import may_widen, widened
 
 
 def load_for(config: Config) -> Dataset:
@@ -89,19 +92,44 @@ def make_members(
 def problems_for(configs: Sequence[Config], data: Dataset, backend: Backend) -> list[Problem]:
     """Return the problem of each config; those that differ in numbers alone share one.
 
+    So do nets of several widths, where the backend has their steps run as one.
     Raises InputError as `Problem` does.
     """
-    objectives, kinds = [], []
-    for config in configs:
-        objective, sizes = net_of(config, data)
-        objectives.append(objective)
-        kinds.append((kind_of(objective), sizes, config.compile, config.threads, config.tiles))
-    problems: dict[Any, Problem] = {}
-    for config, kind in zip(configs, kinds, strict=True):
-        if kind not in problems:
-            alike = [objectives[i] for i, other in enumerate(kinds) if other == kind]
-            problems[kind] = Problem(config, data, backend, objective=shared_by(alike))
-    return [problems[kind] for kind in kinds]
+    nets = [net_of(config, data) for config in configs]
+    kinds = [_kind(config, *net) for config, net in zip(configs, nets, strict=True)]
+    problems: list[Problem | None] = [None] * len(configs)
+    for kind in dict.fromkeys(kinds):
+        alike = [i for i, other in enumerate(kinds) if other == kind]
+        wide = _widened(configs, nets, alike, data, backend)
+        for sizes in dict.fromkeys(wide.values()):
+            some = [i for i in alike if wide[nets[i][1]] == sizes]
+            shared = Shared(shared_by([nets[i][0] for i in some]), sizes, len(some))
+            problem = Problem(configs[some[0]], data, backend, shared=shared)
+            for i in some:
+                problems[i] = problem
+    return [problem for problem in problems if problem]
+
+
+def _kind(config: Config, objective: Objective, sizes: tuple[int, ...]) -> tuple[Any, ...]:
+    """Return what nets of one kind have alike: all but numbers, and the widths of hidden layers."""
+    ends = len(sizes), sizes[0], sizes[-1]
+    return kind_of(objective), ends, config.compile, config.threads, config.tiles
+
+
+def _widened(
+    configs: Sequence[Config],
+    nets: Sequence[tuple[Objective, tuple[int, ...]]],
+    alike: Sequence[int],
+    data: Dataset,
+    backend: Backend,
+) -> dict[tuple[int, ...], tuple[int, ...]]:
+    """Return the widths at which nets of one kind train; steps of a processor are of one net."""
+    own = [nets[i][1] for i in alike]
+    first, (objective, _) = alike[0], nets[alike[0]]
+    apart = decide(configs[first], backend, max(own), len(data.train), len(own)).compilation
+    if apart or not may_widen(objective) or len(set(own)) == 1:
+        return {sizes: sizes for sizes in own}
+    return widened(own)
 
 
 def refuse_seeds(config: Config) -> None:

@@ -26,7 +26,7 @@ from xpmlp.training.evaluation import Evaluation, Score
 from xpmlp.training.history import EpochRecord, History
 from xpmlp.training.initial import check_shapes, drawn_params, first_moments, starting_params
 from xpmlp.training.model import Model
-from xpmlp.training.own import step_numbers, trains
+from xpmlp.training.own import step_numbers
 from xpmlp.training.pieces import Unfinished
 from xpmlp.training.problem import Problem, net_of
 from xpmlp.training.rates import RatePlan, after_epoch, same_rates
@@ -71,10 +71,9 @@ class Trainer(Described):
             raise InputError("early_stopping needs validation rows, and there are none")
         self._wish, self.config = config, decided(config, self.problem.decision)
         self.data, self.backend = data, backend
-        self.objective, sizes = net_of(config, data)
-        if sizes != self.problem.sizes or not trains(self.problem.objective, self.objective):
-            raise InputError("the problem is that of another net, or has no place for its numbers")
-        layers, shared = len(sizes) - 1, self.problem.objective
+        self.objective, self.sizes = net_of(config, data)
+        self.problem.check_trains(self.objective, self.sizes)
+        layers, shared = len(self.sizes) - 1, self.problem.objective
         self.columns = columns_of(self.objective, shared, layers)
         weights_seed, order_seed, masks_seed = np.random.SeedSequence(config.seed).spawn(3)
         self.generator = np.random.default_rng(order_seed)
@@ -82,7 +81,7 @@ class Trainer(Described):
         self._history = History(metric_names(self.objective, layers))
         initial = config.initial if initial is None else initial
         self.begins_trained = initial is not None
-        params = drawn_params(config, self.problem, np.random.default_rng(weights_seed))
+        params = drawn_params(config, self.sizes, self.objective, weights_seed)
         if initial is not None:
             params, notes = starting_params(initial, params, self.objective.activations, data)
             for note in notes:
@@ -361,7 +360,7 @@ class Trainer(Described):
         saved.check_config(self.config)
         if self.problem.fingerprint != saved.fingerprint:
             raise InputError(f"the rows of {self.data.name} are not those that the run began with")
-        check_shapes(saved.state.params, self.problem.sizes)
+        check_shapes(saved.state.params, self.sizes)
         saved.check_history(self.steps_per_epoch, len(self._history.metric_names))
         problem, config = self.problem.going_on(self._wish, saved.config)
         vars(self).update(problem=problem, config=config)
