@@ -91,7 +91,7 @@ def test_nets_of_other_kinds_have_steps_of_their_own(other):
     assert len({*map(id, problems_for(configs, make_dataset(), load_or_skip("numpy")))}) == 2
 
 
-@pytest.mark.parametrize("numbers", [{"l2": 0.1}, {"label_smoothing": 0.1}, {"hidden": (6, 4)}])
+@pytest.mark.parametrize("numbers", [{"l2": 0.1}, {"label_smoothing": 0.1}, {"hidden": (7, 5)}])
 def test_a_problem_without_a_place_for_a_number_is_refused(numbers):
     one = Trainer(BASE, make_dataset(), load_or_skip("numpy"))
     with pytest.raises(InputError, match="of another net, or has no place for its numbers"):
