@@ -141,6 +141,13 @@ def test_other_types_are_kept():
     assert [column.type for column in read_raw(table).columns] == table.schema.types
 
 
+def test_times_of_a_zone_that_nobody_knows_are_those_of_utc():
+    times = pa.array([0, None], pa.timestamp("s", "Europe/Nowhere"))
+    for values in (times, times.dictionary_encode()):
+        (column,) = read_raw(pa.table({"when": values})).columns
+        assert column.to_pylist() == [dt.datetime(1970, 1, 1), None]
+
+
 FRAMES = [
     pd.DataFrame({"n": [1, 2, 3], "t": [" a", "?", "b"]}),
     pd.DataFrame({"n": [1, 2, 3], "t": pd.Categorical(["a", None, "b "])}),

@@ -300,6 +300,14 @@ def test_types_of_arrow(array, kind, values):
     np.testing.assert_array_equal(again.values, [*values, *values])
 
 
+def test_a_nan_that_signals_is_missing_like_any_other():
+    signalling = np.array([0x7FF0000000000001, 0], np.uint64).view(np.float64)
+    column = typed(pa.array(signalling, from_pandas=False))
+    with np.errstate(invalid="raise"):
+        assert np.floor(column.values)[1] == 0
+    assert list(column.missing) == [True, False]
+
+
 def test_levels_of_arrow_types():
     assert typed(pa.array([False, True])).levels == ("False", "True")
     assert typed(pa.array([2**60, 2**60 + 1])).levels == (str(2**60), str(2**60 + 1))

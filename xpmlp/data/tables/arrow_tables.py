@@ -156,23 +156,30 @@ def _decoded(kind: pa.DataType) -> pa.DataType:
 
 
 def _plain(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """Decode a dictionary; make texts strings without blanks around them, null where missing."""
+    """Decode a dictionary; make texts strings without blanks around them, null where missing.
+
+    Times are in UTC, as they are stored: their zone may be one that nobody here knows.
+    """
     kind = _decoded(column.type)
     is_text = any(is_kind(kind) for is_kind in _TEXTS)
+    if is_text:
+        kind = pa.string()
+    elif kinds.is_timestamp(kind):
+        kind = pa.timestamp(kind.unit)
+
+    def plain(values: pa.Array) -> pa.Array:
+        return with_nulls(values.cast(kind)) if is_text else values.cast(kind)
+
     try:
         chunks = [
-            _texts(chunk.dictionary, is_text=is_text).take(chunk.indices)
+            plain(chunk.dictionary).take(chunk.indices)
             if kinds.is_dictionary(column.type)
-            else _texts(chunk, is_text=is_text)
+            else plain(chunk)
             for chunk in column.chunks
         ]
     except pa.ArrowInvalid as error:
         raise InputError(f"{name}: expected UTF-8 texts, got other bytes ({error})") from error
-    return pa.chunked_array(chunks, pa.string() if is_text else kind)
-
-
-def _texts(values: pa.Array, *, is_text: bool) -> pa.Array:
-    return with_nulls(values.cast(pa.string())) if is_text else values
+    return pa.chunked_array(chunks, kind)
 
 
 def _sound_batches(reader: Any) -> Iterator[pa.Table]:

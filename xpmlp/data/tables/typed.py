@@ -221,7 +221,8 @@ def _finite(name: str, values: pa.ChunkedArray, place: Place, remedy: str) -> np
     if infinite.any():
         row = int(np.argmax(infinite))
         raise unclean(name, place(row), str(floats[row]), "a number", remedy)
-    return floats
+    missing = np.isnan(floats)
+    return np.where(missing, np.nan, floats) if missing.any() else floats  # not NaNs that signal
 
 
 def _days(values: pa.ChunkedArray) -> np.ndarray:
