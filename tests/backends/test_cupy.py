@@ -94,7 +94,7 @@ def test_steps_whose_rows_are_aligned_differently(cuda, make_backend):
     assert cuda.captures == 1
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "muon"])
 def test_ensembles_train_in_one_graph(cuda, cupy_backend, optimizer):
     config = SMALL.replace(seeds=(0, 1, 2), optimizer=optimizer, record="loss", l2=0.01)
     config = config.replace(learning_rate=0.01)

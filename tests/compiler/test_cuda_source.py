@@ -211,6 +211,7 @@ def step_plan(backend, members=0, **objective):
         ({"optimizer": "sgd", "gradient_norms": False, "members": 2}, 3, 5),
         ({"optimizer": "sgd", "gradient_norms": False, "dropout": (0.5,)}, 4, 5),
         ({"optimizer": "adam", "dropout": (0.5,)}, 5, 5),
+        ({"optimizer": "muon"}, 15, 20),
     ],
 )
 def test_a_step_takes_few_launches(cuda, cupy_backend, objective, kernels, products):

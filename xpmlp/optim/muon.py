@@ -82,8 +82,8 @@ def orthogonalize(xp: Namespace, G: Array) -> Array:
     for _ in range(ITERATIONS):
         Xt = xp.matrix_transpose(X)
         gram = xp.matmul(Xt, X) if tall else xp.matmul(X, Xt)
-        factor = b * gram + c * xp.matmul(gram, gram)
-        X = a * X + (xp.matmul(X, factor) if tall else xp.matmul(factor, X))
+        factor = c * xp.matmul(gram, gram) + b * gram
+        X = (xp.matmul(X, factor) if tall else xp.matmul(factor, X)) + a * X
     return X
 
 
