@@ -16,8 +16,8 @@ from xpmlp.training.setup import load_for
 GIVEN = {"dataset": "iris", "hidden": ["4,8x8"], "backend": "numpy", "seeds": "2"}
 
 
-def planned(wishes=Wishes(), **given):
-    return make_plan(GIVEN | given, wishes, Grounds())
+def planned(wishes=None, **given):
+    return make_plan(GIVEN | given, wishes or Wishes(), Grounds())
 
 
 def test_a_plan_is_read_back_as_it_was(tmp_path):
