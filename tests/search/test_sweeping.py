@@ -14,6 +14,7 @@ import pytest
 import xpmlp
 from tests.commands import runner
 from xpmlp import evaluate, sweep, train
+from xpmlp.runs.lock import FolderLock
 from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.config import Config
 
@@ -83,7 +84,7 @@ def stopped(monkeypatch, after, *arguments):
     def noting(self, wave, records):
         show(self, wave, records)
         shown.extend(records[:1])
-        if len(shown) == after:
+        if records and len(shown) == after:
             os.kill(os.getpid(), signal.SIGINT)
 
     with monkeypatch.context() as patch:
@@ -363,3 +364,31 @@ def test_nothing_is_overwritten_and_what_goes_on_stays_as_it_is(done, capsys, aw
     code, _, err = run(capsys, "--resume", "one")
     assert (code, len(err.splitlines())) == (2, 1)
     assert "is not the plan of a sweep, or damaged" in err
+
+
+def test_a_folder_that_goes_away_is_made_anew(done, monkeypatch, capsys, away):
+    show, shown = sweep.Watch.show, []
+
+    def removing(self, wave, records):
+        show(self, wave, records)
+        shown.extend(records[:1])
+        if records and len(shown) == 2:
+            shutil.rmtree("one")
+
+    monkeypatch.setattr(sweep.Watch, "show", removing)
+    code, _, err = run(capsys, *OPTIONS, "--out", "one")
+    assert code == 0
+    assert "warning: one had gone away; it was made anew" in err
+    same_sweeps(done / "none", away / "one")
+
+
+def test_one_sweep_at_a_time_in_a_folder_and_no_run_in_its_trials(done, capsys, away):
+    shutil.copytree(done / "sync", away / "one")
+    with FolderLock() as lock:
+        lock.take(away / "one")
+        child = "from xpmlp import {0}; raise SystemExit({0}.main(['--resume', '{1}']))"
+        for command, folder in (("sweep", "one"), ("train", "one/trial-1")):
+            code = child.format(command, folder)
+            ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+            assert ended.returncode == 2
+            assert "is in use by another run" in ended.stderr

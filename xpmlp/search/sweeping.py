@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
-from xpmlp.console import warnings_as_notes
+from xpmlp.console import warn, warnings_as_notes
 from xpmlp.errors import InputError, RunError
 from xpmlp.interrupt import StopRequest
 from xpmlp.runs.directory import CHECKPOINT, NEXT, RunDirectory, save_together
@@ -208,8 +208,10 @@ class Sweep:
 
         Return what could not be written.
         """
-        if not self.lock.is_held():
-            return [f"{self.path}: it has gone away"]
+        try:
+            self._keep_folder()
+        except (OSError, InputError) as error:
+            return [f"{self.path}, which had gone away: {error}"]
         loaded = [t for t in self.trials if t.directory and all(m.trainer for m in t.members)]
         directories = [trial.directory for trial in loaded if trial.directory]
         trainers = [_trainer(member) for trial in loaded for member in trial.members]
@@ -224,6 +226,18 @@ class Sweep:
             problems.append(f"{error.filename or self.path}: {error.strerror}")
         self.has_news = bool(problems)
         return problems
+
+    def _keep_folder(self) -> None:
+        """Make the folder anew where it has gone away, and say so."""
+        if self.lock.is_held():
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.lock.take(self.path)
+        self.plan.save(self.path)
+        warn(
+            f"warning: {self.path} had gone away; it was made anew, with the trials that train now "
+            "or later"
+        )
 
     def _name(self, member: Member) -> str:
         return member.folder.relative_to(self.path).as_posix()
@@ -242,6 +256,8 @@ def _make_trainers(ground: Ground, members: Sequence[Member]) -> None:
         try:
             if checkpoint:
                 trainer.resume(checkpoint)
+            if len(trainer.history.epochs) != len(member.done):
+                raise RunError(f"{member.folder} has lost its checkpoint, so it can't go on")
         except InputError as error:
             raise InputError(f"{member.folder}: {error}") from error
         member.trainer = trainer
