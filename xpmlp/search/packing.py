@@ -54,7 +54,7 @@ class Pack:
 
     def _done(self, jobs: dict[int, Job], reasons: dict[int, str]) -> dict[int, dict[str, Any]]:
         """Return what became of the jobs that can be packed, and note why others can't."""
-        began, folds, together = time.perf_counter(), Folds(), Together()
+        began, folds, together = time.perf_counter(), Folds(), Together(len(jobs))
         packed: dict[int, Job] = {}
         for i, (function, (estimator, X, y), options) in jobs.items():
             try:

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from xpmlp.estimator.base import BaseMLP
 from xpmlp.estimator.epochs import EpochRun, train_together
 from xpmlp.estimator.starting import place
 from xpmlp.training.config import Config
-from xpmlp.training.problem import Problem
+from xpmlp.training.problem import Problem, net_of
 
+LEAST_WORK = 4 * 10**9  # multiplications of all epochs, from which on it pays to compile
 OF_A_MEMBER = {"seed", "learning_rate", "l2", "l1", "momentum", "epochs"}
 TAKEN = {"sample_weight", "X_val", "y_val"}  # what `fit` may be given besides X and y
 
@@ -48,10 +50,11 @@ class Fit:
 class Problems:
     """The problems of nets that train side by side: one for those of one net on the same rows.
 
-    Problems on as many other rows share its compiled steps.
+    Problems on as many other rows share its compiled steps. fits: how many nets there are to be.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fits: int) -> None:
+        self.fits = fits
         self.known: dict[Any, Problem] = {}
         self.first: dict[Any, Problem] = {}
         self.contents: dict[int, tuple[Any, Any]] = {}
@@ -64,10 +67,20 @@ class Problems:
         rows = tuple(self._content(a) for part in parts for a in (part.x, part.y, part.weights))
         if (rows, net) not in self.known:
             first = self.first.get(like)
-            problem = Problem(config, data, first.backend if first else backend, first)
+            shared = first.backend if first else backend
+            problem = Problem(self._compiled(config, data, shared), data, shared, first)
             self.first.setdefault(like, problem)
             self.known[rows, net] = problem
         return self.known[rows, net]
+
+    def _compiled(self, config: Config, data: Dataset, backend: Backend) -> Config:
+        """Return a config whose `auto` is decided by the work of all nets, not of one."""
+        sizes = net_of(config, data)[1]
+        one = 3 * len(data.train) * sum(d * h for d, h in pairwise(sizes)) * config.epochs
+        pays = config.compile == "auto" and one * self.fits >= LEAST_WORK
+        return (
+            config.replace(compile="always") if pays and not backend.why_not_compiled() else config
+        )
 
     def _content(self, array: Any) -> Any:
         """Return what tells the numbers of an array from those of others."""
@@ -86,10 +99,13 @@ def what_a_problem_has_of(config: Config) -> tuple[Any, ...]:
 
 
 class Together:
-    """Fits that begin one after the other, and then train side by side."""
+    """Fits that begin one after the other, and then train side by side.
 
-    def __init__(self) -> None:
-        self.problems = Problems()
+    fits: how many there are to be.
+    """
+
+    def __init__(self, fits: int = 1) -> None:
+        self.problems = Problems(fits)
         self.runs: list[EpochRun] = []
 
     def begin(self, estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Fit:
