@@ -40,6 +40,8 @@ def test_what_is_kept_has_the_loss_that_was_told(make_data, compile):
     found = evaluate_model(training.ensemble(), data, data.validation)
     assert found.loss == pytest.approx(lowest, rel=1e-9)
     alone = [evaluate_model(n, data, data.validation).loss for n in training.ensemble().nets]
+    best = evaluate_model(training.best_net(), data, data.validation).loss
+    assert best == pytest.approx(min(r["validation_loss"] for r in training.table()), rel=1e-9)
     told = [row["validation_loss"] for row in training.table() if row["count"]]
     assert alone == pytest.approx(told, rel=1e-9)
 

@@ -35,9 +35,10 @@ class MLPEnsembleClassifier(ClassifierMixin, BaseEnsemble):  # type: ignore[misc
     verbose: whether to print a line an epoch.
 
     classes_: (C,). members_: for each net, a dict: what it drew, its best epoch and validation loss
-    there, and how often it counts. selected_: how often each counts, (K,). history_: lists with a
-    figure per epoch: `validation_loss` of the ensemble, `best_net_loss`, the lowest of a single
-    net so far, and `n_nets`, how many are in. ensemble_: an `xpmlp.Ensemble`. n_iter_: epochs done.
+    there, and how often it counts. selected_: how often each counts, (K,). ensemble_: an
+    `xpmlp.Ensemble`. best_net_: an `xpmlp.Model`, the net of the lowest loss by itself. history_:
+    lists with a figure per epoch: `validation_loss` of the ensemble, `best_net_loss`, the lowest
+    of a single net so far, and `n_nets`, how many are in. n_iter_: epochs done.
     """
 
     _numeric_targets = False

@@ -83,6 +83,7 @@ class BaseEnsemble(BaseEstimator):  # type: ignore[misc]
 
     def _take(self, training: EnsembleTraining) -> None:
         self.ensemble_ = training.ensemble()
+        self.best_net_ = training.best_net()
         self.members_ = training.table()
         self.selected_ = training.counts
         self.n_iter_ = len(training.history)

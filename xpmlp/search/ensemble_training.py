@@ -193,6 +193,12 @@ class EnsembleTraining:
         nets = [self._model(i, best.snapshots[i].params) for i in chosen.tolist()]
         return Ensemble.of(nets, best.counts[chosen].tolist())
 
+    def best_net(self) -> Model:
+        """Return the net with the lowest validation loss by itself, on the host."""
+        losses = [snapshot.loss for snapshot in self._best().snapshots]
+        i = int(np.argmin(losses))
+        return self._model(i, self._best().snapshots[i].params)
+
     def table(self) -> list[dict[str, Any]]:
         """Return for each net what it drew, its best epoch, its loss there, and how it counts."""
         rows, best = [], self._best()

@@ -24,8 +24,8 @@ class Ranges:
     """
 
     learning_rate: tuple[float, float] = (5e-4, 1e-2)
-    l2: tuple[float, float] = (1e-3, 1.0)
-    l2_zeros: float = 0.25
+    l2: tuple[float, float] = (0.01, 3.0)
+    l2_zeros: float = 0.125
     dropout: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5)
     label_smoothing: tuple[float, ...] = (0.0, 0.1)
     hidden: tuple[tuple[int, ...], ...] = ((64, 64),)
