@@ -15,6 +15,7 @@ from xpmlp.estimator.base import BaseMLP
 from xpmlp.estimator.epochs import EpochRun, train_together
 from xpmlp.estimator.starting import place
 from xpmlp.training.config import Config
+from xpmlp.training.pool import pool
 from xpmlp.training.problem import Problem, net_of
 
 LEAST_WORK = 4 * 10**9  # multiplications of all epochs, from which on it pays to compile
@@ -50,7 +51,7 @@ class Fit:
 class Problems:
     """The problems of nets that train side by side: one for those of one net on the same rows.
 
-    Problems on as many other rows share its compiled steps. fits: how many nets there are to be.
+    fits: how many nets there are to be.
     """
 
     def __init__(self, fits: int) -> None:
@@ -62,16 +63,24 @@ class Problems:
     def of(self, config: Config, data: Dataset, backend: Backend) -> Problem:
         """Return the problem of a config on these rows, made where it is new."""
         net = what_a_problem_has_of(config), place(backend)
-        like = len(data.train), net
         parts = data.train, data.validation
         rows = tuple(self._content(a) for part in parts for a in (part.x, part.y, part.weights))
         if (rows, net) not in self.known:
-            first = self.first.get(like)
+            first = self.first.get(net)
             shared = first.backend if first else backend
             problem = Problem(self._compiled(config, data, shared), data, shared, first)
-            self.first.setdefault(like, problem)
+            self.first.setdefault(net, problem)
             self.known[rows, net] = problem
         return self.known[rows, net]
+
+    def pool(self) -> None:
+        """Let nets of one kind, on rows of their own, train in one step."""
+        alike: dict[Any, list[Problem]] = {}
+        for problem in self.known.values():
+            alike.setdefault((problem.kind, problem.sizes), []).append(problem)
+        for problems in alike.values():
+            if len(problems) > 1:
+                pool(problems)
 
     def _compiled(self, config: Config, data: Dataset, backend: Backend) -> Config:
         """Return a config whose `auto` is decided by the work of all nets, not of one."""
@@ -145,6 +154,7 @@ class Together:
 
     def train(self) -> None:
         """Train all that have begun."""
+        self.problems.pool()
         train_together(self.runs)
 
 

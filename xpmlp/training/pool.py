@@ -6,26 +6,13 @@ another, its last batch is filled up with a row that weighs nothing.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from xpmlp.errors import InputError
 from xpmlp.leaves import map_tree
-from xpmlp.training.problem import Problem
+from xpmlp.training.problem import Problem, Share
 from xpmlp.types import Array, Batch, Namespace
-
-
-class Share(NamedTuple):
-    """What a problem has of rows that lie together.
-
-    rows: of all. first: the number of the problem's first row. nothing: that of a row of weight 0,
-    None where all problems have as many rows.
-    """
-
-    rows: Batch
-    first: int
-    nothing: int | None
 
 
 def pool(problems: Sequence[Problem]) -> None:

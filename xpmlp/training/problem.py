@@ -7,7 +7,7 @@ from copy import copy
 from functools import cached_property, partial
 from itertools import pairwise
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,9 +36,6 @@ from xpmlp.training.targets import (
 from xpmlp.training.widths import holds
 from xpmlp.types import Batch
 
-if TYPE_CHECKING:
-    from xpmlp.training.pool import Share
-
 
 class Shared(NamedTuple):
     """What nets that are trained by one step have alike: its objective, and the widest widths.
@@ -49,6 +46,18 @@ class Shared(NamedTuple):
     objective: Objective
     sizes: tuple[int, ...]
     members: int = 1
+
+
+class Share(NamedTuple):
+    """What a problem has of rows that lie together.
+
+    rows: of all. first: the number of the problem's first row. nothing: that of a row of weight 0,
+    None where all problems have as many rows.
+    """
+
+    rows: Batch
+    first: int
+    nothing: int | None
 
 
 class Problem:
@@ -66,7 +75,7 @@ class Problem:
     step: Any
     start: Any
     evaluator: Evaluator
-    share: "Share | None" = None
+    share: Share | None = None
 
     def __init__(
         self,
