@@ -176,17 +176,18 @@ def _stream(arguments: argparse.Namespace) -> Any:
 def _header(sweep: "Sweep", members: str) -> str:
     """Return the lines that stand above a sweep."""
     from xpmlp.search.page import decided_text
-    from xpmlp.training.texts import named_seeds
+    from xpmlp.training.texts import count, named_seeds
 
     plan = sweep.plan
     config = plan.trials[0].config
     data, selection = sweep.grounds.of(config)
     parts = {"training": data.train, "validation": data.validation}
+    epochs = count(plan.epochs, "epoch")
     rows = ", ".join(f"{len(part):,} {name}" for name, part in parts.items())
     lines = {
         "data": f"{data.name}: {rows} rows; {data.n_features} inputs",
         "search": ", ".join(f"{name} {text}" for name, text in plan.swept.items()),
-        "trials": f"{plan.drawn}; each with seed {named_seeds(plan.seeds)}, {plan.epochs} epochs",
+        "trials": f"{plan.drawn}; each with seed {named_seeds(plan.seeds)}, {epochs}",
         "decided": f"by the {decided_text(plan)}; test rows are looked at for the best alone",
         "dropped": plan.halving.text if plan.halving else "",
         "at once": members,

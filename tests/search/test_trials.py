@@ -63,9 +63,15 @@ def test_none_comes_twice():
         ({"hidden": "4"}, 5, "nothing to search"),
         ({"l2": "0.1..1"}, None, "--l2 is a range, which has no grid"),
         ({"l2": "0,1"}, 0, "--trials is 0"),
+        ({"l2": "0,1"}, -1, "--trials is -1"),
         ({"l2": ",".join(map(str, range(10_001)))}, None, "the grid has 10,001 combinations"),
     ],
 )
 def test_what_is_no_set_of_trials_is_told(given, number, expected):
     with pytest.raises(InputError, match=expected):
         make_trials(read_options(given), number)
+
+
+def test_a_seed_below_zero_is_told():
+    with pytest.raises(InputError, match="--search-seed is -1"):
+        make_trials(RANGES, 4, seed=-1)

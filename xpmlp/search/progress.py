@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Protocol, TextIO
 
 from xpmlp.console import show
@@ -30,9 +31,8 @@ class Bar:
     def __init__(self, sweep: Sweep) -> None:
         from tqdm.auto import tqdm
 
-        self.bar: Any = tqdm(initial=_done(sweep), unit="epoch", leave=False)
-        self.bar.total = _expected(sweep)
-        self.bar.refresh()
+        done, expected = _done(sweep), _expected(sweep)
+        self.bar: Any = tqdm(initial=done, total=expected, unit="epoch", leave=False)
 
     def show(self, sweep: Sweep, wave: Sequence[Tried]) -> None:
         """Move the bar to what is done."""
@@ -106,12 +106,16 @@ def _done(sweep: Sweep) -> int:
 
 def _expected(sweep: Sweep) -> int:
     """Return how many epochs there will be at most, as far as is known."""
-    left = [trial.config.epochs if trial.goes_on else trial.epochs for trial in sweep.trials]
-    most, halving = sum(left), sweep.plan.halving
+    seeds, halving = len(sweep.plan.seeds), sweep.plan.halving
+    most = sum(
+        trial.config.epochs * seeds
+        if trial.working(trial.config.epochs)
+        else sum(len(member.records) for member in trial.members)
+        for trial in sweep.trials
+    )
     if halving and halving.kind == "sync":
         ends = [0, *halving.rungs, sweep.plan.epochs]
-        kept = [max(1, len(left) // halving.eta**i) for i in range(len(ends) - 1)]
-        most = min(
-            most, sum(k * (b - a) for k, a, b in zip(kept, ends[:-1], ends[1:], strict=True))
-        )
-    return max(_done(sweep), most * len(sweep.plan.seeds))
+        kept = [max(1, len(sweep.trials) // halving.eta**i) for i in range(len(ends) - 1)]
+        lengths = [end - begin for begin, end in pairwise(ends)]
+        most = min(most, seeds * sum(k * n for k, n in zip(kept, lengths, strict=True)))
+    return max(_done(sweep), most)

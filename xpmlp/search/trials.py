@@ -34,6 +34,8 @@ def make_trials(
         )
     if number is not None and not 1 <= number <= MOST_TRIALS:
         raise InputError(f"--trials is {number}; it must be from 1 to {MOST_TRIALS:,}")
+    if seed < 0:
+        raise InputError(f"--search-seed is {seed}; it must be 0 or more")
     ranged = [name for name, found in options.items() if any(a.ranges for a in found)]
     if ranged and number is None:
         flag = "--" + ranged[0].replace("_", "-")

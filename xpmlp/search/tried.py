@@ -38,12 +38,10 @@ class Member:
 
     def has_work(self, target: int) -> bool:
         """Tell whether there is something to train up to an epoch."""
-        records = self.records
-        if self.failure or len(records) >= min(target, self.config.epochs):
+        done = len(self.records)
+        if self.failure or done >= min(target, self.config.epochs):
             return False
-        return not (
-            self.config.early_stopping and _stopping(records, self.config).should_stop(len(records))
-        )
+        return not (self.config.early_stopping and self._stopping().should_stop(done))
 
     def record_at(self, epoch: int | None = None) -> EpochRecord | None:
         """Return the epoch whose weights it has after so many epochs, or after all it has done.
@@ -53,8 +51,18 @@ class Member:
         records = self.records[:epoch]
         if not records:
             return None
-        best = _stopping(records, self.config).best_epoch if self.config.early_stopping else 0
+        best = self._stopping(epoch).best_epoch if self.config.early_stopping else 0
         return records[best - 1]
+
+    def _stopping(self, epoch: int | None = None) -> EarlyStopping:
+        """Return what early stopping knows after so many epochs, or after all it has done."""
+        if epoch is None and self.trainer and self.trainer.stopping:
+            return self.trainer.stopping
+        stopping = EarlyStopping(self.config.early_stopping)
+        for record in self.records[:epoch]:
+            if record.validation_loss is not None:
+                stopping = stopping.after(record.epoch, record.validation_loss, ())
+        return stopping
 
     def score_at(self, by: str, epoch: int | None = None) -> float:
         """Return what decides, lower is better; NaN where it failed before."""
@@ -131,12 +139,3 @@ def _tried(number: int, trial: Trial, path: Path) -> Tried:
         for config in trial.config.members()
     ]
     return Tried(number, trial.settings, trial.config, path, members)
-
-
-def _stopping(records: Sequence[EpochRecord], config: Config) -> EarlyStopping:
-    """Return what early stopping knows after these epochs."""
-    stopping = EarlyStopping(config.early_stopping)
-    for record in records:
-        if record.validation_loss is not None:
-            stopping = stopping.after(record.epoch, record.validation_loss, ())
-    return stopping
