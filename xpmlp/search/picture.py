@@ -29,7 +29,7 @@ BEST, GOOD, LEFT = PALETTE[1], PALETTE[0], "#999999"
 PARTS, COLUMNS = 12, {1: 1, 2: 2, 4: 4, 7: 4, 8: 4}  # of a row; panels in it, else 3
 MANY_CURVES = 40
 SHOWN_SETTINGS = 9
-LONGEST_NAME, MOST_NAMES = 14, 12
+LONGEST_NAME, MOST_NAMES, MOST_LETTERS = 14, 12, 22
 KINDS = ("loss", "accuracy")
 DECADE = 10.0
 FAR = 2.5  # times the way from the best to the quarter of the worst
@@ -104,14 +104,19 @@ def _scale(axes: "Axes", values: Sequence[float], kind: str) -> None:
         room = 0.04 * (top - bottom) or 0.01
         axes.set_ylim(bottom - room, top + room)
     if kind == "loss" and low > 0 and high > DECADE * low:
-        from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        _plain_ticks(axes.yaxis)
         top = float(np.quantile(values, 0.98)) * 3
         axes.set_ylim(low / 1.3, min(high * 1.3, top))
+
+
+def _plain_ticks(axis: Any) -> None:
+    """Label 1, 2 and 5 of each decade of a log axis, as plain numbers."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _setting(
@@ -165,15 +170,18 @@ def _places(axes: "Axes", values: Sequence[Any]) -> Sequence[float]:
     if len(numbers) == len(values) and len(distinct) > 1 and (distinct[0] > 0 or len(distinct) > 4):
         if distinct[0] > 0 and distinct[-1] >= DECADE * distinct[0] / 2:
             axes.set_xscale("log")
+            if distinct[-1] < DECADE**2 * distinct[0]:
+                _plain_ticks(axes.xaxis)
         return numbers
     names = {setting_cell(v): i for i, v in enumerate(_in_order(values))}
     step = -(-len(names) // MOST_NAMES)
+    crowded = sum(map(len, names)) > MOST_LETTERS
     axes.set_xticks(
         list(names.values())[::step],
         [printable(text, LONGEST_NAME) for text in names][::step],
         fontsize=SMALL_TEXT_SIZE,
-        rotation=30 if sum(map(len, names)) > 28 else 0,
-        ha="right" if sum(map(len, names)) > 28 else "center",
+        rotation=30 if crowded else 0,
+        ha="right" if crowded else "center",
     )
     axes.set_xlim(-0.5, len(names) - 0.5)
     return [names[setting_cell(v)] for v in values]
