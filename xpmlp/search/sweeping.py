@@ -25,7 +25,8 @@ from xpmlp.training.checkpoint import Checkpoint
 from xpmlp.training.compiling import decided
 from xpmlp.training.history import EpochRecord
 from xpmlp.training.members import Members
-from xpmlp.training.setup import make_members
+from xpmlp.training.problem import Problem
+from xpmlp.training.setup import problems_for
 
 
 class Watch(Protocol):
@@ -48,6 +49,7 @@ class Sweep:
         self.trials = tried_of(plan, path)
         self.wave = (1, 1)
         self.has_news = True  # since it was saved last
+        self._problems: dict[Member, Problem] = {}
 
     @property
     def members(self) -> list[Member]:
@@ -168,26 +170,51 @@ class Sweep:
         return True
 
     def load(self, wave: Sequence[Tried]) -> None:
-        """Have the trainers of a wave in memory, and no others; all of them are new where one is.
+        """Have the trainers of a wave in memory, and no others.
 
-        So those that share a net share its steps, and train together. Raises InputError where a
+        Those of one kind share a problem, which all trials of the sweep decide, dropped ones too:
+        so the same ones train together whenever they are loaded. Raises InputError where a
         checkpoint is not of its trial.
         """
         wanted = [member for trial in wave for member in trial.members]
-        stay = wanted if all(member.trainer for member in wanted) else []
-        for member in self.members:
-            if member.trainer and member not in stay:
+        for member in {*self.members} - {*wanted}:
+            if member.trainer:
                 member.unload()
-        if stay:
-            return
-        grounds: dict[int, tuple[Ground, list[Member]]] = {}
-        for member in wanted:
-            ground = self.grounds.of(member.config)
-            grounds.setdefault(id(ground), (ground, []))[1].append(member)
-        for ground, members in grounds.values():
-            _make_trainers(ground, members)
+        with warnings_as_notes():
+            for member in wanted:
+                if not member.trainer:
+                    self._make_trainer(member)
         for trial in wave:
             self._claim(trial)
+
+    def _make_trainer(self, member: Member) -> None:
+        """Make the trainer of a member, which goes on from its checkpoint."""
+        ground = self.grounds.of(member.config)
+        if member not in self._problems:
+            self._share(ground)
+        saved = _checkpoint(member.folder / CHECKPOINT)
+        trainer = Trainer(
+            ground.resolved(member.config),
+            ground.data,
+            ground.selection.backend,
+            initial=saved.state.params if saved and saved.config.initial else None,
+            problem=self._problems[member],
+        )
+        try:
+            if saved:
+                trainer.resume(saved)
+        except InputError as error:
+            raise InputError(f"{member.folder}: {error}") from error
+        if len(trainer.history.epochs) != len(member.done):
+            raise RunError(f"{member.folder} has lost its checkpoint, so it can't go on")
+        member.trainer = trainer
+
+    def _share(self, ground: Ground) -> None:
+        """Make the problems of all members on a ground."""
+        members = [m for m in self.members if self.grounds.of(m.config) is ground]
+        configs = [ground.resolved(member.config) for member in members]
+        problems = problems_for(configs, ground.data, ground.selection.backend)
+        self._problems |= dict(zip(members, problems, strict=True))
 
     def _claim(self, trial: Tried) -> None:
         """Make a trial's folders with the config that its steps turned out to have."""
@@ -241,26 +268,6 @@ class Sweep:
 
     def _name(self, member: Member) -> str:
         return member.folder.relative_to(self.path).as_posix()
-
-
-def _make_trainers(ground: Ground, members: Sequence[Member]) -> None:
-    """Make the trainers of members on one ground; each goes on from its checkpoint."""
-    configs = [ground.resolved(member.config) for member in members]
-    saved = [_checkpoint(member.folder / CHECKPOINT) for member in members]
-    initials = [c.state.params if c and c.config.initial else None for c in saved]
-    with warnings_as_notes():
-        made = make_members(
-            configs, ground.data, ground.selection.backend, initials=initials, kind=Trainer
-        )
-    for member, trainer, checkpoint in zip(members, made.trainers, saved, strict=True):
-        try:
-            if checkpoint:
-                trainer.resume(checkpoint)
-            if len(trainer.history.epochs) != len(member.done):
-                raise RunError(f"{member.folder} has lost its checkpoint, so it can't go on")
-        except InputError as error:
-            raise InputError(f"{member.folder}: {error}") from error
-        member.trainer = trainer
 
 
 def _trainer(member: Member) -> Trainer:
