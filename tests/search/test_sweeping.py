@@ -21,7 +21,19 @@ from xpmlp.training.config import Config
 run = runner(sweep.main)
 NET = ["--dataset", "moons", "--hidden", "3,4x4", "--backend", "numpy", "--batch-size", "32"]
 SMALL = [*NET, "--dtype", "float64", "--no-plots", "--quiet"]
-OPTIONS = [*SMALL, "--learning-rate", "0.003..1", "--trials", "9", "--seeds", "2", "--epochs", "9"]
+OPTIONS = [
+    *SMALL,
+    "--hidden",
+    "3,5,4x4",
+    "--learning-rate",
+    "0.003..1",
+    "--trials",
+    "9",
+    "--seeds",
+    "2",
+    "--epochs",
+    "9",
+]
 SCHEDULES = {
     "none": [],
     "sync": ["--halving", "sync"],

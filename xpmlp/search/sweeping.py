@@ -149,10 +149,17 @@ class Sweep:
         return [member for trial in trials for member in trial.working(target)]
 
     def _train(self, wave: Sequence[Tried], target: int, watch: Watch) -> bool:
-        """Train what a wave has to do up to an epoch; tell whether no stop cut it short."""
+        """Train what a wave has to do up to an epoch; tell whether no stop cut it short.
+
+        Whenever there are fewer of them, their states part, as after a resume: a net that trained
+        beside a wider one, padded to its widths, would differ in its last bits.
+        """
         self.load([trial for trial in wave if trial.working(target)])
         while working := self._working(wave, target):
-            members = Members([_trainer(member) for member in working])
+            trainers = [_trainer(member) for member in working]
+            for trainer in trainers:
+                trainer.seat.leave()
+            members = Members(trainers)
             watch.stop.place = members.stopping_place
             with closing(members.epochs()) as epochs:
                 for records in epochs:
@@ -163,7 +170,7 @@ class Sweep:
                     if watch.stop.requested:
                         return not self._working(wave, target)
                     watch.save()
-                    if members.failures or not self._working(wave, target):
+                    if self._working(wave, target) != working:
                         break
         if problems := self.save_news():
             raise RunError(f"can't write {'; '.join(dict.fromkeys(problems))}")
