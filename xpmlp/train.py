@@ -61,8 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--ensemble",
         type=int,
         metavar="N",
-        help="train N nets, their options drawn where no flag says them; the mean of the best is "
-        "the model",
+        help="train N nets of drawn options; the best are averaged",
     )
     results.add_argument(
         "--resume",

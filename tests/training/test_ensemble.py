@@ -12,6 +12,7 @@ from xpmlp.data.dataset import Scaling
 from xpmlp.errors import InputError
 from xpmlp.nn.losses import LOSSES
 from xpmlp.training.ensemble import Ensemble, open_model
+from xpmlp.training.initial import starting_params
 from xpmlp.training.model import Model
 from xpmlp.training.scoring import evaluate_model
 from xpmlp.types import Affine
@@ -132,6 +133,11 @@ def test_what_is_of_one_net_is_refused():
     for ask in (ensemble.gradients, ensemble.activations_of):
         with pytest.raises(InputError, match="ask one of its nets"):
             ask(ROWS)
+
+
+def test_no_training_begins_with_it():
+    with pytest.raises(InputError, match="give one of them"):
+        starting_params(make_ensemble(), make_ensemble().params, (), make_dataset())
 
 
 def test_its_text_names_its_nets():

@@ -78,7 +78,7 @@ class RunPage:
     @property
     def net(self) -> str:
         """The widths from the inputs to the outputs."""
-        return "-".join(map(str, self.runs[0].model.sizes))
+        return self.runs[0].model.widths
 
     def html(self) -> str:
         """Return the whole page."""

@@ -138,7 +138,7 @@ class ComparedRun:
     @property
     def net(self) -> str:
         """The widths from the inputs to the outputs, as 784-300-10."""
-        return "-".join(map(str, self.nets[0].run.model.sizes))
+        return self.nets[0].run.model.widths
 
     @property
     def seeds(self) -> list[int]:

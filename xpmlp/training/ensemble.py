@@ -43,10 +43,14 @@ class Ensemble(Model):
         return f"{title} of {self.dataset}" if self.dataset else title, ensemble_lines(self)
 
     @property
+    def widths(self) -> str:
+        """How many nets, for people."""
+        return f"the mean of {len(self.nets)} nets"
+
+    @property
     def net_line(self) -> str:
         """How many nets, their parameters and their loss, for people."""
-        nets = f"the mean of {len(self.nets)} nets"
-        return f"{nets}, {self.n_parameters:,} parameters, {self.loss}"
+        return f"{self.widths}, {self.n_parameters:,} parameters, {self.loss}"
 
     @property
     def shares(self) -> np.ndarray:

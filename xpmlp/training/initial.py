@@ -12,6 +12,7 @@ from xpmlp.errors import InputError
 from xpmlp.leaves import map_leaves
 from xpmlp.nn.initializers import initialize
 from xpmlp.training.config import Config
+from xpmlp.training.ensemble import Ensemble
 from xpmlp.training.model import Model
 from xpmlp.training.step import Objective
 from xpmlp.types import Affine, Params
@@ -50,6 +51,8 @@ def _params_of(initial: Any) -> tuple[Params, Model | None]:
         path = Path(initial).expanduser()
         initial = Model.load(path / MODEL if path.is_dir() else path)
     model = initial if isinstance(initial, Model) else getattr(initial, "model", None)
+    if isinstance(model, Ensemble):
+        raise InputError("initial is an ensemble, whose nets differ; give one of them, as nets[0]")
     layers = model.params if isinstance(model, Model) else initial
     if hasattr(initial, "coefs_"):
         layers = tuple(zip(initial.coefs_, initial.intercepts_, strict=True))

@@ -78,6 +78,11 @@ class Model(Described):
         return f"model of {self.dataset}" if self.dataset else "model", model_lines(self)
 
     @property
+    def widths(self) -> str:
+        """Its sizes for people: `784-300-10`."""
+        return "-".join(map(str, self.sizes))
+
+    @property
     def net_line(self) -> str:
         """Its widths, activations, count of parameters and loss, for people."""
         return net_text(self)
