@@ -14,7 +14,7 @@ from xpmlp.search.ranges import Ranges
 from xpmlp.training.config import Config
 from xpmlp.training.scoring import evaluate_model
 
-RANGES = {"hidden": ((6,), (5, 4)), "learning_rate": (1e-2, 1e-1), "dropout": (0.0, 0.3)}
+RANGES = {"hidden": ((6,), (9,), (5, 4)), "learning_rate": (1e-2, 1e-1), "dropout": (0.0, 0.3)}
 BASE = Config(dropout=(0.0,), lr_schedule="constant", batch_size=10, epochs=8, dtype="float64")
 
 

@@ -153,11 +153,12 @@ class EnsembleTraining:
         return done
 
     def _groups(self, epoch: int) -> list[list[int]]:
-        """Return the nets that have done this epoch, those of a problem together."""
-        groups: dict[int, list[int]] = {}
+        """Return the nets that have done this epoch, those of a problem and of widths together."""
+        groups: dict[Any, list[int]] = {}
         for i, trainer in enumerate(self.trainers):
             if trainer.place == (epoch, 0):
-                groups.setdefault(id(trainer.problem), []).append(i)
+                widths = tuple(layer.b.shape for layer in trainer.state.params)
+                groups.setdefault((id(trainer.problem), widths), []).append(i)
         return list(groups.values())
 
     def _loss_of(self, i: int) -> float:
