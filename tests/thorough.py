@@ -55,6 +55,7 @@ THOROUGH = (
     "recipes/*",
     "runs/test_axes.py*",
     "runs/test_drawing.py*",
+    "search/test_grid.py::test_grids_drawn*[[][4-9]]",
     "test_compare.py*",
     "test_evaluate.py*",
     "test_export_readers.py*",

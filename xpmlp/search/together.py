@@ -58,29 +58,21 @@ class Problems:
         self.fits = fits
         self.known: dict[Any, Problem] = {}
         self.first: dict[Any, Problem] = {}
+        self.backends: dict[Any, Backend] = {}
         self.contents: dict[int, tuple[Any, Any]] = {}
 
     def of(self, config: Config, data: Dataset, backend: Backend) -> Problem:
         """Return the problem of a config on these rows, made where it is new."""
+        backend = self.backends.setdefault(place(backend), backend)
         net = what_a_problem_has_of(config), place(backend)
         parts = data.train, data.validation
         rows = tuple(self._content(a) for part in parts for a in (part.x, part.y, part.weights))
         if (rows, net) not in self.known:
-            first = self.first.get(net)
-            shared = first.backend if first else backend
-            problem = Problem(self._compiled(config, data, shared), data, shared, first)
-            self.first.setdefault(net, problem)
+            decided = self._compiled(config, data, backend)
+            problem = Problem(decided, data, backend, self.first.get(net))
             self.known[rows, net] = problem
+            self.first.setdefault(net, problem)
         return self.known[rows, net]
-
-    def pool(self) -> None:
-        """Let nets of one kind, on rows of their own, train in one step."""
-        alike: dict[Any, list[Problem]] = {}
-        for problem in self.known.values():
-            alike.setdefault((problem.kind, problem.sizes), []).append(problem)
-        for problems in alike.values():
-            if len(problems) > 1:
-                pool(problems)
 
     def _compiled(self, config: Config, data: Dataset, backend: Backend) -> Config:
         """Return a config whose `auto` is decided by the work of all nets, not of one."""
@@ -153,8 +145,16 @@ class Together:
         return net._begin_epochs(start, problem_of=self.problems.of)
 
     def train(self) -> None:
-        """Train all that have begun."""
-        self.problems.pool()
+        """Train all that have begun, those of one net on other rows in one step, where that pays."""
+        alike: dict[Any, dict[int, Problem]] = {}
+        for trainer in (run.trainer for run in self.runs):
+            problem = trainer.problem
+            if trainer.prefers_company:
+                kind = problem.kind, problem.sizes, trainer.batch_size, trainer.steps_per_epoch
+                alike.setdefault(kind, {})[id(problem)] = problem
+        for problems in alike.values():
+            if len(problems) > 1:
+                pool(list(problems.values()))
         train_together(self.runs)
 
 

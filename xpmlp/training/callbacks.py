@@ -144,6 +144,8 @@ class Listeners:
     def pauses(self) -> set[int]:
         """Return the steps of the next epoch, from 1, after which one of them is called."""
         every = {callback.every for callback in self.callbacks if callback.every}
+        if not every:
+            return set()
         done, steps = self._done(), self.trainer.steps_per_epoch
         return {step for n in every for step in range(n - done % n, steps + 1, n)}
 
