@@ -41,13 +41,6 @@ def nets(kind, settings):
     return [estimator(xpmlp, kind, **common | each) for each in settings]
 
 
-def fitted_together(estimators, folds):
-    together = Together()
-    fits = [together.begin(net, *fold, {}) for net in estimators for fold in folds]
-    together.train()
-    return [fit.end() for fit in fits]
-
-
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore:batch_size")
 @pytest.mark.parametrize("name", SETTINGS)
@@ -55,7 +48,7 @@ def test_nets_are_as_if_alone(name):
     """Those of two folds and several settings, all in one pack."""
     for kind in ("multiclass", "regression"):
         x, y = make(kind)
-        folds = [(x[:70], y[:70]), (x[20:], y[20:])]
+        folds = [(x[:70], y[:70]), (x[21:], y[21:])]  # of 70 rows and of 69
         alone = [clone(net).fit(*fold) for net in nets(kind, SETTINGS[name]) for fold in folds]
         copies = [clone(net) for net in nets(kind, SETTINGS[name]) for _ in folds]
         together = Together()
@@ -67,6 +60,32 @@ def test_nets_are_as_if_alone(name):
             assert net.n_iter_ == expected.n_iter_
             assert net.converged_ == expected.converged_
             np.testing.assert_allclose(net.loss_curve_, expected.loss_curve_, rtol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("compile", ["never", "always"])
+def test_folds_of_one_net_train_in_one_step(compile):
+    """Some with weights, some without, one a row shorter."""
+    x, y = make("binary")
+    weights = np.linspace(0.5, 2, 69)
+    folds = [
+        (x[:70], y[:70], {}),
+        (x[21:], y[21:], {}),
+        (x[21:], y[21:], {"sample_weight": weights}),
+    ]
+    alone = [
+        net.fit(*fold[:2], **fold[2])
+        for fold in folds
+        for net in nets("binary", [{"compile": compile}])
+    ]
+    together = Together()
+    fits = [together.begin(*nets("binary", [{"compile": compile}]), *fold) for fold in folds]
+    together.train()
+    assert len({id(fit.run.trainer.problem.share.rows) for fit in fits}) == 1
+    for fit, expected in zip(fits, alone, strict=True):
+        net = fit.end()
+        assert distance(net, expected) < SAME
+        np.testing.assert_allclose(net.loss_curve_, expected.loss_curve_, rtol=1e-9)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

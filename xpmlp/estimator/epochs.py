@@ -159,6 +159,7 @@ def train_alone(run: EpochRun, callbacks: tuple[Callback, ...]) -> None:
     The next call then draws the order of the epoch in progress again.
     callbacks: are told of each epoch before it is judged.
     """
+    run.progress.takes_back = True
     try:
         run.stopped = train_together([run], callbacks).listeners[0].stopped
     except KeyboardInterrupt:
@@ -166,7 +167,7 @@ def train_alone(run: EpochRun, callbacks: tuple[Callback, ...]) -> None:
         run.interrupted = True
         run.progress.take_back_order(run.trainer.place[0])
     finally:
-        run.progress.before_order = None
+        run.progress.takes_back, run.progress.before_order = False, None
 
 
 def train_together(runs: Sequence[EpochRun], callbacks: tuple[Callback, ...] = ()) -> Members:
@@ -181,8 +182,6 @@ def train_together(runs: Sequence[EpochRun], callbacks: tuple[Callback, ...] = (
         if not isinstance(failure, DivergenceError):
             raise failure
         runs[place].diverge(failure)
-    for run in runs:
-        run.progress.before_order = None
     return members
 
 

@@ -35,7 +35,8 @@ class Progress:
     dropout, None until there is some. samples: rows trained on, over all epochs. unimproved:
     epochs since the loss, or the validation score, got better by `tol`. best_params: those of the
     best validation score. scored: whether the last call ended with these. measure: what scored
-    them, and on which rows. rows: what partial_fit was given. before_order: while it trains, the
+    them, and on which rows. rows: what partial_fit was given.
+    takes_back: whether an order may be taken back. before_order: while it trains, the
     epoch of this call that the last order was drawn for, with `random` and `order` before that.
     """
 
@@ -56,6 +57,7 @@ class Progress:
     best_loss: float = math.inf
     best_score: float = -math.inf
     best_params: Params | None = None
+    takes_back: bool = False
     before_order: tuple[int, Any, np.ndarray | None] | None = None
     history: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in HISTORY})
 
@@ -110,7 +112,8 @@ class Progress:
 
         It draws what `sklearn.utils.shuffle` draws. epoch: its number in this call.
         """
-        self.before_order = epoch, self.random.get_state(), self.order
+        if self.takes_back:
+            self.before_order = epoch, self.random.get_state(), self.order
         order = self.order
         if order is None or len(order) != rows or not shuffled:
             order = np.arange(rows)

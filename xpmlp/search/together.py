@@ -145,7 +145,7 @@ class Together:
         return net._begin_epochs(start, problem_of=self.problems.of)
 
     def train(self) -> None:
-        """Train all that have begun, those of one net on other rows in one step, where that pays."""
+        """Train all that have begun, nets of one kind in one step, where that pays."""
         alike: dict[Any, dict[int, Problem]] = {}
         for trainer in (run.trainer for run in self.runs):
             problem = trainer.problem
