@@ -58,6 +58,10 @@ class Seat:
         params, moments = map_tree(own, self.joined[:2])
         return TrainState(params, moments, self.joined.step)
 
+    def join(self, joined: TrainState, k: int) -> None:
+        """Keep the net's state with those of others, and let go of its own copy."""
+        self.joined, self.k, self._own = joined, k, None
+
     def leave(self) -> None:
         """Let go of the others' states."""
         self.joined, self.k = self.state, None
@@ -71,12 +75,18 @@ def seats(xp: Namespace, state: TrainState, before: Sequence[Seat]) -> list[Seat
 
 
 def joined(xp: Namespace, taken: Sequence[Seat]) -> TrainState:
-    """Return the states of K members over a leading axis, (K, ...); of one, as it is."""
+    """Return the states of K members over a leading axis, (K, ...); of one, as it is.
+
+    Who was apart is joined with the others from then on, so that no state is there twice.
+    """
     first = taken[0]
     if len(taken) == 1:
         return first.state
     if first.k is None or any(seat.joined is not first.joined for seat in taken):
-        return _stacked_states(xp, [seat.view for seat in taken])
+        state = _stacked_states(xp, [seat.view for seat in taken])
+        for k, seat in enumerate(taken):
+            seat.join(state, k)
+        return state
     places = [seat.k for seat in taken]
     if places == list(range(first.joined.params[0].b.shape[0])):
         return first.joined
