@@ -43,12 +43,15 @@ def test_lines_say_where_it_is_and_a_bar_counts_the_epochs_of_all(tmp_path, monk
     assert lines[0].startswith("wave 1/2  epoch 1/4  3 nets  best validation loss ")
     assert lines[-1].startswith("wave 2/2  epoch 4/4  ")
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    bars = []
-    close = progress.Bar.close
+    bars, told = [], []
+    close, shows = progress.Bar.close, progress.Bar.show
     monkeypatch.setattr(progress.Bar, "close", lambda self: (bars.append(self), close(self)))
+    monkeypatch.setattr(
+        progress.Bar, "show", lambda self, *of: (shows(self, *of), told.append(self.bar.desc))
+    )
     err = run(capsys, *flags, "--out", "two")[2]
     done = json.loads((tmp_path / "two/results.json").read_text())["trials"]
     epochs = sum(member["epochs"] for trial in done for member in trial["members"])
     assert [(bar.bar.n, bar.bar.total) for bar in bars] == [(epochs, epochs)]
     assert "| 0/48 [" in err
-    assert "wave 1/2  epoch 1/4  3 nets" in err
+    assert told[0] == "wave 1/2  epoch 1/4  3 nets: "
