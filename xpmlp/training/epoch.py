@@ -261,9 +261,12 @@ def _scores(members: Sequence[Member], places: Sequence[Seat]) -> list[list[Scor
         if k in found:
             continue
         problem = member.problem
+        train = problem.train if member.score_train else problem.nothing
+        if not train.x.shape[0] and not problem.validation.x.shape[0]:
+            found[k] = [None, None]
+            continue
         of_it = [i for i, other in enumerate(members) if other.problem is problem]
         params = joined(member.backend.xp, [places[i] for i in of_it]).params
-        train = problem.train if member.score_train else problem.nothing
         scores = problem.evaluator.scores(params, (train, problem.validation))
         found.update(zip(of_it, scores, strict=True))
     return [found[k] for k in range(len(members))]
