@@ -29,6 +29,7 @@ BEST, GOOD, LEFT = PALETTE[1], PALETTE[0], "#999999"
 PARTS, COLUMNS = 12, {1: 1, 2: 2, 4: 4, 7: 4, 8: 4}  # of a row; panels in it, else 3
 MANY_CURVES = 40
 SHOWN_SETTINGS = 9
+FEW = 4  # numbers that stand side by side, however far apart they are
 LONGEST_NAME, MOST_NAMES, MOST_LETTERS = 14, 12, 22
 KINDS = ("loss", "accuracy")
 DECADE = 10.0
@@ -162,12 +163,12 @@ def _limits(values: Sequence[float], kind: str) -> tuple[float, float]:
 
 
 def _places(axes: "Axes", values: Sequence[Any]) -> Sequence[float]:
-    """Return where values stand: numbers that were drawn by size, else in turn, by name."""
+    """Return where values stand: more than a few numbers by size, else in turn, by name."""
     if all(isinstance(value, tuple) and len(value) == 1 for value in values):
         values = [value[0] for value in values]
     numbers = [v for v in values if isinstance(v, int | float)]
     distinct = sorted(set(numbers))
-    if len(numbers) == len(values) and len(distinct) > 1 and (distinct[0] > 0 or len(distinct) > 4):
+    if len(numbers) == len(values) and len(distinct) > FEW:
         if distinct[0] > 0 and distinct[-1] >= DECADE * distinct[0] / 2:
             axes.set_xscale("log")
             if distinct[-1] < DECADE**2 * distinct[0]:
