@@ -245,3 +245,32 @@ def test_memory_does_not_grow_with_the_file(tmp_path, kind):
     rows, peak = map(int, done.stdout.split())
     assert rows == 1_000_000
     assert peak < 32_000_000
+
+
+LIE = """
+import sys
+import pyarrow as pa
+from xpmlp.data.tables.reading import read_raw
+from xpmlp.errors import InputError
+try:
+    read_raw(sys.argv[1])
+except InputError as error:
+    print(str(error).count("smaller"), pa.default_memory_pool().max_memory())
+"""
+
+
+def test_a_page_that_says_it_is_huge_takes_no_memory(tmp_path):
+    path = tmp_path / "t.parquet"
+    table = pa.table({"x": [0.5, 1.0, 2.0]})
+    parquet.write_table(table, path, use_dictionary=False, compression="none")
+    content = path.read_bytes()
+    assert content[4:6] == b"\x15\x00"  # a page's type, in Thrift's notation
+    assert content[6:8] == content[8:10]  # its bytes, and its bytes when packed
+    huge = b"\x15" + bytes([0xFE, 0xFF, 0xFF, 0xFF, 0x07])  # 2**30 - 1
+    path.write_bytes(content[:8] + huge + content[10:])
+    done = subprocess.run(
+        [sys.executable, "-c", LIE, path], capture_output=True, text=True, check=True
+    )
+    told, peak = map(int, done.stdout.split())
+    assert told == 1
+    assert peak < 32_000_000

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from xpmlp.errors import InputError
 
 _ARROW_MARK, _FEATHER_1_MARK = b"ARROW1", b"FEA1"
 _BUFFER_BYTES = 1 << 16  # else each group of rows is in memory as a whole
+_SMALL_FILE = 1 << 24  # which is read so: a buffer is as large as a page says that it is
 _TEXTS = (
     kinds.is_string,
     kinds.is_large_string,
@@ -44,7 +46,8 @@ def parquet_tables(path: str, rows: int, max_unpacked: float | None = None) -> I
     max_unpacked: GiB, as of `load_dataset`; None: all that there is.
     Raises InputError for a file that isn't whole, or a column that can't be used.
     """
-    options = {"pre_buffer": False, "buffer_size": _BUFFER_BYTES}
+    buffer = _BUFFER_BYTES if Path(path).stat().st_size > _SMALL_FILE else 0
+    options = {"pre_buffer": False, "buffer_size": buffer}
     with _reading(path, "Parquet"), parquet.ParquetFile(path, **options) as file:
         if max_unpacked:
             require_justified(path, _unpacked(file.metadata), max_unpacked)
