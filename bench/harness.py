@@ -129,7 +129,11 @@ class Measurement:
     def _finish(self, row: Row) -> None:
         row.peak_memory = self.workers[row].ask("memory")
         if weights := self.workers[row].ask("weights"):
-            row.loss = loss_of(weights, self.problem, self.case)
+            row.loss = self.loss(weights)
+
+    def loss(self, weights: "Iterable[tuple[np.ndarray, np.ndarray]]") -> float:
+        """Return the mean loss of W and b of each layer over the first rows."""
+        return loss_of(weights, self.problem, self.case)
 
     def _keep_complete_rounds(self) -> None:
         complete = min((len(row.seconds) for row in self.running), default=0)
@@ -141,7 +145,7 @@ class Measurement:
 
     def _compare_losses(self) -> None:
         """Compare the rows of each precision among themselves."""
-        initial = loss_of(self.problem.initial, self.problem, self.case)
+        initial = self.loss(self.problem.initial)
         for precision, tolerance in TOLERANCES.items():
             losses = {
                 row: row.loss

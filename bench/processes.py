@@ -37,12 +37,14 @@ class Setup(NamedTuple):
     """What is the same for all rows: threads, OpenBLAS's kernels, and who is at work beside them.
 
     kernels: a name for OPENBLAS_CORETYPE; None leaves the variable as it was found. busy: the
-    number of other processes that spin on the same processors.
+    number of other processes that spin on the same processors. table: the module with the
+    contenders, "" for those of TABLE.
     """
 
     threads: int
     kernels: str | None = None
     busy: int = 0
+    table: str = ""
 
     @property
     def label(self) -> str:
@@ -65,7 +67,7 @@ class Worker:
     def __init__(self, setup: Setup, precision: str = FULL) -> None:
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "bench.worker", TABLE, str(setup.threads)],
+            [sys.executable, "-m", "bench.worker", setup.table or TABLE, str(setup.threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,

@@ -10,12 +10,14 @@ from bench.contenders.base import Contender, Unavailable
 class Entry(NamedTuple):
     """A row: its class (`module.Class`) on each kind of device, and what pip has to install.
 
-    flag: the flag of the command that brings it; without one it is always there.
+    flag: the flag of the command that brings it; without one it is always there. folder: of the
+    modules.
     """
 
     classes: dict[str, str]
     package: str
     flag: str = ""
+    folder: str = "bench.contenders"
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -33,7 +35,7 @@ class Entry(NamedTuple):
             raise Unavailable(f"it runs on {' and '.join(self.devices)}, not on {device}")
         module, _, name = self.classes[kind].partition(".")
         try:
-            made: type[Contender] = getattr(import_module(f"bench.contenders.{module}"), name)
+            made: type[Contender] = getattr(import_module(f"{self.folder}.{module}"), name)
         except ImportError as error:
             raise Unavailable(f"{error}; install it with: pip install {self.package}") from error
         made.import_library()

@@ -1,0 +1,1 @@
+"""Many nets at once, beside other ways to train as many: speed and memory."""
