@@ -39,6 +39,20 @@ def test_what_is_raised_comes_at_its_place(threads):
         next(found)
 
 
+def test_what_the_pieces_raise_comes_after_the_work_on_those_before(threads):
+    def pieces(count):
+        yield from range(count, -1, -1)
+        raise LookupError
+
+    found = answers(lambda piece: 1 / (piece - 1), pieces(1))
+    with pytest.raises(ZeroDivisionError):
+        next(found)
+    found = answers(lambda piece: piece, pieces(1))
+    assert [next(found), next(found)] == [1, 0]
+    with pytest.raises(LookupError):
+        next(found)
+
+
 def test_a_file_in_many_chunks_is_read_the_same(threads, tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "_READ_BYTES", 64)
     rows = [f"{i}.5,{'ab'[i % 2]},{i:03}" for i in range(300)]

@@ -15,11 +15,18 @@ Answer = TypeVar("Answer")
 def answers(work: Callable[[Piece], Answer], pieces: Iterable[Piece]) -> Iterator[Answer]:
     """Yield what becomes of each piece, in their order; few more than there are threads are held.
 
-    A single piece needs no thread. Raises what the work raises, at the piece in question.
+    A single piece needs no thread. Raises what the work raises, or the pieces, at its place.
     """
-    threads, rest = pa.cpu_count(), iter(pieces)
-    first = [*islice(rest, 2)]
-    pieces = chain(first, rest)
+    failures: list[Exception] = []
+    yield from _answers(work, _until_failure(pieces, failures))
+    if failures:
+        raise failures[0]
+
+
+def _answers(work: Callable[[Piece], Answer], pieces: Iterator[Piece]) -> Iterator[Answer]:
+    threads = pa.cpu_count()
+    first = [*islice(pieces, 2)]
+    pieces = chain(first, pieces)
     if threads == 1 or len(first) == 1:
         yield from map(work, pieces)
         return
@@ -31,3 +38,11 @@ def answers(work: Callable[[Piece], Answer], pieces: Iterable[Piece]) -> Iterato
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def _until_failure(pieces: Iterable[Piece], failures: list[Exception]) -> Iterator[Piece]:
+    """Yield pieces; note what they raise, as the work on those before may raise something."""
+    try:
+        yield from pieces
+    except Exception as error:
+        failures.append(error)
