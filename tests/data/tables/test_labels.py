@@ -200,6 +200,11 @@ def test_texts_that_are_too_many_to_be_classes(different, rows, fine):
     assert len(learn([f"t{i % 51}" for i in range(102)]).class_names) == 51
 
 
+def test_dates_that_python_does_not_know_are_refused():
+    days = pa.array([2**25, 0], pa.int32()).cast(pa.date32())
+    assert "dates can't be learnt" in refused({"y": days})
+
+
 def test_dates_are_refused():
     message = refused(["NA", "2024-03-31"])
     assert "line 3, column 'y': expected a class or a number, got '2024-03-31'" in message

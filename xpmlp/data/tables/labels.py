@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from xpmlp.data.rows import Task
 from xpmlp.data.tables.columns import Column
-from xpmlp.data.tables.different import Different, unclean
+from xpmlp.data.tables.different import Different, to_texts, unclean
 from xpmlp.data.tables.notation import fits, plain_texts, read_numbers
 from xpmlp.data.tables.raw import RawTable
 from xpmlp.data.tables.typed import typed_columns, usual_notations
@@ -100,7 +100,7 @@ def _refuse(
 ) -> InputError:
     """Return the error for an entry of a label, by default the first that isn't missing."""
     row = int(np.argmax(~column.missing)) if row is None else row
-    entry = str(raw.columns[place][row].as_py())
+    entry = to_texts(column.name, raw.columns[place].slice(row, 1), raw.place)[0].as_py()
     return unclean(column.name, raw.place(row), entry, expected, remedy)
 
 
