@@ -1,16 +1,12 @@
 """`xpmlp train --ensemble`: nets of drawn options, and what other commands make of the folder."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 import xpmlp
-from tests.commands import run, runner
+from tests.commands import interrupted_training, run, runner
 from xpmlp import evaluate, export, predict
 from xpmlp.training.config import Config
 
@@ -120,17 +116,7 @@ def test_its_folder_is_not_gone_on_with_nor_written_over(capsys):
 
 def test_ctrl_c_saves_the_best_so_far(tmp_path):
     options = [*OPTIONS, "--epochs", "100000", "--early-stopping", "0", "--out", "nets"]
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "xpmlp.train", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-    )
-    while "epoch " not in process.stdout.readline():
-        assert process.poll() is None, process.stderr.read()
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=600)
+    process, err = interrupted_training(*options)
     assert process.returncode == 130
     assert "interrupted; the best ensemble so far is in nets" in err
     figures = read(tmp_path / "nets" / "summary.json")
