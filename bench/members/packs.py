@@ -13,6 +13,8 @@ from bench.harness import Measurement, loss_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from xpmlp.types import Params
+
 BREAST_CANCER = 455
 STEPS = 20
 MAPPED = (("JAX vmap", 1.0), ("torch.func vmap", 1.0))
@@ -166,8 +168,8 @@ class PackMeasurement(Measurement):
         return float(np.mean([loss_of(net_of(layers, k), self.problem, self.case) for k in each]))
 
 
-def net_of(
-    layers: Sequence[tuple[np.ndarray, np.ndarray]], k: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
+def net_of(layers: Sequence[tuple[np.ndarray, np.ndarray]], k: int) -> "Params":
     """Return W and b of each layer of one net."""
-    return [(W[k], b[k]) for W, b in layers]
+    from xpmlp.types import Affine
+
+    return tuple(Affine(W[k], b[k]) for W, b in layers)

@@ -7,6 +7,7 @@ loop of its training; in float32, without its evaluation and its records.
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,7 +77,7 @@ class TabPack(PackContender):
         ]
 
 
-def _modules(folder: str) -> tuple:
+def _modules(folder: str) -> tuple[Any, Any]:
     """Return its modules of layers and of optimisers. Raises Unavailable."""
     if not folder:
         raise Unavailable("name a checkout of github.com/yandex-research/tabpack: --tabpack DIR")

@@ -2,16 +2,16 @@
 
 import multiprocessing
 from multiprocessing.connection import Connection
+from typing import Any
 
 import numpy as np
 
-from bench.contenders.base import Unavailable, Weights
-from bench.members.base import PackContender
+from bench.contenders.base import Contender, Unavailable, Weights
 from bench.members.packs import Pack, PackProblem, part_of
 from bench.members.xpmlp_rows import OneByOneNative
 
 
-class TwoProcesses(PackContender):
+class TwoProcesses(Contender):
     """What one does without ensembles: share the nets among processes."""
 
     name, package = "one by one, two processes", "numpy"
@@ -39,10 +39,6 @@ class TwoProcesses(PackContender):
             end.send(order[half])
         self._answers()
 
-    def turn(self, order: np.ndarray) -> None:
-        """Not used: a process does its nets' epochs one net at a time."""
-        raise NotImplementedError
-
     def weights(self) -> Weights:
         """Fetch the parameters of all."""
         for end in self.ends:
@@ -53,7 +49,7 @@ class TwoProcesses(PackContender):
             for same in zip(*halves, strict=True)
         ]
 
-    def _answers(self) -> list:
+    def _answers(self) -> list[Any]:
         return [end.recv() for end in self.ends]
 
 
@@ -70,4 +66,8 @@ def _serve(end: Connection, case: Pack, problem: PackProblem, device: str) -> No
             order = end.recv()
         except EOFError:
             return
-        end.send(nets.weights() if order is None else nets.epoch(order))
+        if order is None:
+            end.send(nets.weights())
+        else:
+            nets.epoch(order)
+            end.send(None)

@@ -3,6 +3,7 @@
 As in the other rows, nothing is evaluated after an epoch, and a step records its loss alone.
 """
 
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -49,12 +50,16 @@ class Native(PackContender):
                 data,
                 backend,
                 initial=net_of(problem.initial, k),
-                order=lambda _, k=k: self.order[k],
+                order=partial(self._order_of, k),
                 problem=shared,
                 score_train=False,
             )
             for k, shared in enumerate(problems_for(configs, data, backend))
         ]
+
+    def _order_of(self, k: int, _: int) -> np.ndarray:
+        row: np.ndarray = self.order[k]
+        return row
 
     def turn(self, order: np.ndarray) -> None:
         """Train all at once."""
@@ -64,8 +69,8 @@ class Native(PackContender):
     def weights(self) -> Weights:
         """Fetch the parameters of all."""
         nets = [t.backend.fetch(t.state.params) for t in self.trainers]
-        layers = zip(*nets, strict=True)
-        return [tuple(map(np.stack, zip(*same, strict=True))) for same in layers]
+        layers = (zip(*same, strict=True) for same in zip(*nets, strict=True))
+        return [(np.stack(W), np.stack(b)) for W, b in layers]
 
 
 class Replayed(Native):
