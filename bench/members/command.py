@@ -97,6 +97,7 @@ class Comparison:
 
     def run(self, chosen: Sequence[str]) -> int:
         """Measure, saving after each case; return the exit code."""
+        self._save()
         with graceful_interrupt() as stop:
             try:
                 for name in chosen:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from xpmlp.types import Params
 
 BREAST_CANCER = 455
-STEPS = 20
 MAPPED = (("JAX vmap", 1.0), ("torch.func vmap", 1.0))
 REPLAYED, PROCESSES = "one by one, replayed", "one by one, two processes"
 OPTIMIZER_ARRAYS = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
@@ -73,8 +72,8 @@ class PackProblem(Problem):
         return np.random.default_rng((ORDER, epoch)).permuted(rows, axis=1)
 
 
-def table_step(*sizes: int, batch_size: int, times: float) -> Pack:
-    """Return the case of STEPS steps of AdamW on random rows; times: TabPack's speed, the goal."""
+def table_step(*sizes: int, batch_size: int, steps: int, times: float) -> Pack:
+    """Return the case of some steps of AdamW on random rows; times: TabPack's speed, the goal."""
     first, *hidden, last = sizes
     name = f"{'-'.join(map(str, sizes))}/{batch_size}"
     return Pack(
@@ -83,7 +82,7 @@ def table_step(*sizes: int, batch_size: int, times: float) -> Pack:
         batch_size,
         optimizer="adamw",
         learning_rate=0.001,
-        rows=STEPS * batch_size,
+        rows=steps * batch_size,
         ends=(first, last),
         peers=(("TabPack", 1 / times),),
     )
@@ -111,9 +110,9 @@ PACKS = {
             epochs=10,
             peers=((REPLAYED, 0.1), (PROCESSES, None), *MAPPED),
         ),
-        table_step(30, 64, 2, batch_size=32, times=4),
-        table_step(14, 64, 64, 2, batch_size=256, times=3),
-        table_step(14, 384, 384, 2, batch_size=256, times=1.5),
+        table_step(30, 64, 2, batch_size=32, steps=200, times=4),
+        table_step(14, 64, 64, 2, batch_size=256, steps=100, times=3),
+        table_step(14, 384, 384, 2, batch_size=256, steps=20, times=1.5),
     )
 }
 
