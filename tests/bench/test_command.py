@@ -104,7 +104,8 @@ def test_kernels_are_checked_side_by_side(capsys, monkeypatch, tmp_path):
 def test_all_setups_have_as_many_busy_processes(monkeypatch):
     monkeypatch.setattr(machine, "cpu_features", lambda: machine.AVX512)
     setups = choices.chosen_setups(_parsed("--kernel-check", "--busy", "3", "--threads", "1"))
-    assert setups == [(1, None, 3), (1, choices.AVX512_KERNELS, 3)]
+    assert [s.busy for s in setups] == [3, 3]
+    assert [s.kernels for s in setups] == [None, choices.AVX512_KERNELS]
 
 
 def test_a_sweep_is_a_case_per_value(capsys, tmp_path):

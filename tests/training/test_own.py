@@ -117,4 +117,13 @@ def test_members_that_stay_together_are_not_parted_between_epochs():
     assert second.seat.joined is first.seat.joined is not joined
     assert relative_distance(second.state.params[:1], third.state.params[:1]) > 0
     list(epochs)
-    assert all(trainer.seat.k is None for trainer in trainers.trainers)
+    assert [trainer.seat.k for trainer in trainers.trainers] == [0, 1, 2]
+
+
+def test_who_ends_before_the_others_lets_go_of_their_states():
+    configs = [BASE.replace(seed=i, epochs=epochs) for i, epochs in enumerate((1, 2, 2))]
+    members = make_members(configs, make_dataset(), load_or_skip("numpy"))
+    list(members.epochs())
+    first, second, third = (trainer.seat for trainer in members.trainers)
+    assert first.k is None and first.joined.params[0].W.shape == (4, 6)
+    assert second.joined is third.joined

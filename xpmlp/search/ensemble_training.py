@@ -157,7 +157,7 @@ class EnsembleTraining:
         groups: dict[Any, list[int]] = {}
         for i, trainer in enumerate(self.trainers):
             if trainer.place == (epoch, 0):
-                widths = tuple(layer.b.shape for layer in trainer.state.params)
+                widths = tuple(trainer.seat.shapes)
                 groups.setdefault((id(trainer.problem), widths), []).append(i)
         return list(groups.values())
 
@@ -169,7 +169,7 @@ class EnsembleTraining:
         """Return `averaged` of the nets of a group, (K, N, O)."""
         problem = self.trainers[group[0]].problem
         with problem.running():
-            nets = [self.trainers[i].state.params for i in group]
+            nets = [self.trainers[i].seat.view.params for i in group]
             logits = problem.evaluator.outputs(nets, problem.validation)
         outputs = LOSSES[self.loss].predict(np, logits.astype(np.float64))
         return averaged(self.loss, outputs, self.targets)
@@ -179,7 +179,7 @@ class EnsembleTraining:
             self._values = np.empty((len(self.trainers), *found.shape[1:]))
         for i in better:
             self._values[i] = found[group.index(i)]
-            params = self.trainers[i].state.params
+            params = self.trainers[i].seat.params
             self.snapshots[i] = Snapshot(self._loss_of(i), epoch, params)
 
     @property

@@ -252,7 +252,7 @@ def _unpack_unfinished(
     if not len(metrics) == len(rates) > 0:
         raise ValueError(f"its unfinished epoch has {len(metrics)} steps and {len(rates)} rates")
     state = _unpack_state(UNFINISHED, tensors, *form)
-    return Unfinished(Seat(np, state), metrics, rates, float(about["unfinished_seconds"]))
+    return Unfinished(Seat(state), metrics, rates, float(about["unfinished_seconds"]))
 
 
 def require_checkpoint(saved: Any) -> Checkpoint:

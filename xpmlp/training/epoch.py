@@ -125,7 +125,7 @@ def epoch_in_pieces(
         rows = _rows_of(members)
     state, metrics = yield from _run(members, listeners, state, rows, plan, hyper, clock)
     seconds = clock.seconds() / len(members)
-    places = seats(backend.xp, state, [_seat(member) for member in members])
+    places = seats(state, [_seat(member) for member in members])
     with problem.running():
         scores = _scores(members, places)
     outcomes: list[EpochRecord | RunError] = []
@@ -193,7 +193,7 @@ def _hold(
 ) -> None:
     """Let each member have what is done of its epoch; before: what it had when this one began."""
     seconds = clock.seconds() / len(members)
-    places = seats(members[0].backend.xp, state, [_seat(member) for member in members])
+    places = seats(state, [_seat(member) for member in members])
     for k, (member, part) in enumerate(zip(members, before, strict=True)):
         took = seconds + (part.seconds if part else 0.0)
         own = own_columns(metrics[..., k], member.columns)
@@ -295,4 +295,4 @@ def _seat(member: Member) -> Seat:
 
 def _params_of(members: Sequence[Member], state: TrainState, k: int) -> Params:
     """Return what member k has of the parameters (K, ...), in memory of its own."""
-    return seats(members[0].backend.xp, state, [_seat(member) for member in members])[k].params
+    return seats(state, [_seat(member) for member in members])[k].params

@@ -63,8 +63,10 @@ class Members:
             else:
                 records.append(outcome)
                 self.listeners[i].after_epoch(outcome)
-            if not self.is_waiting(i):
-                self.trainers[i].seat.leave()
+        if any(map(self.is_waiting, group)):
+            for i in group:
+                if not self.is_waiting(i):
+                    self.trainers[i].seat.leave()
         return records
 
     @property

@@ -8,6 +8,7 @@ and stay so.
 from collections.abc import Sequence
 from typing import Any
 
+from xpmlp.backends.base import Backend
 from xpmlp.leaves import leaves, map_tree
 from xpmlp.training.step import TrainState
 from xpmlp.types import Array, Namespace, Params
@@ -18,60 +19,70 @@ Shape = tuple[int, ...]
 class Seat:
     """Where one net's state lies.
 
-    joined: its state, or that of several nets, whose params and moments are then (K, ...). k: which
-    of these it is; None: it is alone. shapes: of its own leaves, in their order.
+    joined: its state, or that of several nets, whose params and moments are then (K, ...). backend:
+    whose arrays these are; None: they lie on the host, and stay alone. k: which of the nets it is;
+    None: it is alone. shapes: of its own leaves, in their order.
     """
 
     def __init__(
         self,
-        xp: Namespace,
         joined: TrainState,
+        backend: Backend | None = None,
         k: int | None = None,
         shapes: Sequence[Shape] | None = None,
     ) -> None:
-        self.xp, self.joined, self.k = xp, joined, k
-        self._own: TrainState | None = joined if k is None else None
+        self.joined, self.backend, self.k = joined, backend, k
         self.shapes = list(map(_shape, leaves(joined[:2]))) if shapes is None else shapes
 
     @property
     def state(self) -> TrainState:
-        """The net's own state, in memory of its own where it is one of several."""
-        if self._own is None:
-            self._own = map_tree(lambda leaf: self.xp.asarray(leaf, copy=True), self.view)
-        return self._own
+        """The net's own state: of one of several a copy, which is made anew each time."""
+        state: TrainState = self._copied(self.view)
+        return state
 
     @property
     def params(self) -> Params:
         """The net's own parameters, likewise."""
-        return self.state.params
+        params: Params = self._copied(self.view.params)
+        return params
 
     @property
     def view(self) -> TrainState:
         """The net's own state where it lies."""
-        if self.k is None or self._own is not None:
-            return self.state
+        if self.k is None:
+            return self.joined
+        assert self.backend
         shapes = iter(self.shapes)
 
         def own(leaf: Array) -> Array:
             return leaf[(self.k, *(slice(n) for n in next(shapes)))]
 
-        params, moments = map_tree(own, self.joined[:2])
+        with self.backend.running():
+            params, moments = map_tree(own, self.joined[:2])
         return TrainState(params, moments, self.joined.step)
 
+    def _copied(self, tree: Any) -> Any:
+        if self.k is None:
+            return tree
+        assert self.backend
+        xp = self.backend.xp
+        with self.backend.running():
+            return map_tree(lambda leaf: xp.asarray(leaf, copy=True), tree)
+
     def join(self, joined: TrainState, k: int) -> None:
-        """Keep the net's state with those of others, and let go of its own copy."""
-        self.joined, self.k, self._own = joined, k, None
+        """Keep the net's state with those of others."""
+        self.joined, self.k = joined, k
 
     def leave(self) -> None:
         """Let go of the others' states."""
         self.joined, self.k = self.state, None
 
 
-def seats(xp: Namespace, state: TrainState, before: Sequence[Seat]) -> list[Seat]:
+def seats(state: TrainState, before: Sequence[Seat]) -> list[Seat]:
     """Return the seats of members whose states, as `joined` gave them, have become others."""
     if len(before) == 1:
-        return [Seat(xp, state)]
-    return [Seat(xp, state, k, seat.shapes) for k, seat in enumerate(before)]
+        return [Seat(state, before[0].backend)]
+    return [Seat(state, seat.backend, k, seat.shapes) for k, seat in enumerate(before)]
 
 
 def joined(xp: Namespace, taken: Sequence[Seat]) -> TrainState:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -91,7 +90,7 @@ class Trainer(Described):
             state = self._initial_state(params, moments)
         stopping = EarlyStopping(config.early_stopping) if config.early_stopping else None
         orders, plans = self.generator.bit_generator.state, (RatePlan.of(config),)
-        self._standing = Standing(0, Seat(backend.xp, state), orders, stopping, plans)
+        self._standing = Standing(0, Seat(state, backend), orders, stopping, plans)
 
     def __setattr__(self, name: str, value: Any) -> None:
         made = "_standing" in self.__dict__
@@ -122,7 +121,7 @@ class Trainer(Described):
 
     @state.setter
     def state(self, state: TrainState) -> None:
-        seat = Seat(self.backend.xp, state)
+        seat = Seat(state, self.backend)
         self._standing = self._standing._replace(seat=seat, unfinished=None)
 
     @property
@@ -287,8 +286,11 @@ class Trainer(Described):
     @property
     def params(self) -> Params:
         """The weights that count: the best where early stopping keeps them, else the latest."""
-        best = self.stopping.best_params if self.stopping else None
-        return self.state.params if best is None else best
+        return self.seat.params if self._best_params is None else self._best_params
+
+    @property
+    def _best_params(self) -> Params | None:
+        return self.stopping.best_params if self.stopping else None
 
     @property
     def is_trained(self) -> bool:
@@ -297,9 +299,9 @@ class Trainer(Described):
 
     def model(self) -> Model:
         """Return the network of `params`, on the host, in memory of its own."""
-        data, loss = self.data, self.objective.loss
+        data, loss, best = self.data, self.objective.loss, self._best_params
         return Model(
-            params=self._copied(self.params),
+            params=self._copied(self.seat.view.params if best is None else best),
             activations=self.objective.activations,
             loss=loss,
             class_names=data.class_names,
@@ -331,7 +333,7 @@ class Trainer(Described):
         return Checkpoint(
             config=self.config,
             fingerprint=self.problem.fingerprint,
-            state=self._copied(self.state),
+            state=self._copied(self.seat.view),
             generator=dict(self._standing.generator_state),
             epochs=[],
             steps=np.empty((0, self.steps_per_epoch, metrics)),
@@ -340,7 +342,7 @@ class Trainer(Described):
             best_loss=best.best_loss if best.best_epoch else None,
             best_params=self._copied(best.best_params),
             plans=self.plans,
-            unfinished=part and replace(part, seat=Seat(np, self._copied(part.state))),
+            unfinished=part and replace(part, seat=Seat(self._copied(part.seat.view))),
         )
 
     def _copied(self, tree: Any) -> Any:
@@ -379,9 +381,9 @@ class Trainer(Described):
             plans = (*(p for p in plans if p.since < epochs), RatePlan.of(self.config, epochs))
         state = self.backend.put(saved.state)
         part = saved.unfinished
-        seat = partial(Seat, self.backend.xp)
-        part = part and replace(part, seat=seat(self.backend.put(part.state)))
-        self._standing = Standing(epochs, seat(state), saved.generator, stopping, plans, part)
+        seat = Seat(state, self.backend)
+        part = part and replace(part, seat=Seat(self.backend.put(part.state), self.backend))
+        self._standing = Standing(epochs, seat, saved.generator, stopping, plans, part)
 
     def _refuse_divergence(
         self, losses: list[float], metrics: np.ndarray, rates: np.ndarray
