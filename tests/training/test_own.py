@@ -125,5 +125,6 @@ def test_who_ends_before_the_others_lets_go_of_their_states():
     members = make_members(configs, make_dataset(), load_or_skip("numpy"))
     list(members.epochs())
     first, second, third = (trainer.seat for trainer in members.trainers)
-    assert first.k is None and first.joined.params[0].W.shape == (4, 6)
+    assert first.k is None
+    assert first.joined.params[0].W.shape == (4, 6)
     assert second.joined is third.joined

@@ -122,6 +122,7 @@ def epoch_in_pieces(
     with problem.running():
         plans = [member.plan() for member in members]
         state, plan, hyper = _joined(backend.xp, members, plans)
+        plans = [one._replace(order=None) for one in plans]
         rows = _rows_of(members)
     state, metrics = yield from _run(members, listeners, state, rows, plan, hyper, clock)
     seconds = clock.seconds() / len(members)
@@ -202,10 +203,8 @@ def _hold(
 
 def _piece(plan: EpochPlan, begin: int, end: int) -> EpochPlan:
     """Return the plan of some of an epoch's steps."""
-    if end - begin == len(plan.learning_rates):
-        return plan
     rows = slice(begin * plan.batch_size, end * plan.batch_size)
-    order = None if plan.order is None else plan.order[..., rows]
+    order = None if plan.order is None else plan.order[..., rows].astype(np.int64)
     return EpochPlan(order, plan.batch_size, plan.learning_rates[begin:end])
 
 
@@ -216,6 +215,11 @@ def checked_order(order: np.ndarray, rows: int) -> np.ndarray:
     if len(order) != rows or order.max() >= rows:
         raise InputError(f"an order must have each of {rows} rows, numbered from 0")
     return order
+
+
+def narrow(order: np.ndarray) -> np.ndarray:
+    """Return row numbers in as few bytes as they need: many nets keep one order each."""
+    return order.astype(np.min_scalar_type(len(order)))
 
 
 def _joined(

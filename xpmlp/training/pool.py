@@ -53,6 +53,6 @@ def _weighed(xp: Namespace, batch: Batch) -> Batch:
 
 def order_of(share: Share, order: np.ndarray | None, rows: int, longest: int) -> np.ndarray:
     """Return the numbers (longest,) of a problem's rows among all, from its own order (rows,)."""
-    own = np.arange(rows) if order is None else order
+    own = np.arange(rows) if order is None else order.astype(np.int64)
     filled = [share.nothing] * (longest - rows)
     return np.concatenate([own + share.first, np.asarray(filled, own.dtype)])

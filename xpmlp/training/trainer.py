@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from xpmlp.training.defaults import filled
 from xpmlp.training.describing import trainer_lines
 from xpmlp.training.diverging import remedy, what_went_first
 from xpmlp.training.early_stopping import EarlyStopping
-from xpmlp.training.epoch import EpochResult, checked_order, train_epoch
+from xpmlp.training.epoch import EpochResult, checked_order, narrow, train_epoch
 from xpmlp.training.evaluation import Evaluation, Score
 from xpmlp.training.history import EpochRecord, History
 from xpmlp.training.initial import check_shapes, drawn_params, first_moments, starting_params
@@ -29,7 +30,7 @@ from xpmlp.training.own import step_numbers
 from xpmlp.training.pieces import Unfinished
 from xpmlp.training.problem import Problem, net_of
 from xpmlp.training.rates import RatePlan, after_epoch, same_rates
-from xpmlp.training.seats import Seat
+from xpmlp.training.seats import Beginning, Seat
 from xpmlp.training.standing import Standing
 from xpmlp.training.step import TrainState, columns_of, metric_names
 from xpmlp.training.targets import check_rows, target_of
@@ -80,17 +81,22 @@ class Trainer(Described):
         self._history = History(metric_names(self.objective, layers))
         initial = config.initial if initial is None else initial
         self.begins_trained = initial is not None
-        params = drawn_params(config, self.sizes, self.objective, weights_seed)
+        draw = partial(drawn_params, config, self.sizes, self.objective, weights_seed)
         if initial is not None:
-            params, notes = starting_params(initial, params, self.objective.activations, data)
+            params, notes = starting_params(initial, draw(), self.objective.activations, data)
+            draw = partial(tuple, params)
             for note in notes:
                 warn_outside(note)
         with backend.running():
             self.hyper = backend.put(step_numbers(config, self.objective, shared, masks_seed))
-            state = self._initial_state(params, moments)
+        seat = Seat(Beginning(draw, self.problem.start), backend)
+        if config.init_velocity and moments is None:
+            moments = first_moments(config.init_velocity, draw()[self.objective.frozen :])
+        if moments is not None:
+            seat = Seat(seat.state._replace(moments=backend.put(moments)), backend)
         stopping = EarlyStopping(config.early_stopping) if config.early_stopping else None
         orders, plans = self.generator.bit_generator.state, (RatePlan.of(config),)
-        self._standing = Standing(0, Seat(state, backend), orders, stopping, plans)
+        self._standing = Standing(0, seat, orders, stopping, plans)
 
     def __setattr__(self, name: str, value: Any) -> None:
         made = "_standing" in self.__dict__
@@ -104,12 +110,6 @@ class Trainer(Described):
     def described(self) -> tuple[str, Lines]:
         """Return what it trains and how far it is, for its text and its table."""
         return f"trainer of {self.data.name}", trainer_lines(self)
-
-    def _initial_state(self, params: Params, moments: tuple[Params, ...] | None) -> TrainState:
-        state: TrainState = self.problem.start(*self.backend.put((params, np.asarray(0))))
-        if self.config.init_velocity and moments is None:
-            moments = first_moments(self.config.init_velocity, params[self.objective.frozen :])
-        return state if moments is None else state._replace(moments=self.backend.put(moments))
 
     @property
     def state(self) -> TrainState:
@@ -228,7 +228,7 @@ class Trainer(Described):
         if self.order is not None:
             order = checked_order(self.order(epoch), len(self.data.train))
         elif self.steps_per_epoch > 1:
-            order = self.generator.permutation(len(self.data.train))
+            order = narrow(self.generator.permutation(len(self.data.train)))
         rates = self._planned[-1].rates(epoch, self.config.epochs, self.steps_per_epoch)
         if self.unfinished:
             rates[: self.unfinished.steps] = self.unfinished.rates
@@ -374,14 +374,12 @@ class Trainer(Described):
             )
         elif stopping:
             stopping = replace(stopping, started=epochs)
-        names = self._history.metric_names
-        self._history = History(names, list(saved.epochs), list(saved.steps), list(saved.rates))
+        taken = list(saved.epochs), list(saved.steps), list(saved.rates)
+        self._history = History(self._history.metric_names, *taken)
         plans = saved.plans
         if replan or not same_rates(self.config, saved.config):
             plans = (*(p for p in plans if p.since < epochs), RatePlan.of(self.config, epochs))
-        state = self.backend.put(saved.state)
-        part = saved.unfinished
-        seat = Seat(state, self.backend)
+        seat, part = Seat(self.backend.put(saved.state), self.backend), saved.unfinished
         part = part and replace(part, seat=Seat(self.backend.put(part.state), self.backend))
         self._standing = Standing(epochs, seat, saved.generator, stopping, plans, part)
 

@@ -40,11 +40,12 @@ def main() -> int:
         print(*FORMATS)
         return 0
     kind = FORMATS[asked.format]
+    if asked.keep:
+        asked.keep.mkdir(parents=True, exist_ok=True)
 
     def told(line: str, data: bytes) -> None:
         print(f"FIND {asked.format}: {line}", flush=True)
         if asked.keep:
-            asked.keep.mkdir(parents=True, exist_ok=True)
             name = hashlib.sha256(line.encode()).hexdigest()[:8]
             (asked.keep / f"{asked.format}-{name}").write_bytes(data)
 
