@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -183,13 +183,13 @@ class Trainer(Described):
         """
         return self._history.cut(self._standing.epochs)
 
-    @property
+    @cached_property
     def batch_size(self) -> int:
         """Rows of a full step."""
         rows = len(self.data.train)
         return min(self.config.batch_size or rows, rows)
 
-    @property
+    @cached_property
     def steps_per_epoch(self) -> int:
         """Steps of an epoch, the ragged last one included."""
         return -(-len(self.data.train) // self.batch_size)
