@@ -120,7 +120,7 @@ def epoch_in_pieces(
     problem, backend, clock = members[0].problem, members[0].backend, Clock()
     before = [member.unfinished.seconds if member.unfinished else 0.0 for member in members]
     with problem.running():
-        plans = [member.plan() for member in members]
+        plans = [_narrow(member.plan()) for member in members]
         state, plan, hyper = _joined(backend.xp, members, plans)
         plans = [one._replace(order=None) for one in plans]
         rows = _rows_of(members)
@@ -217,9 +217,11 @@ def checked_order(order: np.ndarray, rows: int) -> np.ndarray:
     return order
 
 
-def narrow(order: np.ndarray) -> np.ndarray:
-    """Return row numbers in as few bytes as they need: many nets keep one order each."""
-    return order.astype(np.min_scalar_type(len(order)))
+def _narrow(plan: EpochPlan) -> EpochPlan:
+    """Return a plan whose rows are numbered in few bytes, as many nets keep one each."""
+    if plan.order is None:
+        return plan
+    return plan._replace(order=plan.order.astype(np.min_scalar_type(len(plan.order))))
 
 
 def _joined(

@@ -21,7 +21,7 @@ from xpmlp.training.defaults import filled
 from xpmlp.training.describing import trainer_lines
 from xpmlp.training.diverging import remedy, what_went_first
 from xpmlp.training.early_stopping import EarlyStopping
-from xpmlp.training.epoch import EpochResult, checked_order, narrow, train_epoch
+from xpmlp.training.epoch import EpochResult, checked_order, train_epoch
 from xpmlp.training.evaluation import Evaluation, Score
 from xpmlp.training.history import EpochRecord, History
 from xpmlp.training.initial import check_shapes, drawn_params, first_moments, starting_params
@@ -228,7 +228,7 @@ class Trainer(Described):
         if self.order is not None:
             order = checked_order(self.order(epoch), len(self.data.train))
         elif self.steps_per_epoch > 1:
-            order = narrow(self.generator.permutation(len(self.data.train)))
+            order = self.generator.permutation(len(self.data.train))
         rates = self._planned[-1].rates(epoch, self.config.epochs, self.steps_per_epoch)
         if self.unfinished:
             rates[: self.unfinished.steps] = self.unfinished.rates
