@@ -42,8 +42,8 @@ def note_steps(monkeypatch) -> list:
     """Return a list to which every call of a step in Python adds its arguments."""
     seen, make_step = [], problem.make_step
 
-    def noting(xp, objective):
-        step = make_step(xp, objective)
+    def noting(xp, objective, *across):
+        step = make_step(xp, objective, *across)
 
         def noted(*arguments):
             seen.append(arguments)

@@ -37,7 +37,6 @@ def test_every_module_is_in_the_wheel_and_imports_from_it(tmp_path):
 
 
 def needs_a_library(module: str) -> bool:
-    """Tell whether a module imports an array library that may be missing here."""
-    return any(part in module for part in ("cupy", "torch", "jax", "strict")) and (
-        ".backends." in module
-    )
+    """Tell whether a module imports an array library, or MPI, that may be missing here."""
+    libraries = any(part in module for part in ("cupy", "torch", "jax", "strict"))
+    return (libraries and ".backends." in module) or module.endswith(".mpi")

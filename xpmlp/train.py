@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from xpmlp.commands import (
@@ -17,10 +18,12 @@ from xpmlp.commands import (
     run_as_program,
 )
 from xpmlp.console import show, warn, warnings_as_notes
+from xpmlp.distributed.starting import in_ranks
 from xpmlp.errors import EXIT_INTERRUPTED, InputError, RunError
 
 if TYPE_CHECKING:
     from xpmlp.backends.registry import Selection
+    from xpmlp.distributed.ranks import Ranks
     from xpmlp.interrupt import StopRequest
     from xpmlp.runs.directory import RunDirectory
     from xpmlp.runs.lock import FolderLock
@@ -81,25 +84,34 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
-    arguments = make_parser().parse_args(argv)
-    return guarded(PROGRAM, lambda: run_command(arguments))
+    """Run the command, as one of several ranks where MPI started it; return its exit code."""
+
+    def run(ranks: "Ranks") -> int:
+        arguments = make_parser().parse_args(argv)
+        return guarded(PROGRAM, lambda: run_command(arguments, ranks))
+
+    return in_ranks(PROGRAM, run)
 
 
-def run_command(arguments: argparse.Namespace) -> int:
+def run_command(arguments: argparse.Namespace, ranks: "Ranks") -> int:
     """Train as the arguments say. Raises XpmlpError with a line for people."""
     from xpmlp.runs.lock import FolderLock
 
     with FolderLock() as lock:
-        return _run_in_folder(arguments, lock)
+        return _run_in_folder(arguments, lock, ranks)
 
 
-def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock") -> int:
+def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock", ranks: "Ranks") -> int:
+    from xpmlp.distributed.backend import over_ranks
+    from xpmlp.distributed.following import check_alike, follow
+    from xpmlp.distributed.ranks import first_then_others, of_first, only_first
     from xpmlp.saved_run import SavedRun
 
     if arguments.resume and arguments.ensemble is not None:
         raise InputError("--ensemble and --resume can't both be given")
-    saved = SavedRun.find(arguments, lock) if arguments.resume else None
+    if arguments.ensemble is not None and ranks.size > 1:
+        raise InputError("--ensemble trains in one process; leave mpiexec away")
+    saved = of_first(ranks, lambda: SavedRun.find(arguments, lock)) if arguments.resume else None
     config = asked = saved.config_with(arguments) if saved else config_of(arguments)
 
     from xpmlp.backends.registry import select_backend
@@ -121,6 +133,7 @@ def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock") -> int:
         fallback=not arguments.no_fallback,
         matmul_precision=config.matmul_precision,
     )
+    selection = replace(selection, backend=over_ranks(selection.backend, ranks))
     if selection.fallback_reason:
         warn(
             f"warning: no CUDA: {selection.fallback_reason}; "
@@ -129,7 +142,7 @@ def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock") -> int:
     if selection.backend.matmul_precision != config.matmul_precision:
         warn("note: TF32 needs a GPU; the matrix products of this run are in full float32")
     config = saved.config_on(selection.backend, config) if saved else config
-    data = load_for(config)
+    data = first_then_others(ranks, lambda: load_for(config))
     for note in data.note.splitlines():
         warn(f"note: {note}")
     config = resolved(config, selection.backend, data)
@@ -145,9 +158,14 @@ def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock") -> int:
             kind=Trainer,
         )
     config = decided(config, members.trainers[0].problem.decision)
+    check_alike(members, ranks)
     if saved:
         saved.tell_change(config)
         saved.resume(members)
+
+    def claimed() -> RunDirectory:
+        if not saved:
+            return RunDirectory.create(arguments.out, config, lock, assumed)
         rates = plans_text(members.trainers[0].plans)
         directory = RunDirectory(saved.path, config, lock, f"{assumed}\n{rates}".strip())
         if config.seeds:  # whose config is read from its file, a single net's from its checkpoint
@@ -155,9 +173,12 @@ def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock") -> int:
         for problem in directory.save_checkpoints(members.trainers):
             warn(f"warning: can't write {problem}")
         directory.save_config()
-    else:
-        directory = RunDirectory.create(arguments.out, config, lock, assumed)
-    return _train(arguments, members, selection, directory)
+        return directory
+
+    directory = only_first(ranks, claimed)
+    if directory is None:
+        return follow(members, ranks)
+    return _train(arguments, members, selection, directory, ranks)
 
 
 def _train(
@@ -165,8 +186,10 @@ def _train(
     members: "Members",
     selection: "Selection",
     directory: "RunDirectory",
+    ranks: "Ranks",
 ) -> int:
     """Train to the end, to Ctrl-C or to a failure, and save whatever was learnt."""
+    from xpmlp.distributed.following import ranks_line
     from xpmlp.interrupt import graceful_interrupt
     from xpmlp.runs.progress import make_progress
     from xpmlp.runs.run import finish
@@ -176,13 +199,13 @@ def _train(
     trainers = members.trainers
     stream = sys.stderr if arguments.json else sys.stdout
     if not arguments.quiet:
-        show(header(trainers), stream)
+        show(header(trainers) + ranks_line(ranks), stream)
     progress = make_progress(trainers, quiet=arguments.quiet, stream=stream)
     failure: RunError | None = None
     problems: list[str] = []
     with graceful_interrupt() as stop:
         try:
-            _run_epochs(members, directory, progress, stop)
+            _run_epochs(members, directory, progress, stop, ranks)
         except KeyboardInterrupt:
             stop.requested = True
         except RunError as error:
@@ -262,20 +285,27 @@ def _end(
 
 
 def _run_epochs(
-    members: "Members", directory: "RunDirectory", progress: "Progress", stop: "StopRequest"
+    members: "Members",
+    directory: "RunDirectory",
+    progress: "Progress",
+    stop: "StopRequest",
+    ranks: "Ranks",
 ) -> None:
     """Train until the end or a wish to stop; write what is learnt as it comes.
 
     The checkpoint after the first epoch and now and then, within a long epoch too; the tables after
     each epoch, or as often as that takes little time.
     """
+    from xpmlp.distributed.ranks import any_of
+
     checkpoints = Occasion(SECONDS_BETWEEN_CHECKPOINTS, directory.save_checkpoints)
     tables = Occasion(0.0, directory.save_tables)
     stop.place = members.stopping_place
     with closing(members.epochs()) as epochs:
         for records in epochs:
             progress.show(records)
-            if stop.requested:
+            if any_of(ranks, stop.requested):
+                stop.requested = True
                 return
             checkpoints.save(members.trainers)
             if records:

@@ -28,11 +28,23 @@ class Batch(NamedTuple):
     weights: Array | None = None
 
 
+class Part(NamedTuple):
+    """Which of a step's rows the batch has, where several processes share them: two numbers, ().
+
+    shift: an integer, what the number of its first row adds to the counter of dropout's masks.
+    counts: 1, or 0 where none of the step's rows is its own and the batch is a stand-in.
+    """
+
+    shift: Array
+    counts: Array
+
+
 class Hyper(NamedTuple):
     """The numbers of one step, each a scalar or one per ensemble member `(K,)`.
 
     seed: an integer of 32 bits, of the masks of dropout; None without dropout.
     own: a tuple of further numbers in which members differ, in the order of `Objective.own`.
+    part: a `Part`, None where the batch has all rows of the step.
     """
 
     learning_rate: Array
@@ -41,6 +53,7 @@ class Hyper(NamedTuple):
     momentum: Array
     seed: Array | None = None
     own: Any = ()
+    part: Any = None
 
 
 class Generator(Protocol):

@@ -51,13 +51,15 @@ class Backend(Described):
 
     xp: its Array API namespace. device: "cpu" or "cuda:N". dtype: "float32" or "float64".
     matmul_precision: of matrix products, "full" or, on a GPU alone, "tf32"; or one of
-    cpu_precisions, those that the library has on a CPU.
+    cpu_precisions, those that the library has on a CPU. across: how a step's parts become one,
+    where several processes share its rows (see `training.step.make_step`).
     """
 
     name: str
     xp: Namespace
     library: str
     cpu_precisions: tuple[str, ...] = ("full",)
+    across: Any = None
 
     def __init__(self, device: str, dtype: str, matmul_precision: str = "full") -> None:
         self.device = device
@@ -140,6 +142,21 @@ class Backend(Described):
         pieces = blocks(rows.x.shape[0], most)
         return [function(params, map_tree(itemgetter((piece, ...)), rows)) for piece in pieces]
 
+    def on_host(
+        self,
+        function: Callable[..., np.ndarray],
+        shape: tuple[int, ...],  # noqa: ARG002
+        *arrays: Array,
+    ) -> Array:
+        """Return on the device what a function of NumPy arrays gives: floats of this shape."""
+        return self.asarray(function(*map(self.to_numpy, arrays)))
+
+    def run_metrics(
+        self, function: Callable[..., Any], params: Params, rows: Batch, most: int
+    ) -> list[Array]:
+        """Return the metrics of what `run_rows` returns."""
+        return [metrics for _, metrics in self.run_rows(function, params, rows, most)]
+
     def probe(self) -> None:
         """Use in small whatever of the library training needs and a product does not show.
 
@@ -168,6 +185,10 @@ class Backend(Described):
             "dtype": self.dtype,
             "matmul_precision": self.matmul_precision,
         }
+
+    def shared(self) -> dict[str, Any] | None:
+        """Return what a step costs where several processes share it, None where none do."""
+        return None
 
     def rounded_products(self, widths: Sequence[int], rows: int) -> str:  # noqa: ARG002
         """Return where matrix products have rounded factors, as `1 of 2 layers`.

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.experimental import io_callback
 
 from xpmlp.backends.base import Backend, Compilation, EpochPlan
 from xpmlp.backends.cuda_driver import query_driver
@@ -110,7 +111,7 @@ class JaxBackend(Backend):
         wish: Compilation | None = None,  # noqa: ARG002
     ) -> CompiledStep:
         """Return the function that `make` makes, under `jit`."""
-        return CompiledStep(make(jnp), PRECISIONS[self.matmul_precision], self.unroll)
+        return CompiledStep(make(self.xp), PRECISIONS[self.matmul_precision], self.unroll)
 
     def run_epoch(
         self, step: Any, state: Any, data: Batch, plan: EpochPlan, hyper: Hyper
@@ -130,6 +131,16 @@ class JaxBackend(Backend):
             state, last = step(state, batch, hyper._replace(learning_rate=rates[full, ...]))
             metrics = jnp.concatenate([metrics, last[None]])
         return state, self.to_numpy(metrics)
+
+    def on_host(
+        self, function: Callable[..., np.ndarray], shape: tuple[int, ...], *arrays: Array
+    ) -> Array:
+        """Return what a function of NumPy arrays gives, from within a compiled program too.
+
+        In their order, as others may wait for each call.
+        """
+        form = jax.ShapeDtypeStruct(shape, self.dtype)
+        return io_callback(function, form, *arrays, ordered=True)
 
     def prefers_ensembles(self, multiplications: int, shrinking: bool = False) -> bool:
         """Tell whether ensembles are faster; one that shrinks is compiled anew for each size."""

@@ -20,9 +20,10 @@ REDUCTIONS = ("sum", "mean", "max")
 PRODUCTS = ("matmul", "vecdot")
 VIEWS = ("reshape", "matrix_transpose", "getitem")
 CONSTANTS = ("zeros_like", "ones_like")
+ACROSS = "mean_across"  # over the parts of a step that several processes have
 RECORDED = (
     *(*ELEMENTWISE, *REDUCTIONS, *PRODUCTS, *VIEWS, *CONSTANTS),
-    *("astype", "where", "stack", "argmax"),
+    *("astype", "where", "stack", "argmax", ACROSS),
 )
 
 

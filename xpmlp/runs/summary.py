@@ -10,6 +10,7 @@ import numpy as np
 
 from xpmlp import __version__
 from xpmlp.backends.registry import Selection
+from xpmlp.distributed.costs import costs_text
 from xpmlp.evaluation.label_reports import LabelReport
 from xpmlp.evaluation.reports import ValueReport
 from xpmlp.evaluation.rows import part_of
@@ -64,6 +65,7 @@ def summarize(run: TrainedRun, selection: Selection, run_dir: str) -> dict[str, 
         "compile_reason": trainer.problem.not_compiled or decision.reason or None,
         "threads": decision.threads,
         "steps": trainer.problem.how or None,
+        "ranks": trainer.backend.shared(),
         "library": about["library"],
         "device_name": about["device_name"],
         "blas": about.get("blas") or None,
@@ -176,4 +178,6 @@ def summary_text(run: TrainedRun, figures: dict[str, Any]) -> str:
             f"{figures['seconds_per_epoch']:.3g} s per epoch (median of {figures['epochs']}), "
             f"{figures['images_per_second']:,.0f} rows/s"
         )
+    if figures["ranks"]:
+        lines.append(costs_text(figures["ranks"]))
     return "\n".join(lines)

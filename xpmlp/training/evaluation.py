@@ -1,6 +1,7 @@
 """Loss and accuracy over many rows, in large batches on the device."""
 
 from collections.abc import Sequence
+from functools import partial
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -132,10 +133,11 @@ class Evaluator:
         n, outputs = rows.x.shape[0], members_of(params) * params[-1].W.shape[-1]
         most = rows_at_once(self.backend.device, params, self.apart)
         some = max(1, LOGITS_AT_ONCE // (most * outputs)) * most
-        if some >= n:
-            return [part.metrics for part in self._parts(params, rows)]
-        pieces = [map_tree(itemgetter((piece, ...)), rows) for piece in blocks(n, some)]
-        return [part.metrics for piece in pieces for part in self._parts(params, piece)]
+        pieces = [rows]
+        if some < n:
+            pieces = [map_tree(itemgetter((piece, ...)), rows) for piece in blocks(n, some)]
+        run = partial(self.backend.run_metrics, self.evaluation, params)
+        return [metrics for piece in pieces for metrics in run(piece, most)]
 
     def _parts(self, params: Params, rows: Batch) -> list[Part]:
         """Evaluate rows on the device, a large batch at a time; nothing is fetched."""

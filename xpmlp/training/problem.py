@@ -163,7 +163,7 @@ class Problem:
 
     def _compile(self) -> None:
         backend, objective, wish = self.backend, self.objective, self.compilation
-        self.step = backend.compile(lambda xp: make_step(xp, objective), wish)
+        self.step = backend.compile(lambda xp: make_step(xp, objective, backend.across), wish)
         self.start = backend.compile(lambda xp: partial(initial_state, xp, objective))
         self.evaluator = Evaluator(backend, objective, self.classify, wish)
 

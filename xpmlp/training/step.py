@@ -7,11 +7,13 @@ from xpmlp.nn import metrics as nn_metrics
 from xpmlp.nn.dropout import masks
 from xpmlp.nn.losses import LOSSES
 from xpmlp.nn.network import backpropagate, forward_hidden, propagate
+from xpmlp.nn.regularizers import add_penalty_gradient, penalty
 from xpmlp.optim import OPTIMIZERS
 from xpmlp.optim.clipping import clip_by_global_norm
 from xpmlp.types import Array, Batch, Hyper, Namespace, Params
 
 DROPOUT, SMOOTHING, CLIPPING = "dropout", "label_smoothing", "clip_norm"
+Across = Callable[[Namespace, Array, Params, Array], tuple[Array, Params, Array]]
 
 
 class TrainState(NamedTuple):
@@ -81,23 +83,24 @@ def columns_of(own: Objective, shared: Objective, n_layers: int) -> list[int] | 
 
 
 def make_step(
-    xp: Namespace, objective: Objective
+    xp: Namespace, objective: Objective, across: Across | None = None
 ) -> Callable[[TrainState, Batch, Hyper], tuple[TrainState, Array]]:
     """Return step(state, batch, hyper) -> (state, metrics), pure.
 
     metrics: (M,), or (M, K) for K members, named by `metric_names`. The loss and the gradients
     are those before the update; the norms include the penalty and come before clipping.
+    across: where several processes share the rows of a step, what makes of a part's loss,
+    gradients and weight those of all; hyper.part is then given.
     """
     optimizer = OPTIMIZERS[objective.optimizer]
     coupled_l2 = objective.l2 and not optimizer.decoupled_l2
-    n = objective.frozen
+    penalised, n = _penalised(objective), objective.frozen
 
     def step(state: TrainState, batch: Batch, hyper: Hyper) -> tuple[TrainState, Array]:
-        if objective.l2_per == "row":
-            hyper = hyper._replace(l2=hyper.l2 / _total_weight(xp, batch))
         numbers = numbers_of(objective) | dict(zip(objective.own, hyper.own, strict=True))
         names = objective.activations
-        dropped = masks(xp, numbers[DROPOUT], state.params, batch.x, state.step, hyper.seed)
+        counter = state.step if hyper.part is None else state.step + hyper.part.shift
+        dropped = masks(xp, numbers[DROPOUT], state.params, batch.x, counter, hyper.seed)
         frozen, params = state.params[:n], state.params[n:]
         x, _ = forward_hidden(xp, frozen, batch.x, names[:n], dropped[:n])
         result = backpropagate(
@@ -106,15 +109,19 @@ def make_step(
             batch._replace(x=x),
             activations=names[n:],
             loss=objective.loss,
-            l2=hyper.l2 if coupled_l2 else None,
-            l1=hyper.l1 if objective.l1 else None,
             label_smoothing=numbers[SMOOTHING],
             masks=dropped[n:],
         )
-        grads = result.grads
-        metrics = [result.loss]
-        if result.penalty is not None:
-            metrics.append(result.penalty)
+        loss, grads, weight = result.loss, result.grads, _total_weight(xp, batch)
+        if across is not None and hyper.part is not None:
+            loss, grads, weight = across(xp, loss, grads, weight * hyper.part.counts)
+        if objective.l2_per == "row":
+            hyper = hyper._replace(l2=hyper.l2 / weight)
+        metrics = [loss]
+        if penalised:
+            sizes = hyper.l2 if coupled_l2 else None, hyper.l1 if objective.l1 else None
+            grads = add_penalty_gradient(xp, grads, params, *sizes)
+            metrics.append(penalty(xp, params, *sizes))
         if objective.gradient_norms:
             metrics += [leaf for pair in nn_metrics.gradient_norms(xp, grads) for leaf in pair]
         if objective.clip_norm is not None:

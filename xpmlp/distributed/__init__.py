@@ -1,0 +1,1 @@
+"""One net, or many, in several processes: ranks that MPI starts, counted from 0."""
