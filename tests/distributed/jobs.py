@@ -1,7 +1,4 @@
-"""Jobs of several processes that MPI starts, for tests and for `tests.distributed.kills`.
-
-Without MPICH's own cleaning up, which ends the others before they can say who has died.
-"""
+"""Jobs of several processes that MPI starts, for tests and for `tests.distributed.kills`."""
 
 import os
 import re

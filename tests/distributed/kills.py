@@ -27,7 +27,7 @@ from tests.distributed.jobs import TRAIN, WHY_NOT, ended, processes_in, started
 RANKS, FEWER, TIMEOUT = 4, 2, 5
 NET = ["--dataset", "digits", "--hidden", "64", "--epochs", "500", "--dtype", "float64"]
 NET += ["--device", "cpu", "--no-plots", "--dropout", "0.1"]
-NAMED = re.compile(r"rank (\d+) \(process (\d+) on \S+\) (is no more|has not answered)")
+NAMED = re.compile(r"rank (\d+) \(process (\d+) on \S+\) (died|has not answered)")
 
 
 def main() -> int:

@@ -1,31 +1,31 @@
 """Ranks that MPI has started: sums and broadcasts by mpi4py, none of which waits for ever.
 
-A rank polls what it waits for, and sees within a second where a process of its own machine has gone.
-Where nothing comes for so many seconds it calls the roll: who waits as well answers at once, and
-whoever does not within a few seconds is stopped, hanging or lost. The first of those that are there
-names it, and the job ends.
+Where nothing comes for so many seconds a rank calls the roll: who waits as well answers at once,
+and whoever does not within a few seconds is stopped, hanging or lost. The first of those that are
+there names it, and the job ends. A rank that dies is named by its machine's witness.
 """
 
 import os
 import pickle
+import signal
 import socket
 import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 import numpy as np
 from mpi4py import MPI
 
+from xpmlp.distributed.ranks import table_of
+from xpmlp.distributed.witness import watch
 from xpmlp.errors import EXIT_RUN_FAILED
 
 LONG = 600.0  # seconds where a rank may rightly be busy: it reads or downloads data, or draws
 ROLL_CALL, NEWS = 3.0, 0.05  # seconds until whoever has not answered is missing; between looks
 PASSED_ON = 0.5  # seconds in which the launcher passes on what is said before the job ends
-LOOK = 1.0  # seconds between looks at the processes of this machine
 SPINS, NAP = 200, 20e-6
 CALL, HERE = 1, 2
 NAME_BYTES = 64
@@ -45,9 +45,7 @@ class MpiRanks:
         self.sent: deque[MPI.Request] = deque(maxlen=2 * self.size)
         with self.patient():
             self.places = self._places()
-        here = self.places[self.rank][1]
-        own = [rank for rank, (_, host) in enumerate(self.places) if host == here]
-        self.beside = [rank for rank in own if is_there(self.places[rank][0])]
+            self.witnesses = table_of(self, np.array([self._start_witness()]))[:, 0]
 
     def all_sum(self, buffer: np.ndarray) -> None:
         """Write the sum of everybody's buffers into each."""
@@ -79,8 +77,11 @@ class MpiRanks:
         """
         codes = np.zeros(self.size, np.int64)
         codes[self.rank] = code
+        if code:
+            self._dismiss_witness()
         request = self.closing.Iallreduce(MPI.IN_PLACE, codes, MPI.SUM)
         if self._meet(request, ROLL_CALL if code else self.long):
+            self._dismiss_witness()
             if code not in (0, codes[0]):
                 self.say(f"rank {self.rank}{self._place(self.rank)}: {last_words}")
             MPI.Finalize()
@@ -93,18 +94,11 @@ class MpiRanks:
 
     def _meet(self, request: MPI.Request, limit: float) -> bool:
         """Wait for the others at the end; tell whether all have come within so many seconds."""
-        begun = looked = time.monotonic()
+        begun = time.monotonic()
         while not request.Test():
-            time.sleep(NEWS)
-            now = time.monotonic()
-            if now - begun > limit:
+            if time.monotonic() - begun > limit:
                 return False
-            if now - looked > LOOK:
-                looked = now
-                if self._gone():
-                    time.sleep(ROLL_CALL)  # who has met all others may have left
-                    if not request.Test():
-                        self._look_around()
+            time.sleep(NEWS)
         return True
 
     def say(self, line: str) -> None:
@@ -116,6 +110,7 @@ class MpiRanks:
 
     def give_up(self, words: list[str]) -> NoReturn:
         """End the job with a line on what went wrong."""
+        self._dismiss_witness()
         self.say(
             f"{'; '.join(words)}; the job ends here. What was saved is whole: --resume goes on, "
             "with any number of processes"
@@ -133,41 +128,35 @@ class MpiRanks:
             (int(row[0]), bytes(row[1:].astype(np.uint8)).rstrip(b"\0").decode()) for row in table
         ]
 
+    def _start_witness(self) -> int:
+        """Start it on the first rank of each machine; return its process, 0 elsewhere."""
+        host = self.places[self.rank][1]
+        beside = {rank: pid for rank, (pid, other) in enumerate(self.places) if other == host}
+        return (watch(beside) or 0) if self.rank == min(beside) else 0
+
+    def _dismiss_witness(self) -> None:
+        """Let the witness of this machine go, as its ranks end by themselves."""
+        for rank, (_, host) in enumerate(self.places):
+            if self.witnesses[rank] and host == self.places[self.rank][1]:
+                with suppress(ProcessLookupError):
+                    os.kill(self.witnesses[rank], signal.SIGTERM)
+
     def _place(self, rank: int) -> str:
         pid, host = self.places[rank]
         return f" (process {pid} on {host})"
 
     def _wait(self, request: MPI.Request) -> None:
-        begun, looked, spins = time.monotonic(), 0.0, 0
+        begun, spins = time.monotonic(), 0
         while not request.Test():
             spins += 1
             if spins < SPINS:
                 continue
             time.sleep(NAP)
-            if spins % SPINS:
-                continue
-            self._answer()
-            waited = time.monotonic() - begun
-            if waited - looked > LOOK:
-                looked = waited
-                self._look_around()
-            if waited > self.patience:
-                self._call_the_roll(request)
-                begun, looked = time.monotonic(), 0.0
-
-    def _gone(self) -> list[int]:
-        """Return the ranks of this machine whose processes are no more."""
-        return [rank for rank in self.beside if not is_there(self.places[rank][0])]
-
-    def _look_around(self) -> None:
-        """End the job where a process of this machine is no more."""
-        gone = self._gone()
-        if not gone:
-            return
-        if self.rank != min(set(self.beside) - set(gone)):
-            time.sleep(ROLL_CALL)  # the first of those that are here speaks
-        named = [f"rank {rank}{self._place(rank)} is no more: killed, or crashed" for rank in gone]
-        self.give_up(named)
+            if spins % SPINS == 0:
+                self._answer()
+                if time.monotonic() - begun > self.patience:
+                    self._call_the_roll(request)
+                    begun = time.monotonic()
 
     def _answer(self) -> None:
         """Tell whoever calls the roll that this rank is here."""
@@ -200,12 +189,3 @@ class MpiRanks:
         seconds = f"for {self.patience:.0f} s: stopped, hanging or lost"
         named = [f"rank {rank}{self._place(rank)} has not answered {seconds}" for rank in missing]
         self.give_up(named or [f"all {self.size} ranks wait for each other; is the network gone?"])
-
-
-def is_there(process: int) -> bool:
-    """Tell whether a process of this machine is there and has not ended, as far as Linux shows."""
-    try:
-        status = Path(f"/proc/{process}/stat").read_text()
-    except OSError:
-        return False
-    return status.rpartition(")")[2].split()[0] not in ("Z", "X")
