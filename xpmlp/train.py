@@ -105,6 +105,7 @@ def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock", ranks: "Ra
     from xpmlp.distributed.backend import over_ranks
     from xpmlp.distributed.following import check_alike, follow
     from xpmlp.distributed.ranks import first_then_others, of_first, only_first
+    from xpmlp.distributed.spreading import SpreadMembers
     from xpmlp.saved_run import SavedRun
 
     if arguments.resume and arguments.ensemble is not None:
@@ -133,7 +134,9 @@ def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock", ranks: "Ra
         fallback=not arguments.no_fallback,
         matmul_precision=config.matmul_precision,
     )
-    selection = replace(selection, backend=over_ranks(selection.backend, ranks))
+    spread = bool(config.seeds) and ranks.size > 1
+    if not spread:
+        selection = replace(selection, backend=over_ranks(selection.backend, ranks))
     if selection.fallback_reason:
         warn(
             f"warning: no CUDA: {selection.fallback_reason}; "
@@ -176,6 +179,7 @@ def _run_in_folder(arguments: argparse.Namespace, lock: "FolderLock", ranks: "Ra
         return directory
 
     directory = only_first(ranks, claimed)
+    members = SpreadMembers(members, ranks) if spread else members
     if directory is None:
         return follow(members, ranks)
     return _train(arguments, members, selection, directory, ranks)
