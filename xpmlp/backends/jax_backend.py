@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.experimental import io_callback
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from xpmlp.backends.base import Backend, Compilation, EpochPlan
 from xpmlp.backends.cuda_driver import query_driver
@@ -16,23 +17,27 @@ from xpmlp.errors import BackendUnavailableError
 from xpmlp.leaves import map_tree
 from xpmlp.types import Array, Batch, Hyper, Namespace
 
+ROWS = "rows"
 PRECISIONS = {"full": "highest", "tf32": "tensorfloat32"}
 
 
 class CompiledStep:
     """A pure function under `jit`, with the loop over its full batches as one program.
 
-    precision: of its products, in JAX's words. unroll: steps in one turn of the loop. how: the
-    way through an epoch.
+    precision: of its products, in JAX's words. unroll: steps in one turn of the loop. mesh: of
+    several devices, which then share the rows of each step. how: the way through an epoch.
     """
 
     how = "one lax.scan under jit"
 
     def __init__(
-        self, function: Callable[..., Any], precision: str = "highest", unroll: int = 1
+        self,
+        function: Callable[..., Any],
+        precision: str = "highest",
+        unroll: int = 1,
+        mesh: Mesh | None = None,
     ) -> None:
-        self.precision = precision
-        self.unroll = unroll
+        self.precision, self.unroll, self.mesh = precision, unroll, mesh
         self.step = jax.jit(function)
         self.scan = jax.jit(self._scan)
 
@@ -49,11 +54,19 @@ class CompiledStep:
     def _scan(self, state: Any, data: Batch, index: Array, rates: Array, hyper: Hyper) -> Any:
         def body(state: Any, at: tuple[Array, Array]) -> tuple[Any, Array]:
             rows, rate = at
-            batch = gather(data, rows)
+            batch = self.shared(gather(data, rows), rows.ndim - 1)
             state, metrics = self.step(state, batch, hyper._replace(learning_rate=rate))
             return state, metrics
 
         return lax.scan(body, state, (index, rates), unroll=self.unroll)
+
+    def shared(self, batch: Batch, axis: int) -> Batch:
+        """Part the rows, which lie along an axis, among the devices, if they divide evenly."""
+        if self.mesh is None or batch.x.shape[axis] % self.mesh.size:
+            return batch
+        places = NamedSharding(self.mesh, PartitionSpec(*(None,) * axis, ROWS))
+        parted: Batch = map_tree(lambda a: lax.with_sharding_constraint(a, places), batch)
+        return parted
 
 
 def gather(data: Batch, index: Array) -> Batch:
@@ -75,7 +88,8 @@ def no_gpu(error: RuntimeError) -> str:
 class JaxBackend(Backend):
     """JAX's compiler under the hand-derived mathematics.
 
-    A float64 backend turns on JAX's `jax_enable_x64`, for the whole process and for good.
+    A float64 backend turns on JAX's `jax_enable_x64`, for the whole process and for good. Where JAX
+    was told to have several devices on the CPU, they share the rows of each step.
     """
 
     name = "jax"
@@ -89,21 +103,28 @@ class JaxBackend(Backend):
             jax.config.update("jax_enable_x64", True)
         kind, _, number = device.partition(":")
         try:
-            self.jax_device = jax.devices(kind)[int(number or 0)]
+            devices = jax.devices(kind)
+            self.jax_device = devices[int(number or 0)]
         except RuntimeError as error:
             if kind == "cpu":
                 raise
             raise BackendUnavailableError(f"{self.library} {no_gpu(error)}") from None
+        several = kind == "cpu" and len(devices) > 1
+        self.mesh = Mesh(np.array(devices), (ROWS,)) if several else None
+        self.place: Any = self.jax_device
+        if self.mesh:
+            self.place = NamedSharding(self.mesh, PartitionSpec())
+            self.library += f", {self.mesh.size} devices"
 
     def asarray(self, array: Any) -> Array:
         """Put an array on the device; integers of the host become int32 unless x64 is on."""
         if isinstance(array, jax.Array):
             floats = jnp.issubdtype(array.dtype, jnp.floating)
-            return jax.device_put(array.astype(self.dtype) if floats else array, self.jax_device)
+            return jax.device_put(array.astype(self.dtype) if floats else array, self.place)
         host = self._host(array)
         if host.dtype.kind in "iu":
             host = host.astype(np.int64 if jax.config.jax_enable_x64 else np.int32)
-        return jax.device_put(host, self.jax_device)
+        return jax.device_put(host, self.place)
 
     def compile(
         self,
@@ -111,7 +132,8 @@ class JaxBackend(Backend):
         wish: Compilation | None = None,  # noqa: ARG002
     ) -> CompiledStep:
         """Return the function that `make` makes, under `jit`."""
-        return CompiledStep(make(self.xp), PRECISIONS[self.matmul_precision], self.unroll)
+        precision = PRECISIONS[self.matmul_precision]
+        return CompiledStep(make(self.xp), precision, self.unroll, self.mesh)
 
     def run_epoch(
         self, step: Any, state: Any, data: Batch, plan: EpochPlan, hyper: Hyper
