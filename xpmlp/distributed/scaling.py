@@ -21,7 +21,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xpmlp.commands import Parser, guarded, run_as_program
 from xpmlp.console import show
 from xpmlp.distributed.backend import over_ranks
 from xpmlp.distributed.ranks import Ranks
@@ -154,18 +153,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
 
     def run(ranks: Ranks) -> int:
-        parser = Parser(prog=PROGRAM, description="Measure, or predict, what ranks bring.")
+        parser = argparse.ArgumentParser(PROGRAM, description="What ranks bring, in seconds.")
         parser.add_argument("--predict", action="store_true", help="the table for GPUs alone")
-        return guarded(PROGRAM, lambda: _shown(parser.parse_args(argv), ranks))
+        asked = parser.parse_args(argv)
+        for line in predictions() if asked.predict else measured(ranks):
+            show(line, sys.stdout)
+        return 0
 
     return in_ranks(PROGRAM, run)
 
 
-def _shown(arguments: argparse.Namespace, ranks: Ranks) -> int:
-    for line in predictions() if arguments.predict else measured(ranks):
-        show(line, sys.stdout)
-    return 0
-
-
 if __name__ == "__main__":
-    run_as_program(main)
+    sys.exit(main())
