@@ -172,7 +172,7 @@ def test_a_missing_package_is_named_with_the_pip_line(capsys, saved, monkeypatch
         ),
         ([".", "--onnx", "a.onnx", "--input-dtype", "int8"], "argument --input-dtype: invalid ch"),
         ([".", "--onnx", ""], "argument --onnx: the path is empty"),
-        (["."], "the following arguments are required: --onnx"),
+        (["."], "one of the arguments --onnx --training-step is required"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(capsys, saved, tmp_path, arguments, message):

@@ -1,4 +1,4 @@
-"""`python -m xpmlp.export`: write a trained net as an ONNX file, checked against the net."""
+"""`python -m xpmlp.export`: write a net, or its training step, as an ONNX file, checked."""
 
 import argparse
 import json
@@ -11,6 +11,7 @@ from xpmlp.backends.registry import DTYPES
 from xpmlp.commands import Parser, guarded, path, run_as_program
 from xpmlp.console import show, warn
 from xpmlp.errors import InputError
+from xpmlp.export_step import export_training_step
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,26 +43,34 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser; it needs no array library, so that --help is quick."""
     parser = Parser(
         prog=PROGRAM,
-        usage="%(prog)s RUN --onnx FILE [options]",
+        usage="%(prog)s RUN (--onnx FILE | --training-step FILE) [options]",
         description="Write a trained net, scaling included, as an ONNX file, once onnxruntime "
-        "gives the net's own answers on real rows.",
+        "gives the net's own answers on real rows; or the step that trained it (forward, backward, "
+        "update), once onnxruntime's weights are NumPy's after 50 steps.",
         epilog="OpenVINO computes in bfloat16 by default where the processor has it; compiled with "
         "INFERENCE_PRECISION_HINT f32 it gives the answers that were checked. exit codes: 0 done, "
         "1 the check failed and nothing was written, 2 bad input, 130 interrupted",
     )
     add = parser.add_argument
     add("run", type=path, metavar="RUN", help="folder of a run, or its model.safetensors")
-    add("--onnx", type=path, required=True, metavar="FILE", help="the file to write, .onnx")
+    files = parser.add_mutually_exclusive_group(required=True)
+    files.add_argument("--onnx", type=path, metavar="FILE", help="the net's file to write, .onnx")
+    files.add_argument(
+        "--training-step",
+        type=path,
+        metavar="FILE",
+        help="the file to write, .onnx, of one training step: from weights, moments, count of "
+        "steps, batch and rate to the new ones and the loss",
+    )
     add("--force", action="store_true", help="replace the file where it exists")
     add(
         "--rows",
         metavar="ROWS",
-        help="rows to check on: dataset (the run's own), random, or a table FILE like those one "
-        "trains on [dataset, or random where it can't be had]",
+        help="rows to check on: dataset (the run's own), random, or, for --onnx, a table FILE like "
+        "those one trains on [dataset, or random where it can't be had]",
     )
     add(
         "--input-dtype",
-        default="float32",
         choices=DTYPES,
         help="dtype of the features that the graph takes; OpenVINO and OpenCV 4 scale float64 ones "
         "in float32 all the same [float32]",
@@ -69,8 +78,8 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "--float32",
         action="store_true",
-        help="write a net of float64 as a graph that computes in float32, for readers that take no "
-        "float64",
+        help="write a net of float64, or its step, as a graph that computes in float32, for "
+        "readers that take no float64",
     )
     add(
         "--label-names",
@@ -89,7 +98,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_command(arguments: argparse.Namespace) -> int:
     """Export as the arguments say. Raises XpmlpError with a line for people."""
-    _refuse_target(arguments.onnx, force=arguments.force)
+    if arguments.training_step:
+        _refuse_target("--training-step", arguments.training_step, force=arguments.force)
+        exported, checked_on = export_training_step(arguments)
+        figures = step_figures(exported, checked_on)
+    else:
+        _refuse_target("--onnx", arguments.onnx, force=arguments.force)
+        exported, rows = export_net(arguments)
+        checked_on, figures = rows.origin, net_figures(exported, rows)
+    if arguments.json:
+        show(json.dumps(figures, indent=2, allow_nan=False), sys.stdout)
+    else:
+        show(summary(exported, checked_on, raw=bool(arguments.onnx)), sys.stdout)
+    return 0
+
+
+def export_net(arguments: argparse.Namespace) -> tuple["Exported", RawRows]:
+    """Write the net; return what was written, and the rows that it was checked on."""
     from xpmlp.onnx_export.exporting import export, require_packages
     from xpmlp.onnx_export.graphs import Form
     from xpmlp.runs.directory import find_model
@@ -99,24 +124,19 @@ def run_command(arguments: argparse.Namespace) -> int:
     file = find_model(arguments.run)
     model = open_model(file)
     rows = find_rows(arguments.rows, model, file.parent)
-    form = Form(arguments.input_dtype, arguments.float32, arguments.label_names)
-    exported = export(model, arguments.onnx, rows.raw, form)
-    if arguments.json:
-        show(json.dumps(figures(exported, rows), indent=2, allow_nan=False), sys.stdout)
-    else:
-        show(summary(exported, rows), sys.stdout)
-    return 0
+    form = Form(arguments.input_dtype or "float32", arguments.float32, arguments.label_names)
+    return export(model, arguments.onnx, rows.raw, form), rows
 
 
-def _refuse_target(target: Path, *, force: bool) -> None:
+def _refuse_target(flag: str, target: Path, *, force: bool) -> None:
     if target.suffix.lower() != ".onnx":
-        raise InputError(f"--onnx {target}: the name must end in .onnx")
+        raise InputError(f"{flag} {target}: the name must end in .onnx")
     if not target.parent.is_dir():
-        raise InputError(f"--onnx {target}: there is no folder {target.parent}")
+        raise InputError(f"{flag} {target}: there is no folder {target.parent}")
     if target.is_dir():
-        raise InputError(f"--onnx {target}: this is a folder")
+        raise InputError(f"{flag} {target}: this is a folder")
     if target.exists() and not force:
-        raise InputError(f"{target} exists already; choose another --onnx, or give --force")
+        raise InputError(f"{target} exists already; choose another {flag}, or give --force")
 
 
 def find_rows(wanted: str | None, model: "Model", folder: Path) -> RawRows:
@@ -220,39 +240,43 @@ def _random_columns(model: "Model", x: "np.ndarray", rng: "np.random.Generator")
     return columns
 
 
-def figures(exported: "Exported", rows: RawRows) -> dict[str, Any]:
-    """Return what --json prints; a free dimension is "N"."""
+def figures(exported: "Exported") -> dict[str, Any]:
+    """Return what --json prints of any file; a free dimension is "N"."""
     import onnxruntime
-
-    from xpmlp.onnx_export.graphs import OPSET
 
     return {
         "file": str(exported.path),
         "bytes": exported.bytes,
-        "opset": OPSET,
+        "opset": exported.opset,
         "inputs": [tensor._asdict() for tensor in exported.inputs],
         "outputs": [tensor._asdict() for tensor in exported.outputs],
-        "rows": rows.n,
-        "rows_from": rows.origin,
         "largest_difference": exported.check.difference,
         "allowed_difference": exported.check.allowed,
         "onnxruntime": onnxruntime.__version__,
     }
 
 
-def summary(exported: "Exported", rows: RawRows) -> str:
-    """Return the lines for people."""
+def net_figures(exported: "Exported", rows: RawRows) -> dict[str, Any]:
+    """Return what --json prints of a net."""
+    return {**figures(exported), "rows": rows.n, "rows_from": rows.origin}
+
+
+def step_figures(exported: "Exported", checked_on: str) -> dict[str, Any]:
+    """Return what --json prints of a training step."""
+    return {**figures(exported), "checked_on": checked_on}
+
+
+def summary(exported: "Exported", checked_on: str, *, raw: bool) -> str:
+    """Return the lines for people. raw: whether the inputs are rows before any scaling."""
     import onnxruntime
 
-    from xpmlp.onnx_export.graphs import OPSET
-
-    lines = [f"file      {exported.path}: {exported.bytes:,} bytes, opset {OPSET}"]
-    kinds = ("input", exported.inputs, ", raw rows"), ("output", exported.outputs, "")
+    lines = [f"file      {exported.path}: {exported.bytes:,} bytes, opset {exported.opset}"]
+    kinds = ("input", exported.inputs, ", raw rows" * raw), ("output", exported.outputs, "")
     for kind, values, what in kinds:
         for name, dtype, shape in values:
             lines.append(f"{kind:<10}{name}: {dtype} ({', '.join(map(str, shape))}){what}")
     lines.append(
-        f"checked   on {rows.origin} with onnxruntime {onnxruntime.__version__}: "
+        f"checked   on {checked_on} with onnxruntime {onnxruntime.__version__}: "
         f"largest difference {exported.check.difference:.1e}, allowed {exported.check.allowed:.1e}"
     )
     return "\n".join(lines)

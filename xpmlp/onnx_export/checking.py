@@ -1,8 +1,8 @@
 """The graph's answers, as onnxruntime gives them, against those of the model itself."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from textwrap import shorten
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -85,21 +85,41 @@ def _expected(model: Model, rows: Raw) -> np.ndarray:
 
 def _answers(content: bytes, given: Feeds) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the first output (N, C) and the labels (N,), from one row alone and then the rest."""
+    run = open_session(content)
+    pieces = [list(run(piece).values()) for piece in _first_and_rest(given)]
+    outputs = [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
+    return outputs[0], outputs[1] if len(outputs) > 1 else None
+
+
+def open_session(content: bytes) -> Callable[[Feeds], dict[str, np.ndarray]]:
+    """Return what runs a serialised model: inputs in, outputs by their names out.
+
+    Both raise RunError, in one line, for a graph that does not run.
+    """
     import onnx
     from onnxruntime import InferenceSession, SessionOptions
 
     options = SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
-    try:
+
+    def open_checked() -> InferenceSession:
         onnx.checker.check_model(content, full_check=True)
-        session = InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        pieces = [session.run(None, piece) for piece in _first_and_rest(given)]
+        return InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+    session = _in_one_line(open_checked)
+    names = [output.name for output in session.get_outputs()]
+    return lambda given: dict(
+        zip(names, _in_one_line(lambda: session.run(None, given)), strict=True)
+    )
+
+
+def _in_one_line(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
     except Exception as error:  # both packages raise classes of their own for anything wrong
         reason = shorten(str(error), 200, placeholder=" …")
         raise RunError(f"the ONNX graph does not run, so nothing was written: {reason}") from error
-    outputs = [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
-    return outputs[0], outputs[1] if len(outputs) > 1 else None
 
 
 def _first_and_rest(given: Feeds) -> Iterator[Feeds]:

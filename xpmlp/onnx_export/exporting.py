@@ -7,7 +7,7 @@ from xpmlp.backends.registry import pip_install
 from xpmlp.errors import InputError
 from xpmlp.files import write_whole
 from xpmlp.onnx_export.checking import Check, check
-from xpmlp.onnx_export.graphs import PLAIN, Form, interface, to_onnx
+from xpmlp.onnx_export.graphs import OPSET, PLAIN, Form, interface, to_onnx
 from xpmlp.onnx_export.inputs import Raw, Tensor
 from xpmlp.training.model import Model
 
@@ -21,6 +21,7 @@ class Exported:
     inputs: list[Tensor]
     outputs: list[Tensor]
     check: Check
+    opset: int
 
 
 def export(model: Model, path: Path, rows: Raw, form: Form = PLAIN) -> Exported:
@@ -35,7 +36,7 @@ def export(model: Model, path: Path, rows: Raw, form: Form = PLAIN) -> Exported:
     content = to_onnx(model, form).SerializeToString()
     checked = check(content, model, rows, form)
     write_whole(path, content)
-    return Exported(path, len(content), *interface(model, form), checked)
+    return Exported(path, len(content), *interface(model, form), checked, OPSET)
 
 
 def require_packages() -> None:

@@ -216,7 +216,13 @@ def same_labels(one: str, other: str) -> bool:
 def net_of(config: Config, data: Dataset) -> tuple[Objective, tuple[int, ...]]:
     """Return what a config means for this data set: the objective, and the layers' widths."""
     config, loss = filled(config, data), resolve_loss(config.loss, data)
-    objective = Objective(
+    sizes = data.n_features, *config.hidden, output_size(loss, data)
+    return objective_of(config, loss), sizes
+
+
+def objective_of(config: Config, loss: str) -> Objective:
+    """Return the objective of a config in which nothing is left to the data, with this loss."""
+    return Objective(
         activations=hidden_activations(config.activation, len(config.hidden)),
         loss=loss,
         optimizer=config.optimizer,
@@ -232,7 +238,6 @@ def net_of(config: Config, data: Dataset) -> tuple[Objective, tuple[int, ...]]:
         ),
         frozen=config.freeze,
     )
-    return objective, (data.n_features, *config.hidden, output_size(loss, data))
 
 
 def check_activations(backend: Backend, names: Sequence[str]) -> None:

@@ -158,10 +158,10 @@ def make_evaluation(
     return evaluate
 
 
-def _total_weight(xp: Namespace, batch: Batch) -> Array | int:
+def _total_weight(xp: Namespace, batch: Batch) -> Array:
     """Return the weight of a batch's rows, (...,), or without weights their count."""
     if batch.weights is None:
-        return int(batch.x.shape[-2])
+        return batch.x.shape[-2]
     return xp.sum(batch.weights, axis=-1)
 
 
