@@ -20,6 +20,8 @@ def array_text(array: Any) -> str:
 
 def range_text(array: Any) -> str:
     """Return `-1.2 to 3.4`, "" of no numbers."""
+    if getattr(array, "stays_on_disk", False):
+        return "read from disk"
     xp = array_namespace(array)
     if not math.prod(array.shape) or not xp.isdtype(array.dtype, ("integral", "real floating")):
         return ""

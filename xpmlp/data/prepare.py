@@ -33,7 +33,7 @@ def prepare(
         features, about = _of_arrays(source, parts, scale, dtype)
     labels = [y for _, y in parts]
     weights = _weights(source, validation, seed)
-    target = _target_scaling(source, labels, dtype)
+    target = target_scaling(source, labels, dtype)
     train, held, test = map(Rows, features, labels, weights)
     return about | {
         "name": source.name,
@@ -148,7 +148,7 @@ def _negligible(source: Source, names: Sequence[str]) -> list[str]:
     ]
 
 
-def _target_scaling(source: Source, parts: Sequence[np.ndarray], dtype: str) -> Scaling | None:
+def target_scaling(source: Source, parts: Sequence[np.ndarray], dtype: str) -> Scaling | None:
     """Return mean and deviation of the training values, the first of the parts, each (N, O).
 
     Only values of somebody's own have any.

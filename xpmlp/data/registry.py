@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from xpmlp.data.dataset import Dataset
 from xpmlp.data.places import Places, places
+from xpmlp.data.shards import lies_in_arrays
 from xpmlp.data.unpacking import USUAL_GIB
 from xpmlp.data.wishes import Wishes, check_choices
 from xpmlp.errors import DataUnavailableError, InputError, unknown_name
@@ -75,7 +76,8 @@ def load_dataset(
     """Load a data set by name, or a table of your own: a file by its path, or one of Python's.
 
     name: one of `dataset_names()`; the path of a text, Parquet, Feather, `.npz` or svmlight file;
-        or a table of pandas, polars or pyarrow.
+        of what stays on disk, a folder of shards or a pair `x.npy` and `y.npy`; or a table of
+        pandas, polars or pyarrow.
 
     data_dir: a folder that is looked up first and never written to; None means the variable
         XPMLP_DATA_DIR where it is set. Then comes the user's cache, then a download.
@@ -100,6 +102,11 @@ def load_dataset(
     from xpmlp.data.prepare import prepare
 
     wishes = Wishes(label, cast(Any, task), tuple(features), tuple(drop), header, max_unpacked)
+    if isinstance(name, str | Path) and is_path(str(name)) and lies_in_arrays(name):
+        from xpmlp.data.stream_loading import load_stream
+
+        fields = load_stream(name, wishes, validation, scale, seed, dtype)
+        return Dataset(**fields, parted=(validation, seed))
     source = _load(name, places(data_dir), seed, wishes)
     return Dataset(**prepare(source, validation, scale, seed, dtype), parted=(validation, seed))
 

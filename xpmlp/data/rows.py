@@ -27,7 +27,7 @@ class Rows(Described):
 
     x: (N, D), float32 or float64 as asked for, scaled, C-contiguous. Loaders put it on the host;
         it may also be an array of the backend's own library, best on its device: that is trained
-        on where it is, and never written.
+        on where it is, and never written; or `Streamed`, which stays on disk.
     y: class indices (N,), int64, for classification; values (N, O), float64, for regression;
         0 or 1 for each of O labels, (N, O), float64, for multilabel.
     weights: how much each row counts, (N,), positive, of any scale; None: all alike.
@@ -59,6 +59,8 @@ def _require_array(name: str, value: Any, on_host: bool = True) -> None:
     import numpy as np
     from array_api_compat import is_array_api_obj
 
+    if getattr(value, "stays_on_disk", False) and not on_host:
+        return
     known = isinstance(value, np.ndarray) if on_host else is_array_api_obj(value)
     if known and value.ndim and not isinstance(value, np.matrix | np.ma.MaskedArray):
         return

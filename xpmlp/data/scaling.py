@@ -63,14 +63,14 @@ def statistics(x: np.ndarray, scale: str) -> Scaling:
     low, high = x.min(axis=0).astype(np.float64), x.max(axis=0).astype(np.float64)
     constant = high - low < NEGLIGIBLE
     if scale == "quantile":
-        return _with_ranks(_varying(constant, low, low, high - low), x, ~constant)
+        return _with_ranks(varying(constant, low, low, high - low), x, ~constant)
     if scale == "unit":
-        return _varying(constant, low, low, high - low)
+        return varying(constant, low, low, high - low)
     mean = x.mean(axis=0, dtype=np.float64)
     if scale == "center":
-        return _varying(constant, low, mean, np.ones(len(mean)))
+        return varying(constant, low, mean, np.ones(len(mean)))
     deviation = _deviation(x, mean, high - low)
-    standard = _varying(constant, low, mean, deviation)
+    standard = varying(constant, low, mean, deviation)
     if scale == "standard":
         return standard
     if scale == "auto":
@@ -78,7 +78,7 @@ def statistics(x: np.ndarray, scale: str) -> Scaling:
         return _with_ranks(standard, x, ~(constant | near & np.isfinite(deviation)))
     first, median, third = np.percentile(x, (25, 50, 75), axis=0).astype(np.float64)
     between = third - first
-    return _varying(constant, low, median, np.where(between < NEGLIGIBLE, deviation, between))
+    return varying(constant, low, median, np.where(between < NEGLIGIBLE, deviation, between))
 
 
 def are_negligible(x: np.ndarray) -> np.ndarray:
@@ -107,9 +107,7 @@ def _as_they_are(columns: int) -> Scaling:
     return Scaling(np.zeros(columns), np.ones(columns))
 
 
-def _varying(
-    constant: np.ndarray, low: np.ndarray, shift: np.ndarray, width: np.ndarray
-) -> Scaling:
+def varying(constant: np.ndarray, low: np.ndarray, shift: np.ndarray, width: np.ndarray) -> Scaling:
     """Return the scaling of the columns that vary; others are shifted by their only value."""
     return Scaling(np.where(constant, low, shift), np.where(constant, 1.0, width))
 

@@ -21,6 +21,7 @@ from xpmlp.training.pool import order_of
 from xpmlp.training.problem import Problem
 from xpmlp.training.seats import Seat, joined, seats, stacked
 from xpmlp.training.step import TrainState, metric_names
+from xpmlp.training.streaming import Stream, runs_of
 from xpmlp.types import Batch, Hyper, Namespace, Params
 
 
@@ -146,7 +147,7 @@ def _run(
     members: Sequence[Member],
     listeners: Sequence[Listener],
     state: TrainState,
-    rows: Batch,
+    rows: Batch | Stream,
     plan: EpochPlan,
     hyper: Hyper,
     clock: Clock,
@@ -163,24 +164,25 @@ def _run(
     ends = set(piece_ends(problem, plan.batch_size, steps, len(members)))
     pauses = set[int]().union(*(listener.pauses() for listener in listeners))
     rates = plan.learning_rates.reshape(steps, -1)
-    for end in sorted(step for step in pauses | ends | {steps} if step > begin):
-        with problem.running():
-            piece = _piece(plan, begin, end)
-            state, made = backend.run_epoch(problem.step, state, rows, piece, hyper)
-            backend.synchronize(state)
-        metrics.append(made.reshape(*made.shape[:2], len(members)))
-        with clock.stopped():
-            for k, listener in enumerate(listeners if end in pauses else ()):
-                params = partial(_params_of, members, state, k)
-                last = own_columns(metrics[-1][-1, :, k], members[k].columns)
-                listener.pause(end, float(rates[end - 1, k]), last, params)
-            if len(members) == 1 and not np.isfinite(metrics[-1][:, 0]).all():
-                break
-            if end in ends:
-                metrics = [np.concatenate(metrics)]
-                _hold(members, done, state, metrics[0], rates[:end], clock)
-                yield []
-        begin = end
+    cuts = [begin, *sorted(step for step in pauses | ends | {steps} if step > begin)]
+    with runs_of(rows, plan, cuts, _piece) as runs:
+        for end, of_piece in zip(cuts[1:], runs, strict=True):
+            with problem.running():
+                for some, piece in of_piece:
+                    state, made = backend.run_epoch(problem.step, state, some, piece, hyper)
+                    metrics.append(made.reshape(*made.shape[:2], len(members)))
+                backend.synchronize(state)
+            with clock.stopped():
+                for k, listener in enumerate(listeners if end in pauses else ()):
+                    params = partial(_params_of, members, state, k)
+                    last = own_columns(metrics[-1][-1, :, k], members[k].columns)
+                    listener.pause(end, float(rates[end - 1, k]), last, params)
+                if len(members) == 1 and not np.isfinite(metrics[-1][:, 0]).all():
+                    break
+                if end in ends:
+                    metrics = [np.concatenate(metrics)]
+                    _hold(members, done, state, metrics[0], rates[:end], clock)
+                    yield []
     return state, np.concatenate(metrics)
 
 
@@ -250,7 +252,7 @@ def _orders(members: Sequence[Member], orders: Sequence[np.ndarray | None]) -> n
     return np.stack([order_of(s, order, n, max(counts)) for s, order, n in given if s])
 
 
-def _rows_of(members: Sequence[Member]) -> Batch:
+def _rows_of(members: Sequence[Member]) -> Batch | Stream:
     """Return the rows that members train on: of one problem its own, else those of all."""
     problem = members[0].problem
     return problem.train if _are_of_one(members) or not problem.share else problem.share.rows

@@ -12,6 +12,7 @@ from xpmlp.described import Lines, as_html, as_text
 from xpmlp.leaves import map_tree
 from xpmlp.training.describing import evaluation_lines
 from xpmlp.training.step import Objective, make_evaluation
+from xpmlp.training.streaming import Stream
 from xpmlp.training.texts import count
 from xpmlp.types import Array, Batch, Params
 
@@ -91,7 +92,7 @@ class Evaluator:
         self.backend, self.classify, self.apart = backend, classify, wish is not None
         self.evaluation = backend.compile(lambda xp: make_evaluation(xp, objective, classify), wish)
 
-    def scores(self, params: Params, sets: Sequence[Batch]) -> list[list[Score | None]]:
+    def scores(self, params: Params, sets: Sequence[Batch | Stream]) -> list[list[Score | None]]:
         """Return, for each of K members, its score over each set of rows, None over an empty one.
 
         params: W (K, D, H), or (D, H) for a single net. All sets come in one download.
@@ -107,14 +108,14 @@ class Evaluator:
             for k in range(table.shape[-1])
         ]
 
-    def evaluate(self, params: Params, rows: Batch) -> Evaluation:
+    def evaluate(self, params: Params, rows: Batch | Stream) -> Evaluation:
         """Return score and logits of a single net over rows on the device."""
         parts = self._parts(params, rows)
         logits = np.concatenate([self.backend.to_numpy(part.logits) for part in parts])
         metrics = self._fetch([part.metrics for part in parts])
         return Evaluation(*self._score(metrics[..., 0]), logits)
 
-    def outputs(self, nets: Sequence[Params], rows: Batch) -> np.ndarray:
+    def outputs(self, nets: Sequence[Params], rows: Batch | Stream) -> np.ndarray:
         """Return the logits (K, N, C) of K nets, W (D, H) each, over rows on the device.
 
         Compiled for a CPU they are computed one by one, as only there each net's logits are kept.
@@ -128,10 +129,13 @@ class Evaluator:
             found.append(np.concatenate(parts, axis=-2))
         return np.stack(found) if one_by_one else found[0]
 
-    def _metrics(self, params: Params, rows: Batch) -> list[Array]:
+    def _metrics(self, params: Params, rows: Batch | Stream) -> list[Array]:
         """Return the metrics of each large batch; so many logits at a time are kept, and let go."""
-        n, outputs = rows.x.shape[0], members_of(params) * params[-1].W.shape[-1]
         most = rows_at_once(self.backend.device, params, self.apart)
+        if isinstance(rows, Stream):
+            streamed = rows.pieces(most)
+            return [part.metrics for piece in streamed for part in self._parts(params, piece)]
+        n, outputs = rows.x.shape[0], members_of(params) * params[-1].W.shape[-1]
         some = max(1, LOGITS_AT_ONCE // (most * outputs)) * most
         pieces = [rows]
         if some < n:
@@ -139,9 +143,11 @@ class Evaluator:
         run = partial(self.backend.run_metrics, self.evaluation, params)
         return [metrics for piece in pieces for metrics in run(piece, most)]
 
-    def _parts(self, params: Params, rows: Batch) -> list[Part]:
+    def _parts(self, params: Params, rows: Batch | Stream) -> list[Part]:
         """Evaluate rows on the device, a large batch at a time; nothing is fetched."""
         most = rows_at_once(self.backend.device, params, self.apart)
+        if isinstance(rows, Stream):
+            return [part for piece in rows.pieces(most) for part in self._parts(params, piece)]
         made = self.backend.run_rows(self.evaluation, params, rows, most)
         return [Part(*of_block) for of_block in made]
 

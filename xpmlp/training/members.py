@@ -15,6 +15,7 @@ from xpmlp.training.callbacks import Callback, Listeners
 from xpmlp.training.epoch import epoch_in_pieces
 from xpmlp.training.history import EpochRecord
 from xpmlp.training.pieces import piece_ends
+from xpmlp.training.streaming import streams
 from xpmlp.training.trainer import Trainer
 
 
@@ -103,6 +104,7 @@ class Members:
         groups: list[list[int]] = []
         for _, same in groupby(sorted(members, key=kind), kind):
             group = list(same)
-            together = self.trainers[group[0]].prefers_company
+            first = self.trainers[group[0]]
+            together = first.prefers_company and not streams(first.data.train)
             groups += [group] if together else [[i] for i in group]
         return groups

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from copy import copy
 from functools import cached_property, partial
 from itertools import pairwise
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,8 +13,8 @@ import numpy as np
 from xpmlp.backends.base import Backend, Compilation
 from xpmlp.backends.threads import products_on
 from xpmlp.data.dataset import Dataset, Rows
+from xpmlp.data.streamed import Streamed
 from xpmlp.errors import InputError
-from xpmlp.leaves import map_tree
 from xpmlp.nn.activations import ACTIVATIONS
 from xpmlp.nn.dropout import dropout_rates
 from xpmlp.nn.network import hidden_activations
@@ -26,6 +25,7 @@ from xpmlp.training.defaults import filled
 from xpmlp.training.evaluation import Evaluator
 from xpmlp.training.own import trains
 from xpmlp.training.step import Objective, initial_state, make_step
+from xpmlp.training.streaming import Stream, nothing_of, streams
 from xpmlp.training.targets import (
     check_dataset,
     make_targets,
@@ -101,7 +101,7 @@ class Problem:
                 self._compile()
             self.train = self.upload(data.train)
             self.validation = self.upload(data.validation)
-            self.nothing = map_tree(itemgetter((slice(0, 0), ...)), self.train)
+            self.nothing = self.upload(nothing_of(data.train))
 
     @property
     def compilation(self) -> Compilation | None:
@@ -168,7 +168,7 @@ class Problem:
         self.evaluator = Evaluator(backend, objective, self.classify, wish)
 
     @cached_property
-    def test(self) -> Batch:
+    def test(self) -> Any:
         """The test rows, uploaded when they are first asked for."""
         return self.upload(self.data.test)
 
@@ -177,14 +177,17 @@ class Problem:
         """A checksum of the training rows and of the names of the classes."""
         return fingerprint_of(self.data, self.backend.to_numpy)
 
-    def upload(self, rows: Rows) -> Batch:
+    def upload(self, rows: Rows) -> Any:
         """Put rows with their targets on the device, each row in one piece of memory.
 
         An x that lies there already, as floats of the backend's dtype, is shared, not copied.
+        Rows that stay on disk become a Stream, and else a Batch.
         """
+        if streams(rows):
+            return Stream(rows, self.upload)
         targets = make_targets(self.objective.loss, self.data, rows)
         weights = None if rows.weights is None else rows.weights * 1.0
-        batch: Batch = self.backend.put(Batch(rows.x, targets, weights))
+        batch = self.backend.put(Batch(rows.x, targets, weights))
         xp = self.backend.xp
         return batch._replace(x=xp.astype(batch.x, getattr(xp, self.backend.dtype), copy=False))
 
@@ -202,6 +205,10 @@ class Problem:
 def fingerprint_of(data: Dataset, to_numpy: Callable[[Any], np.ndarray] = np.asarray) -> str:
     """Return checksums of the inputs, labels and weights that train, and of the classes' names."""
     rows, names = data.train, "\0".join(data.class_names)
+    if isinstance(rows.x, Streamed):
+        return (
+            f"{rows.x.checksum}-{zlib.crc32(rows.y.tobytes()):08x}-{zlib.crc32(names.encode()):08x}"
+        )
     arrays = [array for array in (rows.x, rows.y, rows.weights) if array is not None]
     hosts = [a if isinstance(a, np.ndarray) else to_numpy(a) for a in arrays]
     buffers: list[Any] = [*map(np.ascontiguousarray, hosts), names.encode()]

@@ -9,6 +9,7 @@ from array_api_compat import array_namespace
 from xpmlp.backends.base import Backend
 from xpmlp.backends.registry import Selection
 from xpmlp.data.dataset import Dataset, Rows, Scaling
+from xpmlp.data.streamed import Streamed
 from xpmlp.errors import InputError
 from xpmlp.training.config import Config
 from xpmlp.types import Array
@@ -103,7 +104,12 @@ def check_rows(where: str, rows: Any, data: Dataset) -> None:
 
 
 def _check_inputs(where: str, x: Array) -> None:
-    """Raise InputError where x is not finite numbers, computed where it lies."""
+    """Raise InputError where x is not finite numbers, computed where it lies.
+
+    Rows that stay on disk were looked at when they were opened.
+    """
+    if isinstance(x, Streamed):
+        return
     xp = array_namespace(x)
     if not xp.isdtype(x.dtype, ("bool", "integral", "real floating")):
         raise InputError(f"{where}: x must be float32 or float64, got dtype {x.dtype}")

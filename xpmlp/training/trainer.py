@@ -33,6 +33,7 @@ from xpmlp.training.rates import RatePlan, after_epoch, same_rates
 from xpmlp.training.seats import Beginning, Seat
 from xpmlp.training.standing import Standing
 from xpmlp.training.step import TrainState, columns_of, metric_names
+from xpmlp.training.streaming import drawn_order, streams
 from xpmlp.training.targets import check_rows, target_of
 from xpmlp.types import Params
 
@@ -48,8 +49,8 @@ class Trainer(Described):
     order: the row order (N,) of an epoch, counted from 0, else drawn from config.seed.
     problem: that of another trainer with the same net, data and backend, to share its steps,
         compiled or not, and its uploaded rows.
-    score_train: whether to look at all training rows after each epoch; else its record has the
-        mean of the steps' losses, each before its update, and no accuracy.
+    score_train: whether to look at all training rows after each epoch; else, and where these stay
+        on disk, its record has the mean of the steps' losses, each before its update, no accuracy.
     Raises InputError where config and data don't fit together.
     """
 
@@ -77,7 +78,7 @@ class Trainer(Described):
         self.columns = columns_of(self.objective, shared, layers)
         weights_seed, order_seed, masks_seed = np.random.SeedSequence(config.seed).spawn(3)
         self.generator = np.random.default_rng(order_seed)
-        self.order, self.score_train = order, score_train
+        self.order, self.score_train = order, score_train and not streams(data.train)
         self._history = History(metric_names(self.objective, layers))
         initial = config.initial if initial is None else initial
         self.begins_trained = initial is not None
@@ -228,7 +229,7 @@ class Trainer(Described):
         if self.order is not None:
             order = checked_order(self.order(epoch), len(self.data.train))
         elif self.steps_per_epoch > 1:
-            order = self.generator.permutation(len(self.data.train))
+            order = drawn_order(self.data.train, self.generator)
         rates = self._planned[-1].rates(epoch, self.config.epochs, self.steps_per_epoch)
         if self.unfinished:
             rates[: self.unfinished.steps] = self.unfinished.rates
@@ -275,8 +276,7 @@ class Trainer(Described):
         Raises InputError where there are none, or they are not like the training rows.
         """
         with self.problem.running():
-            known = rows is self.data.test
-            if not known:
+            if not (known := rows is self.data.test):
                 check_rows("rows to evaluate", rows, self.data)
             if not len(rows):
                 raise InputError("there are no rows to evaluate")
