@@ -13,6 +13,7 @@ COMMANDS = {
     "train": "train a net on a data set, save the weights, the curves and the pictures",
     "inspect": "show what a table of your own is taken for, column by column",
     "find_rate": "test rising learning rates on a data set, suggest one to begin with",
+    "convert": "turn a file into shards, which train reads from the disk, block by block",
     "sweep": "search over settings: train many nets side by side, find the best",
     "evaluate": "evaluate a trained net on its test rows or on others",
     "predict": "predict the rows of a file with a trained net, as CSV or JSON lines",

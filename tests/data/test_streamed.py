@@ -10,6 +10,7 @@ import xpmlp
 from xpmlp.data import streamed
 from xpmlp.data.ahead import made_ahead
 from xpmlp.data.scaling import statistics
+from xpmlp.data.shards import Shards
 from xpmlp.errors import InputError, RunError
 
 
@@ -150,11 +151,30 @@ def test_what_cant_be_trained_on_is_told_in_a_line(tmp_path, files, said):
         load(tmp_path, scale="none")
 
 
-@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"version": 9, "parts": {}, "rows": {}})])
+@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"version": 1, "parts": {}})])
 def test_a_manifest_of_somebody_else_is_refused(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(InputError, match="not a manifest of shards"):
         load(tmp_path)
+
+
+def test_a_folder_of_shards_has_the_parts_of_its_manifest(tmp_path):
+    shards = Shards(
+        {"train": [("a.npy", "b.npy"), ("c.npy", "d.npy")], "test": [("e.npy", "f.npy")]},
+        task="classification",
+        class_names=("cat", "dog"),
+        feature_names=("one", "two"),
+    )
+    x, y = np.arange(600.0).reshape(300, 2), np.arange(300) % 2
+    for i, (rows, of_x, of_y) in enumerate([(100, "a", "b"), (100, "c", "d"), (100, "e", "f")]):
+        np.save(tmp_path / f"{of_x}.npy", x[rows * i : rows * (i + 1)])
+        np.save(tmp_path / f"{of_y}.npy", y[rows * i : rows * (i + 1)])
+    (tmp_path / "manifest.json").write_text(json.dumps(shards.as_json()))
+    data = load(tmp_path, scale="none", validation=0)
+    assert (data.class_names, data.feature_names) == (("cat", "dog"), ("one", "two"))
+    assert np.array_equal(data.train.x[:], x[:200])
+    assert np.array_equal(data.test.x[:], x[200:])
+    assert np.array_equal(data.test.y, y[200:])
 
 
 def test_a_thread_ahead_never_writes_into_what_is_used_and_ends_with_its_user():

@@ -40,7 +40,7 @@ def read_archive(path: Path, task: str | None = None, max_unpacked: float = USUA
 def _read_parts(path: Path, max_unpacked: float) -> tuple[dict[str, Arrays], list[str]]:
     """Return the parts that there are, `train` first, and the names of arrays of no part."""
     with open_archive(path) as archive:
-        chosen = _choose(archive)
+        chosen = choose_arrays(archive)
         used = [name for pair in chosen.values() for name in pair]
         require_justified(path, sum(archive.headers[name].nbytes for name in used), max_unpacked)
         parts = {
@@ -49,7 +49,7 @@ def _read_parts(path: Path, max_unpacked: float) -> tuple[dict[str, Arrays], lis
     return parts, sorted({*archive.headers} - {*used})
 
 
-def _choose(archive: Archive) -> dict[str, tuple[str, str]]:
+def choose_arrays(archive: Archive) -> dict[str, tuple[str, str]]:
     """Return the names of features and labels of each part that there is, `train` first."""
     names: dict[str, str] = {}
     for name in sorted(archive.headers):

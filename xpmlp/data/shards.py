@@ -6,7 +6,7 @@ and `y.npy`, and perhaps `x_validation.npy`, `x_test.npy` and their labels; a si
 be called `NAME_x.npy` and `NAME_y.npy`, and is named by its features.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,17 @@ Pair = tuple[str, str]  # names of files in the folder: features, labels
 class Shards:
     """The pairs of files of each part, and what is known of them.
 
-    rows: of each part. task, class_names: of labels that number their classes; "": to be told
-    from the labels. image_shape: (H, W) of images.
+    task, class_names: of labels that number their classes; "": to be told from the labels.
+    image_shape: (H, W) of images. columns: of a table the rule of each of its columns.
     """
 
     parts: dict[str, list[Pair]]
-    rows: dict[str, int] = field(default_factory=dict)
     task: str = ""
     class_names: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = ()
     image_shape: tuple[int, int] | None = None
     label: tuple[str, ...] = ()
+    columns: tuple[dict[str, Any], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the object of a manifest."""
@@ -71,27 +71,24 @@ def find_shards(path: str | Path) -> tuple[Path, Shards]:
 
 def read_manifest(path: Path) -> Shards:
     """Read a manifest. Raises InputError, naming it, for anything but one that convert wrote."""
-    pairs = [[str]]
+    names = ("class_names", "feature_names", "label")
     try:
         found = read_json(path.read_text("utf-8"))
-        check_kinds(found, {"version": int, "parts": {}, "rows": {}}, ("parts", "rows"))
+        check_kinds(found, {"version": int, "task": str, "image_shape": ([int], None)})
+        check_kinds(found, {**{name: [str] for name in names}, "columns": [dict]})
         if found["version"] != VERSION:
             raise ValueError(f"its version is {found['version']}, this program reads {VERSION}")
-        parts, rows = dict(found["parts"]), dict(found["rows"])
-        check_kinds(parts, dict.fromkeys(PARTS, pairs), ("validation", "test"))
-        check_kinds(rows, dict.fromkeys(PARTS, int), PARTS)
-        names = ("class_names", "feature_names", "label")
-        check_kinds(found, {**{name: [str] for name in names}, "task": str})
-        check_kinds(found, {"image_shape": ([int], None)})
+        parts = dict(found["parts"])
+        check_kinds(parts, {part: [[str]] for part in PARTS}, PARTS[1:])
         shape = found["image_shape"]
         return Shards(
             {part: [(x, y) for x, y in files] for part, files in parts.items()},
-            rows,
             found["task"],
             class_names=tuple(found["class_names"]),
             feature_names=tuple(found["feature_names"]),
             image_shape=(shape[0], shape[1]) if shape else None,
             label=tuple(found["label"]),
+            columns=tuple(found["columns"]),
         )
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error

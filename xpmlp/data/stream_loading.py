@@ -18,11 +18,13 @@ from xpmlp.data.image_tables import pixel_scale
 from xpmlp.data.prepare import target_scaling
 from xpmlp.data.row_files import RowFile
 from xpmlp.data.rows import Rows
-from xpmlp.data.shards import PARTS, Pair, Shards, find_shards
+from xpmlp.data.scaling import varying
+from xpmlp.data.shards import MANIFEST, PARTS, Pair, Shards, find_shards
 from xpmlp.data.source import Source
 from xpmlp.data.splits import count_rows, random_state
 from xpmlp.data.stream_statistics import Moments, check_scale, look_through
 from xpmlp.data.streamed import Block, Streamed, Turning, blocks_of
+from xpmlp.data.tables.rules import ColumnRule
 from xpmlp.data.wishes import Wishes
 from xpmlp.errors import InputError
 
@@ -93,7 +95,8 @@ def load_stream(
             float(seen.moments.low.min()), float(seen.moments.high.max()), origin
         )
     scale = scale or ("unit" if full_scale is not None else "standard")
-    turning = _turning(seen.moments, scale, full_scale, dtype, origin)
+    rules = _rules(shards, folder)
+    turning = _turning(seen.moments, scale, full_scale, dtype, rules, origin)
     ys = [_of_part(part, targets) for part in (train, held, test)]
     xs = [Streamed(train.blocks, turning, seen.checksum)]
     xs += [Streamed(part.blocks or train.blocks[:0], turning) for part in (held, test)]
@@ -114,6 +117,7 @@ def load_stream(
         "image_shape": image,
         "scale": scale,
         "scaling": turning.scaling,
+        "columns": rules,
         "label": shards.label,
         "target": None if scale == "none" else target,
         "note": "\n".join(filter(None, [_said(origin, xs), targets.note, note])),
@@ -228,16 +232,37 @@ def _parted(
     return train, held, test
 
 
+def _rules(shards: Shards, folder: Path) -> tuple[ColumnRule, ...]:
+    """Return the rules by which a table became numbers."""
+    try:
+        return tuple(map(ColumnRule.from_dict, shards.columns))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder / MANIFEST}: not a manifest of shards ({error})") from error
+
+
 def _turning(
-    moments: Moments, scale: str, full_scale: float | None, dtype: str, origin: str
+    moments: Moments,
+    scale: str,
+    full_scale: float | None,
+    dtype: str,
+    rules: Sequence[ColumnRule],
+    origin: str,
 ) -> Turning:
-    """Return how raw values are scaled. Raises InputError where they overflow."""
+    """Return how raw values are scaled: of a table numbers and dates alone.
+
+    Raises InputError where they overflow.
+    """
     if scale == "unit" and full_scale is not None:
         scaling = moments.scaling("none")
         scaling = scaling._replace(width=full_scale * scaling.width)
         return Turning(scaling, full_scale, dtype)
     with np.errstate(all="ignore"):
         scaling = moments.scaling(scale)
+        if rules:
+            scaled = np.array(
+                [rule.is_number and not i for rule in rules for i, _ in enumerate(rule.names)]
+            )
+            scaling = varying(~scaled, np.zeros(len(scaled)), scaling.shift, scaling.width)
         extremes = scaling.apply(np.stack([moments.low, moments.high]), dtype)
     if not (scaling.is_finite.all() and np.isfinite(extremes).all()):
         raise InputError(f"{origin}: features too large for {dtype} with scale {scale!r}")

@@ -60,7 +60,7 @@ def _source(table: Any, wishes: Wishes, seed: int) -> Source:
     images = image_table(raw.names)
     if images and images.label is not None and not wishes.name_columns:
         return _of_images(raw, images.label, images.shape, wishes.task)
-    return _of_columns(raw, wishes)
+    return columns_source(raw, wishes)
 
 
 def _refuse_wishes(path: Path, wishes: Wishes) -> None:
@@ -117,7 +117,8 @@ def _of_images(raw: RawTable, label: int, shape: tuple[int, int], task: Task | N
     )
 
 
-def _of_columns(raw: RawTable, wishes: Wishes) -> Source:
+def columns_source(raw: RawTable, wishes: Wishes) -> Source:
+    """Take a table for what its columns are. Raises InputError for what can't be trained on."""
     last = wishes.label is None and is_constant(raw, len(raw.names) - 1)
     labels, notes = choose_label(raw.names, wishes.label, last)
     candidates = asked_features(raw.names, labels, wishes.drop, wishes.features)

@@ -1,7 +1,8 @@
 """Tables as they are: from text, Parquet and Arrow files, and from other libraries' tables."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
@@ -64,6 +65,22 @@ def read_raw(
     pieces = list(_pieces(source, manner))
     if any(len({*map(_type, parts)}) > 1 for parts in _by_column(pieces)):
         pieces = list(_pieces(source, manner._replace(fractions=False)))
+    return _together(pieces)
+
+
+def read_first(source: Any, rows: int, *, header: bool | None = None) -> RawTable:
+    """Read so many rows of a table from its begin, or a few more, as `stream_raw` does."""
+    pieces: list[RawTable] = []
+    with closing(stream_raw(source, rows=rows, header=header)) as all_pieces:
+        for piece in all_pieces:
+            pieces.append(piece)
+            if sum(map(len, pieces)) >= rows:
+                break
+    return _together(pieces)
+
+
+def _together(pieces: Sequence[RawTable]) -> RawTable:
+    """Return pieces, one below the other, as one table."""
     columns = (
         pa.chunked_array([chunk for part in parts for chunk in part.chunks], parts[0].type)
         for parts in _by_column(pieces)
@@ -74,7 +91,7 @@ def read_raw(
 
 def stream_raw(
     source: Any, *, rows: int, header: bool | None = None, known: Sequence[str] = ()
-) -> Iterator[RawTable]:
+) -> Generator[RawTable, None, None]:
     """Yield a table, read as by `read_raw`, in pieces of 1 to `rows` rows, in order.
 
     Memory doesn't grow with a file. From standard input rows come as soon as they are there.
