@@ -8,6 +8,7 @@ import pytest
 import xpmlp
 from xpmlp.data import streamed
 from xpmlp.training import streaming
+from xpmlp.training.range_test import rise
 from xpmlp.training.trainer import Trainer
 
 
@@ -101,3 +102,10 @@ def test_a_batch_beyond_memory_is_refused(data, monkeypatch):
     config = xpmlp.Config(hidden=(4,), epochs=1, batch_size=0, backend="numpy", device="cpu")
     with pytest.raises(xpmlp.InputError, match="choose a smaller --batch-size"):
         xpmlp.fit(config, data)
+
+
+def test_rates_are_not_tried_on_rows_that_stay_on_disk(data):
+    backend = xpmlp.select_backend("numpy", "cpu").backend
+    trainer = Trainer(xpmlp.Config(hidden=(5,), scale=None, dtype="float64"), data, backend)
+    with pytest.raises(xpmlp.InputError, match="the rows of .* stay on disk, and rates are tried"):
+        rise(trainer, 1e-4, 1.0)

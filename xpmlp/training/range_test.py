@@ -12,6 +12,7 @@ import numpy as np
 
 from xpmlp.backends.base import EpochPlan
 from xpmlp.errors import DivergenceError, InputError
+from xpmlp.training.streaming import streams
 from xpmlp.training.trainer import Trainer
 
 LEAST_STEPS = 200
@@ -66,11 +67,16 @@ def rise(trainer: Trainer, lowest: float, highest: float) -> Rise:
     """Take steps at rising rates from where a trainer stands, and leave the trainer as it is.
 
     One pass over the rows, or as many as make 200 steps; the pass with a loss that is not finite
-    is the last. Raises InputError for rates that don't rise, RunError where the first loss is
-    not finite.
+    is the last. Raises InputError for rates that don't rise and for rows that stay on disk,
+    RunError where the first loss is not finite.
     """
     if not 0 < lowest < highest < np.inf:
         raise InputError(f"the rates must rise from above 0, got {lowest:g} to {highest:g}")
+    if streams(trainer.data.train):
+        raise InputError(
+            f"the rows of {trainer.data.name} stay on disk, and rates are tried on rows in memory; "
+            "try them on a part of the rows, or set learning_rate"
+        )
     per_epoch, backend, problem = trainer.steps_per_epoch, trainer.backend, trainer.problem
     steps = per_epoch * max(1, -(-LEAST_STEPS // per_epoch))
     rates = np.geomspace(lowest, highest, steps)
