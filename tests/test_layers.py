@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "pages": UP_TO_TRAINING | {"pictures", "evaluation"},
     "runs": UP_TO_RUNS,
     **dict.fromkeys(("estimator", "onnx_export"), UP_TO_TRAINING),
+    "browser": UP_TO_TRAINING | {"onnx_export"},
     # A sweep's trials are runs in folders, with a picture and a page over all: it is above these.
     "search": UP_TO_RUNS | {"estimator"},
     "recipes": UP_TO_RUNS | {"estimator", "onnx_export"},

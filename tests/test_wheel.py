@@ -24,7 +24,7 @@ def test_every_module_is_in_the_wheel_and_imports_from_it(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     packed = zipfile.ZipFile(wheel)
     packed.extractall(tmp_path)
-    kinds = (".py", ".css", ".typed", ".md", ".c", ".h")
+    kinds = (".py", ".css", ".typed", ".md", ".c", ".h", ".html", ".js")
     sources = {path for path in ROOT.rglob("*") if path.suffix in kinds}
     names = {path.relative_to(ROOT.parent).as_posix() for path in sources}
     assert len(names) > 100

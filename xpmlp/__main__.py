@@ -18,7 +18,8 @@ COMMANDS = {
     "evaluate": "evaluate a trained net on its test rows or on others",
     "predict": "predict the rows of a file with a trained net, as CSV or JSON lines",
     "compare": "compare runs: results, settings that differ, curves in one picture",
-    "export": "write a trained net as an ONNX file, checked against the net",
+    "export": "write a net, or its training step, as an ONNX file, checked",
+    "playground": "write a page that trains a net in the browser",
     "gradcheck": "prove the backward pass against central differences",
     "reproduce": "run published experiments and compare the figures",
 }

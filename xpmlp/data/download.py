@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST from public mirrors, checked and placed whole or not at all.
+"""Files from public mirrors, such as MNIST's, checked and placed whole or not at all.
 
 A file is unpacked while it comes, to no more than its known size, and its uncompressed bytes
 are compared with a published SHA-256 before it takes its final name. Sources of the checksums:
@@ -31,11 +31,15 @@ Elapse = Callable[[threading.Thread, float], None]
 
 
 class RemoteFile(NamedTuple):
-    """One file of a set: its name, and the size and SHA-256 of its uncompressed bytes."""
+    """One file of a set: its name, and the size and SHA-256 of its uncompressed bytes.
+
+    packed: what mirrors call it, gzip's; "": the name with `.gz` behind it.
+    """
 
     name: str
     size: int
     sha256: str
+    packed: str = ""
 
 
 MIRRORS = {
@@ -49,6 +53,11 @@ MIRRORS = {
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     ),
 }
+
+SUPPLY = (
+    "put its four IDX files, such as DIR/{0}/train-images-idx3-ubyte[.gz], into a folder and pass "
+    "--data-dir DIR or set XPMLP_DATA_DIR"
+)
 
 FILES = {
     "mnist": (
@@ -104,6 +113,7 @@ def fetch(
     *,
     mirrors: Sequence[str] | None = None,
     files: Sequence[RemoteFile] | None = None,
+    supply: str = SUPPLY,
     patience: float = PATIENCE,
     timeout: float = TIMEOUT,
     pause: float = PAUSE,
@@ -118,7 +128,8 @@ def fetch(
     over the mirrors. A mirror that sends less than SLOWEST bytes a second of a file over WINDOW
     seconds, whatever it does instead, is given up with a UserWarning, and the next is asked; the
     one that served a file is the first to be asked for those that are left. `elapse` waits until
-    a thread ends or so many seconds have passed. Safe to run several times at once.
+    a thread ends or so many seconds have passed. `supply` tells how else the files, {0}, can be
+    had. Safe to run several times at once.
 
     Raises DataUnavailableError, in one line that says what was tried and what to do.
     """
@@ -128,7 +139,7 @@ def fetch(
         return folder
     usable, failures = _answering(mirrors or MIRRORS[name], missing[-1], patience)
     if not usable:
-        raise _unavailable(name, failures)
+        raise _unavailable(name, failures, supply)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -137,7 +148,10 @@ def fetch(
             f"({error.strerror}); set XDG_CACHE_HOME to a folder that can be written"
         ) from error
     for file in missing:
-        served = _fetch_file(name, file, folder, usable, timeout, pause, elapse)
+        try:
+            served = _fetch_file(name, file, folder, usable, timeout, pause, elapse)
+        except _NowhereError as error:
+            raise _unavailable(name, error.failures, supply) from error
         usable = [served, *(mirror for mirror in usable if mirror != served)]
     return folder
 
@@ -200,7 +214,7 @@ def _fetch_file(
                 failures[mirror] = _reason(error)
                 if isinstance(error, _SlowError):
                     warn_outside(f"{name}: {mirror} is given up for {file.name}: it {error}")
-    raise _unavailable(name, failures)
+    raise _NowhereError(failures)
 
 
 def _download(url: str, file: RemoteFile, folder: Path, timeout: float, elapse: Elapse) -> None:
@@ -259,6 +273,14 @@ class _RefusedError(Exception):
     """What came isn't the file that was asked for."""
 
 
+class _NowhereError(Exception):
+    """No mirror gave the file; failures: why, by mirror."""
+
+    def __init__(self, failures: dict[str, str]) -> None:
+        super().__init__()
+        self.failures = failures
+
+
 class _SlowError(_RefusedError):
     """What came took too long."""
 
@@ -295,7 +317,7 @@ class _Unpacker:
 
 
 def _url(mirror: str, file: RemoteFile) -> str:
-    return f"{mirror}{file.name}.gz"
+    return mirror + (file.packed or f"{file.name}.gz")
 
 
 def _reason(error: Exception) -> str:
@@ -310,10 +332,9 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
-def _unavailable(name: str, failures: dict[str, str]) -> DataUnavailableError:
+def _unavailable(name: str, failures: dict[str, str], supply: str) -> DataUnavailableError:
     tried = "; ".join(f"{mirror}: {failure}" for mirror, failure in failures.items())
     return DataUnavailableError(
         f"{name} is not on this machine and can't be downloaded (tried {tried}); to supply it, "
-        f"put its four IDX files, such as DIR/{name}/train-images-idx3-ubyte[.gz], into a "
-        f"folder and pass --data-dir DIR or set XPMLP_DATA_DIR"
+        + supply.format(name)
     )
