@@ -76,6 +76,36 @@ def test_the_same_order_gives_the_same_bits(data, monkeypatch, name, compiled, p
     assert np.array_equal(test.logits, known.logits)
 
 
+def test_rows_that_a_library_has_yet_to_look_at_are_not_written_over(data, monkeypatch):
+    """JAX copies what it is given, or computes with it in place, after the call has come back."""
+    monkeypatch.setattr(streaming, "CHUNK_BYTES", 240)
+    monkeypatch.setattr("xpmlp.training.evaluation.CPU_EVALUATION_ROWS", 5)
+    backend = xpmlp.select_backend("numpy", "cpu").backend
+    trainer = Trainer(xpmlp.Config(hidden=(8,), epochs=1), data, backend)
+    known, run_rows, late = trainer.evaluate(in_memory(data).test), backend.run_rows, []
+
+    def run_late(*arguments):
+        made = [tuple(map(np.empty_like, arrays)) for arrays in run_rows(*arguments)]
+        late.append((arguments, made))
+        return made
+
+    def wait(_):
+        for arguments, made in late:
+            for outs, arrays in zip(made, run_rows(*arguments), strict=True):
+                for out, array in zip(outs, arrays, strict=True):
+                    out[...] = array
+        late.clear()
+
+    def fetched(array):
+        wait(array)
+        return np.asarray(array)
+
+    monkeypatch.setattr(backend, "run_rows", run_late)
+    monkeypatch.setattr(backend, "synchronize", wait)
+    monkeypatch.setattr(backend, "to_numpy", fetched)
+    assert np.array_equal(trainer.evaluate(data.test).logits, known.logits)
+
+
 def test_several_seeds_are_each_as_if_alone(data):
     backend = xpmlp.select_backend("numpy", "cpu").backend
     configs = [xpmlp.Config(hidden=(4,), epochs=2, batch_size=64, seed=seed) for seed in (0, 1)]

@@ -1,6 +1,6 @@
 """Loss and accuracy over many rows, in large batches on the device."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import NamedTuple
@@ -133,8 +133,7 @@ class Evaluator:
         """Return the metrics of each large batch; so many logits at a time are kept, and let go."""
         most = rows_at_once(self.backend.device, params, self.apart)
         if isinstance(rows, Stream):
-            streamed = rows.pieces(most)
-            return [part.metrics for piece in streamed for part in self._parts(params, piece)]
+            return [part.metrics for part in self._streamed_parts(params, rows, most)]
         n, outputs = rows.x.shape[0], members_of(params) * params[-1].W.shape[-1]
         some = max(1, LOGITS_AT_ONCE // (most * outputs)) * most
         pieces = [rows]
@@ -147,9 +146,16 @@ class Evaluator:
         """Evaluate rows on the device, a large batch at a time; nothing is fetched."""
         most = rows_at_once(self.backend.device, params, self.apart)
         if isinstance(rows, Stream):
-            return [part for piece in rows.pieces(most) for part in self._parts(params, piece)]
+            return list(self._streamed_parts(params, rows, most))
         made = self.backend.run_rows(self.evaluation, params, rows, most)
         return [Part(*of_block) for of_block in made]
+
+    def _streamed_parts(self, params: Params, rows: Stream, most: int) -> Iterator[Part]:
+        """Evaluate rows piece by piece, each to its end: the next is read into its memory."""
+        for piece in rows.pieces(most):
+            parts = self._parts(params, piece)
+            self.backend.synchronize(parts)
+            yield from parts
 
     def _fetch(self, parts: list[Array]) -> np.ndarray:
         """Return the metrics of every part, (P, m, K), float64."""
