@@ -8,7 +8,7 @@ import pytest
 
 from tests.commands import QUICK, runner
 from tests.commands import run as train
-from xpmlp import export
+from xpmlp import convert, export
 from xpmlp.backends.registry import select_backend
 from xpmlp.data.registry import load_dataset
 from xpmlp.errors import InputError, RunError
@@ -204,6 +204,17 @@ def test_the_command_says_what_it_wrote(capsys):
     assert "output    new.moments.0.1.b: float32 (2)" in lines
     assert lines[-2] == "output    loss: float32 ()"
     assert lines[-1].startswith("checked   on training rows of xor, 50 steps with onnxruntime ")
+
+
+def test_rows_may_stay_on_disk(capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "rows.npz", x=rng.standard_normal((60, 3)), y=rng.integers(0, 3, 60))
+    assert runner(convert.main)(capsys, "rows.npz", "shards")[0] == 0
+    options = ["--dataset", "./shards", "--hidden", "4", "--epochs", "1", "--no-plots", "--quiet"]
+    assert train(capsys, *options, "--out", "one")[0] == 0
+    code, out, err = run(capsys, "one", "--training-step", "step.onnx")
+    assert (code, err) == (0, "")
+    assert "checked   on training rows of shards, 50 steps with" in out
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -87,7 +87,9 @@ def own_training_rows(model: "Model", config: "Config") -> TrainingRows:
         raise InputError(
             f"{data.name} has {rows.x.shape[1]} features, and the model takes {model.sizes[0]}"
         )
-    batch = Batch(rows.x, make_targets(model.loss, data, rows), rows.weights)
+    t = make_targets(model.loss, data, rows)
+    whole = t.dtype.kind in "iu"  # of rows that stay on disk as narrow as they lie there
+    batch = Batch(rows.x, t.astype("int64") if whole else t, rows.weights)
     return TrainingRows(batch, f"training rows of {Path(data.name).name}")
 
 
