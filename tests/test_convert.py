@@ -11,6 +11,7 @@ import xpmlp
 from tests.commands import runner
 from xpmlp import convert
 from xpmlp.data import converting
+from xpmlp.data.wishes import Wishes
 
 run = runner(convert.main)
 
@@ -107,6 +108,17 @@ def test_a_class_that_the_first_rows_lack_is_told_with_the_remedy(capsys):
     assert code == 2
     assert "those of the first 100 rows; --first N reads more of them" in err
     assert err.count("\n") <= 2
+
+
+def test_blocks_of_wide_rows_have_fewer_of_them(capsys, monkeypatch):
+    monkeypatch.setattr(converting, "BLOCK_BYTES", 4000)
+    x = np.random.default_rng(0).normal(size=(60, 100))
+    np.savez("rows.npz", x=x, y=np.arange(60) % 2)
+    sizes = [len(rows.y) for rows in converting.conversion_of(Path("rows.npz"), Wishes()).rows]
+    assert sizes == [5] * 12
+    assert run(capsys, "rows.npz", "shards", "--quiet") == (0, "", "")
+    data = xpmlp.load_dataset("./shards", scale="none", dtype="float64")
+    assert np.array_equal(in_order(*all_rows(data)), in_order(x, np.arange(60) % 2))
 
 
 def test_a_conversion_that_was_stopped_goes_on(capsys, monkeypatch):

@@ -137,6 +137,7 @@ def test_a_file_that_is_not_what_it_was_is_named(folder, harm, said):
     [
         ({"x": np.zeros((4, 2)), "y": np.arange(3)}, r"y.npy: expected labels .* of the 4 rows"),
         ({"x": np.zeros(4), "y": np.arange(4)}, r"x.npy: expected rows \(N, D\)"),
+        ({"x": np.zeros((4, 0)), "y": np.arange(4)}, r"got an array of shape \(4, 0\)"),
         ({"x": np.full((90, 2), np.nan), "y": np.arange(90) % 2}, "features of row 0 are NaN"),
         ({"x": np.zeros((90, 2)), "y": np.full(90, np.inf)}, "label of row 0 is NaN or inf"),
         ({"x": np.asfortranarray(np.zeros((9, 2))), "y": np.arange(9)}, "in Fortran order"),

@@ -28,7 +28,7 @@ from xpmlp.data.wishes import Wishes
 from xpmlp.errors import InputError
 from xpmlp.files import put_in_place, write_whole
 
-SHARD_BYTES, BLOCK_ROWS = 256 << 20, 8192
+SHARD_BYTES, BLOCK_BYTES, BLOCK_ROWS = 256 << 20, 32 << 20, 8192
 FIRST_ROWS = 200_000
 STATE = ".converting.json"
 
@@ -125,8 +125,9 @@ def _arrays(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the rows of an array in C order, some at a time, each with the number of its first."""
     row_bytes = math.prod(shape[1:]) * dtype.itemsize
-    for first in range(0, shape[0], BLOCK_ROWS):
-        rows = min(BLOCK_ROWS, shape[0] - first)
+    most = max(1, min(BLOCK_ROWS, BLOCK_BYTES // max(1, row_bytes)))
+    for first in range(0, shape[0], most):
+        rows = min(most, shape[0] - first)
         data = read_at_most(stream, rows * row_bytes)
         if len(data) < rows * row_bytes:
             raise InputError(

@@ -147,8 +147,11 @@ def _files(folder: Path, shards: Shards) -> dict[str, list[RowFile]]:
         raise InputError(f"{folder}: holds no rows to train on")
     first = files["train"][0]
     for file in (file for of_part in files.values() for file in of_part):
-        if not file.row_shape:
-            raise InputError(f"{file.path}: expected rows (N, D) or images (N, H, W)")
+        if not (file.row_shape and file.width):
+            raise InputError(
+                f"{file.path}: expected rows (N, D) or images (N, H, W), got an array of shape "
+                f"{(len(file), *file.row_shape)}"
+            )
         if (file.row_shape, file.dtype) != (first.row_shape, first.dtype):
             raise InputError(
                 f"{file.path}: its rows are {by(file.row_shape)} of {file.dtype}, those of "
